@@ -1,0 +1,48 @@
+"""The one file of limits, each with its reason (SPEC §10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CARD_MESSAGE = 1024
+"""Bytes: a Java Card keeps 2-10 KiB of RAM, so that a message must be a fraction of it."""
+MESSAGE = 16 * 1024
+"""Bytes: the longest message that any device takes; bounds the memory that a stranger can claim."""
+CARD_HOPS = 2
+"""Hands between issuer and payer that a card checks: two signatures each at about 30 ms."""
+HOPS = 7
+"""Hands that any other device checks."""
+SPANS = 16
+"""Spans in one transfer; a whole token needs one, so more means fragments that a sync would merge."""
+WARRANTS = 2
+"""Restored (dead) transfers on one span's path that are accepted offline; a deposit may carry more."""
+STATEMENTS = 64
+"""Tokens, certificates or transfers, each, in one provenance."""
+BASKET_REQUESTS = 8
+"""Requests for one basket before a person is asked: strangers' taps must not fill the tape."""
+EPOCH_STEP = 400
+"""Epochs (days) by which one tap may move a device's date; a sync may move it by any."""
+EPOCH_SECONDS = 86_400
+"""Seconds in one epoch: statements are dated by day, which is coarse enough not to trace a person."""
+AMOUNT = 2**53 - 1
+"""Minor units: the largest integer that every JSON reader keeps exactly."""
+COUNTER_STEP = 4
+"""Counters skip by 1 up to this many, so that a payee cannot count a payer's payments."""
+SESSION_SECONDS = 60
+"""Seconds from the first frame after which a tap is abandoned."""
+DETAILS = 32
+"""Bytes of a details hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one device can carry: longest message (bytes), hops, spans, and its log (bytes)."""
+
+    message: int
+    hops: int
+    spans: int
+    log: int
+
+
+CARD = Profile(CARD_MESSAGE, CARD_HOPS, 4, 48 * 1024)
+FULL = Profile(MESSAGE, HOPS, SPANS, 4 * 1024 * 1024)
