@@ -122,9 +122,13 @@ TABLE: dict[Code, Row] = {
     Code.SPAN_OUTSIDE: Row(_PEER, "a span lies outside what its parent gave", "do not accept this device"),
     Code.WRONG_AMOUNT: Row(_PEER, "the spans do not add up to the amount asked", _AGAIN),
     Code.TOKEN_EXPIRED: Row(_PEER, "the value can no longer be spent offline", "sync the paying device"),
-    Code.UNKNOWN_CONDITION: Row(_PEER, "the value carries a condition that is not understood here", "pay with other value"),
+    Code.UNKNOWN_CONDITION: Row(
+        _PEER, "the value carries a condition that is not understood here", "pay with other value"
+    ),
     Code.TOO_MANY_HOPS: Row(_PEER, "the value changed hands too often since its last sync", "sync the paying device"),
-    Code.TOO_MANY_WARRANTS: Row(_PEER, "the value was restored too often since its last sync", "sync the paying device"),
+    Code.TOO_MANY_WARRANTS: Row(
+        _PEER, "the value was restored too often since its last sync", "sync the paying device"
+    ),
     Code.BROKEN_PROVENANCE: Row(_PEER, "the value's history is incomplete or altered", "do not accept this device"),
     Code.DOUBLE_SPENT: Row(_PEER, "this device already saw the same value spent otherwise", "sync to report it"),
     Code.TAPE_FORKED: Row(_PEER, "this device already saw another statement at the same counter", "sync to report it"),

@@ -28,6 +28,8 @@ AMOUNT = 2**53 - 1
 """Minor units: the largest integer that every JSON reader keeps exactly."""
 COUNTER_STEP = 4
 """Counters skip by 1 up to this many, so that a payee cannot count a payer's payments."""
+MAX_LIFE = 1100
+"""Epochs (days): no token lives longer from its issue, so that a request's outcome may be forgotten after it."""
 SESSION_SECONDS = 60
 """Seconds from the first frame after which a tap is abandoned."""
 DETAILS = 32

@@ -1,0 +1,158 @@
+"""Carries out a tap's effects: store, keystore, person, link. Synchronous; :mod:`dualtap_devices.aio` is beside it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from dualtap.context import Order
+from dualtap.errors import Code, TapError
+from dualtap.events import (
+    Ask,
+    Begin,
+    Consent,
+    Decline,
+    Effect,
+    Event,
+    Persist,
+    Received,
+    Report,
+    Send,
+    Sign,
+    Signature,
+    Stop,
+)
+from dualtap.keystore import sign_with
+from dualtap.suite import Ephemeral
+from dualtap.tap import Tap
+from dualtap_devices.wallet import Wallet
+from dualtap_transports.link import Link
+
+Person: TypeAlias = Callable[[Ask], Consent | Decline]
+"""Asks a person whether to pay."""
+Watch: TypeAlias = Callable[[Effect], None]
+"""Sees each effect just before it is carried out."""
+
+
+def always(ask: Ask) -> Consent:
+    """Agree to everything, as a person who typed ``--yes``."""
+    del ask
+    return Consent()
+
+
+def unseen(effect: Effect) -> None:
+    """Watch nothing."""
+    del effect
+
+
+class Driver:
+    """Runs one tap of one wallet. Frames go in and come out; everything else happens here."""
+
+    def __init__(
+        self,
+        wallet: Wallet,
+        order: Order,
+        initiator: bool,
+        ephemeral: Ephemeral,
+        entropy: bytes,
+        person: Person = always,
+        watch: Watch = unseen,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``ephemeral`` and ``entropy`` (32 bytes) are fresh; ``clock`` gives seconds since 1970."""
+        wallet.check()
+        self.wallet = wallet
+        self.tap = Tap(wallet.book, order, initiator, ephemeral, entropy)
+        self.reports: list[Report] = []
+        self._person, self._watch, self._clock = person, watch, clock
+
+    @property
+    def ended(self) -> bool:
+        """Whether the tap is over."""
+        return self.tap.ended
+
+    @property
+    def result(self) -> Report:
+        """The last report: how the tap ended."""
+        if not self.reports:
+            raise TapError(Code.BAD_INPUT, "the tap has not ended")
+        return self.reports[-1]
+
+    def begin(self) -> list[bytes]:
+        """Start; return the frames to send."""
+        return self.feed(Begin())
+
+    def receive(self, frame: bytes) -> list[bytes]:
+        """Take a frame; return the frames to send."""
+        return self.feed(Received(frame))
+
+    def stop(self, code: Code) -> None:
+        """End the tap because the link ended, or the person gave up."""
+        if not self.ended:
+            self.feed(Stop(code))
+
+    def feed(self, event: Event) -> list[bytes]:
+        """Take an event and carry out every effect that follows; return the frames to send.
+
+        Raises what the store or the keystore raises: this wallet must then be opened again.
+        """
+        events: deque[Event] = deque([event])
+        frames: list[bytes] = []
+        while events:
+            for effect in self.tap.step(events.popleft(), self._clock()):
+                self._watch(effect)
+                match effect:
+                    case Persist(records):
+                        self.wallet.persist(records)
+                    case Sign(statement):
+                        events.append(Signature(sign_with(self.wallet.keystore, statement)))
+                    case Send(frame):
+                        frames.append(frame)
+                    case Ask():
+                        events.append(self._person(effect))
+                    case Report():
+                        self.reports.append(effect)
+        return frames
+
+
+def run(driver: Driver, link: Link, timeout: float | None = 30.0) -> Report:
+    """Run a tap over a link and close it; return how it ended. ``timeout`` is in seconds, for each frame."""
+    try:
+        _send(driver, link, driver.begin())
+        while not driver.ended:
+            try:
+                frame = link.receive(timeout)
+            except TapError as error:
+                driver.stop(error.code if isinstance(error.code, Code) else Code.LINK_LOST)
+                break
+            _send(driver, link, driver.receive(frame))
+    finally:
+        link.close()
+    return driver.result
+
+
+def _send(driver: Driver, link: Link, frames: list[bytes]) -> None:
+    for frame in frames:
+        try:
+            link.send(frame)
+        except TapError:
+            driver.stop(Code.LINK_LOST)
+            return
+
+
+def exchange(initiator: Driver, responder: Driver) -> None:
+    """Run both sides of a tap in this thread, frame by frame, until nothing more is said."""
+    waiting: deque[tuple[Driver, bytes]] = deque()
+    for frame in responder.begin():
+        waiting.append((initiator, frame))
+    for frame in initiator.begin():
+        waiting.append((responder, frame))
+    while waiting:
+        receiver, frame = waiting.popleft()
+        sender = initiator if receiver is responder else responder
+        if not receiver.ended:
+            waiting.extend((sender, answer) for answer in receiver.receive(frame))
+    initiator.stop(Code.LINK_LOST)
+    responder.stop(Code.LINK_LOST)

@@ -1,0 +1,74 @@
+"""A device's wallet: a book, the keystore that signs for it, and the store that remembers it.
+
+Opening one finishes what a power cut left: an entry that is durable but unsigned counts, and is signed first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from dualtap.book import Book
+from dualtap.errors import Code, TapError
+from dualtap.keystore import Keystore, sign_with
+from dualtap.limits import Profile
+from dualtap.records import Moved, Record, SignedTail, decoder, encode_record
+from dualtap.statements import Body, Scheme, Signed
+from dualtap_devices.slots import Store
+
+
+class Wallet:
+    """A wallet that is open. ``quarantined`` wallets can sync and nothing else."""
+
+    def __init__(self, scheme: Scheme, profile: Profile, keystore: Keystore, store: Store) -> None:
+        """Replay the store's log, compare it with the keystore, and sign the unsigned tail.
+
+        Raises ``STORE_FAILED`` for a log that no wallet wrote. A store older than its keystore does not raise:
+        the wallet opens in quarantine.
+        """
+        self.keystore = keystore
+        self.store = store
+        self.book = Book(scheme, profile, keystore.public)
+        decode = decoder(scheme.id)
+        try:
+            self.book.replay(decode(item) for item in store.records)
+        except (TapError, KeyError) as error:
+            raise TapError(Code.STORE_FAILED, "the log was not written by this wallet") from error
+        self.book.free = store.free
+        self.quarantined = keystore.head.id not in self.book.tail_ids()
+        if not self.quarantined:
+            self._finish_tail()
+
+    def _finish_tail(self) -> None:
+        """Sign an unsigned tail; move it first where the keystore's counter skipped past its interval."""
+        book, head = self.book, self.keystore.head
+        tail = book.tail
+        if tail is None or tail.signature:
+            book.counter = max(book.counter, head.ctr)
+            return
+        if tail.id != head.id and tail.shown().prev < head.ctr:
+            self.write(Moved(tail.id, head.ctr, head.ctr + 1))
+            tail = book.tail
+        if tail is not None:
+            signature = sign_with(self.keystore, cast("Signed[Body]", tail))
+            self.write(SignedTail(tail.id, signature))
+
+    def check(self) -> None:
+        """Raise ``QUARANTINED`` if this wallet may only sync."""
+        if self.quarantined:
+            raise TapError(Code.QUARANTINED)
+
+    def write(self, *records: Record) -> None:
+        """Change the wallet by these records, durably first."""
+        self.persist([encode_record(item) for item in records])
+        self.book.replay(records)
+
+    def persist(self, records: Iterable[bytes]) -> None:
+        """Make records durable that the book already has; raise ``STORE_FULL`` or ``STORE_FAILED``."""
+        self.store.append(tuple(records))
+        self.book.free = self.store.free
+
+    def compact(self) -> None:
+        """Replace the log by one record that holds what the wallet still needs."""
+        self.store.compact([encode_record(self.book.snapshot())])
+        self.book.free = self.store.free

@@ -1,0 +1,398 @@
+"""The wallet (SPEC §12): what it holds, what is in doubt, what it was asked; a fold over its records.
+
+``Book.apply`` is the only way in which a wallet changes, live and on replay alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import cast
+
+from dualtap import limits
+from dualtap.errors import Code, TapError
+from dualtap.limits import Profile
+from dualtap.provenance import Graph, rebuild
+from dualtap.records import (
+    Answered,
+    Asked,
+    Funded,
+    Healed,
+    Holding,
+    Line,
+    Moved,
+    News,
+    Question,
+    Record,
+    Sent,
+    SignedTail,
+    Since,
+    Snapshot,
+    Synced,
+    Taken,
+)
+from dualtap.statements import (
+    Outcome,
+    Parent,
+    ReceiptBody,
+    Scheme,
+    Side,
+    TapeStatement,
+    Tier,
+    Token,
+    Transfer,
+    TransferBody,
+    WalletCertificate,
+    Warrant,
+)
+from dualtap.trust import Trust
+from dualtap.wire import TransferMessage, decode, signed
+
+HISTORY = 500
+"""Lines of history that survive a compaction."""
+ENTRY_ROOM = 1536
+"""Bytes reserved for one outcome: the statement, its signature and the log's own framing, in two appends."""
+
+
+class Book:
+    """One wallet's durable state, in memory."""
+
+    def __init__(self, scheme: Scheme, profile: Profile, key: bytes) -> None:
+        self.scheme = scheme
+        self.profile = profile
+        self.key = key
+        self.trust = Trust(scheme)
+        self.graph = Graph()
+        self.free = profile.log
+        self._own: WalletCertificate | None = None
+        self.holdings: list[Holding] = []
+        self.pending: dict[bytes, Sent] = {}
+        self.questions: dict[bytes, Question] = {}
+        self.open: dict[bytes, Asked] = {}
+        self.parts: dict[tuple[bytes, int], list[bytes]] = {}
+        self.taken: dict[bytes, Taken] = {}
+        self.history: list[Line] = []
+        self.tape: list[TapeStatement] = []
+        self.heard: list[Outcome] = []
+        self.delivered = 0
+        self.previous = b""
+        self.counter = 0
+        self.since = Since()
+
+    @property
+    def certificate(self) -> WalletCertificate:
+        """This wallet's certificate; raise ``WRONG_CERTIFICATE`` before the first."""
+        if self._own is None:
+            raise TapError(Code.WRONG_CERTIFICATE, "this wallet has not joined a scheme")
+        return self._own
+
+    @property
+    def tail(self) -> TapeStatement | None:
+        """The tape's last entry, or ``None`` if all that is known of it is its id in ``previous``."""
+        return self.tape[-1] if self.tape else None
+
+    @property
+    def tier(self) -> Tier:
+        """The limits of this wallet."""
+        return self.trust.tier(self.certificate.tier)
+
+    def tail_ids(self) -> tuple[bytes, ...]:
+        """Return the ids that an honest keystore may hold: the last entry's and its predecessor's."""
+        if not self.tape:
+            return (self.previous,)
+        return (self.tape[-1].id, self.tape[-2].id if len(self.tape) > 1 else self.previous)
+
+    # What a person asks
+
+    def available(self, epoch: int) -> int:
+        """Return the minor units that can be paid offline at this epoch."""
+        return sum(holding.amount for holding in self.holdings if self.spendable(holding, epoch))
+
+    def in_doubt(self) -> int:
+        """Return the minor units of transfers whose outcome is not known here."""
+        return sum(amount_of(sent.transfer) for sent in self.pending.values())
+
+    def received_unsettled(self) -> int:
+        """Return the minor units that were received and are still held here."""
+        return sum(holding.amount for holding in self.holdings if holding.parent.side is Side.PAYEE)
+
+    def payments_left(self) -> int:
+        """Return how many payments may be made before the next sync."""
+        return max(0, self.tier.payments - self.since.payments)
+
+    def spendable(self, holding: Holding, epoch: int, hops: int = limits.HOPS) -> bool:
+        """Return whether a holding can be paid offline to a payee that takes this many hops."""
+        token = self.graph.tokens[holding.token]
+        origin = self.graph.origin(holding.parent)
+        return (
+            epoch <= token.spend_by
+            and not token.conditions
+            and origin.hops < min(hops, token.hops)
+            and origin.restored <= limits.WARRANTS
+        )
+
+    def accepted(self, basket: bytes, part: int) -> bytes | None:
+        """Return the transfer accepted for this part of a basket, if there is one."""
+        for request in self.parts.get((basket, part), ()):
+            outcome = self.questions[request].outcome
+            if outcome is not None and isinstance(outcome.body, ReceiptBody):
+                return outcome.body.transfer
+        return None
+
+    def pending_to(self, key: bytes) -> list[Sent]:
+        """Return the transfers in doubt to a payee key."""
+        return [sent for sent in self.pending.values() if sent.transfer.body.payee == key]
+
+    def reserved(self) -> int:
+        """Return the bytes of log kept for what must still be written: open requests and outcomes."""
+        opened = len(self.open) * (self.profile.message + ENTRY_ROOM)
+        return opened + len(self.pending) * ENTRY_ROOM
+
+    def reserve(self, size: int) -> None:
+        """Raise ``STORE_FULL`` unless ``size`` more bytes fit beside what is reserved."""
+        if self.free < self.reserved() + size:
+            raise TapError(Code.STORE_FULL)
+
+    # The fold
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Apply a log."""
+        for item in records:
+            self.apply(item)
+
+    def apply(self, item: Record) -> None:
+        """Change the wallet by one record."""
+        match item:
+            case News():
+                self._news(item)
+            case Funded(token):
+                self._fund(token)
+            case Asked():
+                self.questions[item.request] = Question(item, None)
+                self.open[item.request] = item
+                self.parts.setdefault((item.basket, item.part), []).append(item.request)
+            case Answered(outcome, message):
+                self._answer(outcome, message)
+            case Sent():
+                self._send(item)
+            case SignedTail(key, signature):
+                self.seal(key, signature)
+            case Moved():
+                self._move(item)
+            case Healed(transfer, outcome):
+                self._heal(transfer, outcome)
+            case Synced():
+                self._synced(item)
+            case Snapshot():
+                self._restore(item)
+
+    def _news(self, news: News) -> None:
+        if news.certificate is not None:
+            self._own = news.certificate
+            self.graph.certificates[news.certificate.key] = news.certificate
+        self.trust.learn(news.authorities)
+        if news.header is not None:
+            self.trust.adopt(news.header, any_step=True)
+        if news.policy is not None:
+            self.trust.set_policy(news.policy)
+
+    def _fund(self, token: Token) -> None:
+        token_id = self.trust.token_id(token)
+        if token_id in self.graph.tokens:
+            return
+        self.graph.tokens[token_id] = token
+        self.holdings.append(Holding(Parent(token_id, Side.TOKEN, 0), token_id, 0, token.amount))
+        self._line("funded", token.amount, token.currency, token.issuer and b"", token_id, self.trust.epoch)
+
+    def _line(self, what: str, amount: int, currency: str, peer: bytes, transfer: bytes, epoch: int) -> None:
+        self.history.append(Line(what, amount, currency, peer, transfer, epoch))
+
+    def _entry(self, statement: TapeStatement) -> None:
+        self.tape.append(statement)
+        self.counter = statement.shown().ctr
+
+    def _answer(self, outcome: Outcome, message: bytes) -> None:
+        self._entry(outcome)
+        asked = self.questions[outcome.body.request].asked
+        self.questions[asked.request] = Question(asked, outcome)
+        self.open.pop(asked.request, None)
+        if not isinstance(outcome.body, ReceiptBody):
+            return
+        transfer, graph, _ = rebuild(self.trust, cast("TransferMessage", decode(message)), self.key, asked.request)
+        graph.put(transfer)
+        self.graph.add(graph)
+        for index, (parent, start, end) in enumerate(transfer.body.spans):
+            token = self.graph.origin(parent).token
+            self.holdings.append(Holding(Parent(transfer.id, Side.PAYEE, index), token, start, end))
+        amount = amount_of(transfer)
+        self.taken[transfer.id] = Taken(transfer.id, transfer.key, amount, 0)
+        since = self.since
+        self.since = Since(since.payments, since.receipts + 1, since.received + amount)
+        self._line("received", amount, asked.currency, transfer.key, transfer.id, outcome.body.epoch)
+
+    def _send(self, sent: Sent) -> None:
+        transfer = sent.transfer
+        self._entry(transfer)
+        self.graph.put(transfer)
+        for parent, start, end in transfer.body.spans:
+            self._cut(parent, start, end)
+        self.pending[transfer.id] = sent
+        opening = transfer.shown()
+        amount = amount_of(transfer)
+        what = "sent"
+        if not opening.request:
+            what = "deposited"
+        elif opening.private.refund_of:
+            what = "refunded"
+            taken = self.taken[opening.private.refund_of]
+            self.taken[taken.transfer] = taken._replace(refunded=taken.refunded + amount)
+        if opening.request:
+            self.since = self.since._replace(payments=self.since.payments + 1)
+        self._line(what, amount, self.currency(transfer), transfer.body.payee, transfer.id, transfer.body.epoch)
+
+    def _cut(self, parent: Parent, start: int, end: int) -> None:
+        for place, held in enumerate(self.holdings):
+            if held.parent == parent and held.start <= start and end <= held.end:
+                rest = [held._replace(end=start), held._replace(start=end)]
+                self.holdings[place : place + 1] = [piece for piece in rest if piece.amount]
+                return
+        raise TapError(Code.STORE_FAILED, "the log spends what it does not hold")
+
+    def currency(self, transfer: Transfer) -> str:
+        """Return the currency of a transfer that this wallet knows."""
+        return self.graph.tokens[self.graph.origin(transfer.body.spans[0].parent).token].currency
+
+    def seal(self, key: bytes, signature: bytes) -> None:
+        """Put its signature on the tape's last entry, wherever that is kept."""
+        tail = self.tail
+        if tail is None or tail.id != key:
+            raise TapError(Code.STORE_FAILED, "a signature of something else than the tape's last entry")
+        if tail.signature:
+            return
+        self._replace_tail(replace(tail, signature=signature))
+
+    def _replace_tail(self, tail: TapeStatement) -> None:
+        old = self.tape[-1]
+        self.tape[-1] = tail
+        if isinstance(tail.body, TransferBody):
+            transfer = cast("Transfer", tail)
+            sent = self.pending.pop(old.id, None)
+            if sent is not None:
+                self.pending[transfer.id] = sent._replace(transfer=transfer)
+            if transfer.id == old.id:
+                self.graph.transfers[transfer.id] = transfer
+            else:
+                self.graph.drop(old.id)
+                self.graph.put(transfer)
+        else:
+            outcome = cast("Outcome", tail)
+            question = self.questions[outcome.body.request]
+            self.questions[outcome.body.request] = Question(question.asked, outcome)
+
+    def _move(self, moved: Moved) -> None:
+        tail = self.tape[-1]
+        if tail.id != moved.id or tail.signature:
+            raise TapError(Code.STORE_FAILED, "only the tape's unsigned last entry can move")
+        opening = tail.shown()._replace(prev=moved.prev, ctr=moved.ctr)
+        self._replace_tail(cast("TapeStatement", signed(self.scheme.id, tail.key, tail.body, opening)))
+        self.counter = moved.ctr
+
+    def _heal(self, key: bytes, outcome: Outcome) -> None:
+        sent = self.pending.pop(key)
+        self.heard.append(outcome)
+        transfer = sent.transfer
+        amount, currency = amount_of(transfer), self.currency(transfer)
+        if isinstance(outcome.body, ReceiptBody) and outcome.body.transfer == key:
+            self._line("accepted", amount, currency, transfer.body.payee, key, outcome.body.epoch)
+            return
+        self.graph.warrants[key] = Warrant(transfer.shown().answered(), outcome)
+        for index, (parent, start, end) in enumerate(transfer.body.spans):
+            token = self.graph.origin(parent).token
+            self.holdings.append(Holding(Parent(key, Side.PAYER, index), token, start, end))
+        refunded = transfer.shown().private.refund_of
+        if refunded in self.taken:
+            taken = self.taken[refunded]
+            self.taken[refunded] = taken._replace(refunded=taken.refunded - amount)
+        self._line("restored", amount, currency, transfer.body.payee, key, outcome.body.epoch)
+
+    def _synced(self, synced: Synced) -> None:
+        for key in synced.deposits:
+            sent = self.pending.pop(key, None)
+            if sent is not None:
+                amount = amount_of(sent.transfer)
+                self._line("settled", amount, self.currency(sent.transfer), b"", key, self.trust.epoch)
+        self.since = Since()
+        self.delivered = max(self.delivered, synced.delivered)
+        self.heard = []
+        if self.tape and self.tape[-1].signature:
+            self.previous = self.tape[-1].id
+            self.tape = []
+
+    # Compaction
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole wallet as one record: what it still needs, and nothing else."""
+        needed: dict[bytes, Transfer] = {}
+        tokens: dict[bytes, Token] = {}
+        spent = [sent.transfer for sent in self.pending.values()]
+        for held in self.holdings:
+            tokens[held.token] = self.graph.tokens[held.token]
+            if held.parent.side is not Side.TOKEN:
+                spent.append(self.graph.transfers[held.parent.id])
+        spent += [cast("Transfer", entry) for entry in self.tape if isinstance(entry.body, TransferBody)]
+        for transfer in spent:
+            for hand in (*self.graph.ancestors(transfer), transfer):
+                needed[hand.id] = hand
+                for parent, _, _ in hand.body.spans:
+                    if parent.side is Side.TOKEN:
+                        tokens[parent.id] = self.graph.tokens[parent.id]
+        hands = {hand.key for hand in needed.values()} | {token.owner for token in tokens.values()}
+        oldest = self.trust.epoch - limits.MAX_LIFE
+        certificates = self.graph.certificates
+        return Snapshot(
+            News(self._own, self.trust.authorities, self.trust.header, self.trust.policy),
+            tuple(tokens.values()),
+            tuple(needed.values()),
+            tuple((key, warrant) for key, warrant in self.graph.warrants.items() if key in needed),
+            tuple(certificates[key] for key in hands if key in certificates),
+            tuple(self.holdings),
+            tuple(self.pending.values()),
+            tuple(question for question in self.questions.values() if question.asked.epoch >= oldest),
+            tuple(self.taken.values())[-HISTORY:],
+            tuple(self.history[-HISTORY:]),
+            tuple(self.tape),
+            tuple(self.heard),
+            self.delivered,
+            self.previous,
+            self.counter,
+            self.since,
+        )
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        self._news(snapshot.news)
+        graph = Graph()
+        graph.tokens = {self.trust.token_id(token): token for token in snapshot.tokens}
+        for transfer in snapshot.transfers:
+            graph.put(transfer)
+        graph.warrants = dict(snapshot.warrants)
+        graph.certificates = {certificate.key: certificate for certificate in snapshot.certificates}
+        if self._own is not None:
+            graph.certificates[self._own.key] = self._own
+        self.graph = graph
+        self.holdings = list(snapshot.holdings)
+        self.pending = {sent.transfer.id: sent for sent in snapshot.pending}
+        self.questions = {question.asked.request: question for question in snapshot.questions}
+        self.open = {key: item.asked for key, item in self.questions.items() if item.outcome is None}
+        self.parts = {}
+        for asked, _ in snapshot.questions:
+            self.parts.setdefault((asked.basket, asked.part), []).append(asked.request)
+        self.taken = {taken.transfer: taken for taken in snapshot.taken}
+        self.history = list(snapshot.history)
+        self.tape = list(snapshot.tape)
+        self.heard, self.delivered = list(snapshot.heard), snapshot.delivered
+        self.previous, self.counter, self.since = snapshot.previous, snapshot.counter, snapshot.since
+
+
+def amount_of(transfer: Transfer) -> int:
+    """Return the minor units that a transfer hands over."""
+    return sum(end - start for _, start, end in transfer.body.spans)

@@ -1,0 +1,216 @@
+"""What a tap knows while it lasts, and the few things that both parts do with it (SPEC §11).
+
+Transitions are written in :mod:`dualtap.payee`, :mod:`dualtap.payer` and :mod:`dualtap.heal`, in terms of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from dualtap import limits, session, wire
+from dualtap.book import Book
+from dualtap.errors import Code, TapError
+from dualtap.events import Effect, Persist, Report, Result, Send, Sign, Signature
+from dualtap.records import Asked, News, Record, Sent, SignedTail, encode_record
+from dualtap.statements import (
+    KIND,
+    ON_TAPE,
+    AuthorityCertificate,
+    Body,
+    Header,
+    Opening,
+    Request,
+    Signed,
+    WalletCertificate,
+)
+from dualtap.states import Part, State
+from dualtap.suite import Drbg, Ephemeral, Verify
+from dualtap.wire import Hello, Message, RequestMessage, TransferMessage, Want, Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a payee asks for: minor units, currency, the basket (16 bytes) and the part of it.
+
+    ``details`` is a 32-byte hash of what is sold, or empty. ``person`` is set if a person, not a loop, starts it.
+    """
+
+    amount: int
+    currency: str
+    basket: bytes
+    part: int = 0
+    details: bytes = b""
+    person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pay:
+    """What a payer is ready for: any request that its person agrees to, or the refund of one transfer."""
+
+    refund_of: bytes = b""
+    amount: int | None = None
+
+
+Order: TypeAlias = Charge | Pay
+
+
+class Context:
+    """One tap of one wallet: its wallet, its order, its session, and the effects of the present step."""
+
+    def __init__(self, book: Book, order: Order, initiator: bool, ephemeral: Ephemeral, entropy: bytes) -> None:
+        self.book = book
+        self.order = order
+        self.part = Part.PAYEE if isinstance(order, Charge) else Part.PAYER
+        self.initiator = initiator
+        self.ephemeral = ephemeral
+        self.random = Drbg(entropy)
+        self.state = State.READY
+        self.now = 0.0
+        self.began: float | None = None
+        self.hello: Hello | None = None
+        self.channel: session.Channel | None = None
+        self.welcome_with: Welcome | None = None
+        self.peer: WalletCertificate | None = None
+        self.peer_verify: Verify | None = None
+        self.peer_wants_authorities = False
+        self.asked: Asked | None = None
+        self.request: Request | None = None
+        self.request_message: RequestMessage | None = None
+        self.answering: TransferMessage | None = None
+        self.reason: TapError | None = None
+        self.decided = False
+        self.signing: Signed[Body] | None = None
+        self.shown: Sent | None = None
+        self.effects: list[Effect] = []
+        self._unsaved: SignedTail | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the tap is over."""
+        return self.state is State.ENDED
+
+    @property
+    def epoch(self) -> int:
+        """The strictest date known: what the scheme proved, or what this device's clock says, if later."""
+        return max(self.book.trust.epoch, int(self.now) // limits.EPOCH_SECONDS)
+
+    def end(self, code: Code | int, detail: str = "") -> None:
+        """End without an outcome in this tap: in doubt if a transfer was signed, else not paid."""
+        doubt = self.shown is not None and self.shown.transfer.id in self.book.pending
+        result = Result.IN_DOUBT if doubt else Result.NOT_PAID
+        self.report(result, self.shown.transfer.id if self.shown and doubt else b"", code, detail)
+        self.state = State.ENDED
+
+    # What actions use
+
+    def established(self) -> session.Channel:
+        """Return the channel; it exists in every state in which a message can be sent."""
+        if self.channel is None:
+            raise TapError(Code.UNEXPECTED_MESSAGE, "no session yet")
+        return self.channel
+
+    def greet(self) -> None:
+        """Send the Hello, or wait for one."""
+        if not self.initiator:
+            self.state = State.AWAIT_HELLO
+            return
+        self.hello = Hello(self.book.scheme.hint, (wire.VERSION,), self.ephemeral.public, self.want())
+        self.effects.append(Send(wire.encode_hello(self.hello)))
+        self.state = State.AWAIT_WELCOME
+
+    def want(self) -> Want:
+        """Return what this side is here for."""
+        role = Want.COLLECT if self.part is Part.PAYEE else Want.PAY
+        return role if self.book.trust.authorities else role | Want.AUTHORITIES
+
+    def answer_hello(self, hello: Hello) -> None:
+        """Derive the channel as responder; the Welcome goes out with the first message, or alone."""
+        session.check_hello(self.book.scheme, hello)
+        self._check_part(hello.want)
+        self.hello = hello
+        welcome = Welcome(wire.VERSION, self.ephemeral.public, self.want(), b"")
+        self.channel = session.establish(self.book.scheme, self.ephemeral, False, hello, welcome)
+        self.welcome_with = welcome
+
+    def take_welcome(self, welcome: Welcome) -> None:
+        """Derive the channel as initiator."""
+        if welcome.version != wire.VERSION:
+            raise TapError(Code.WRONG_VERSION)
+        self._check_part(welcome.want)
+        if bool(welcome.sealed) != (self.part is Part.PAYER):
+            raise TapError(Code.MALFORMED, "a Welcome carries the payee's message, and only that")
+        hello = cast("Hello", self.hello)
+        self.channel = session.establish(self.book.scheme, self.ephemeral, True, hello, welcome)
+
+    def _check_part(self, want: Want) -> None:
+        if want & (Want.COLLECT | Want.PAY) != (Want.PAY if self.part is Part.PAYEE else Want.COLLECT):
+            raise TapError(Code.WRONG_ROLE)
+        self.peer_wants_authorities = bool(want & Want.AUTHORITIES)
+
+    def send(self, message: Message) -> None:
+        """Seal and send a message, in the Welcome if that is still to go."""
+        plaintext = wire.encode(message)
+        frame = self.established().seal(plaintext)
+        if self.welcome_with is not None:
+            frame = wire.encode_welcome(self.welcome_with._replace(sealed=frame))
+            self.welcome_with = None
+        self.effects.append(Send(frame))
+
+    def send_welcome(self) -> None:
+        """Send the Welcome alone: the payee speaks next."""
+        self.effects.append(Send(wire.encode_welcome(cast("Welcome", self.welcome_with))))
+        self.welcome_with = None
+
+    def persist(self, *records: Record) -> None:
+        """Change the wallet by these records, and make them durable together with the last signature."""
+        if self._unsaved is not None:
+            records = (self._unsaved, *records)
+            self._unsaved = None
+        encoded = tuple([encode_record(item) for item in records])
+        for item in records:
+            self.book.apply(item)
+        self.effects.append(Persist(encoded))
+
+    def sign(self, statement: Signed[Body], state: State) -> None:
+        """Ask the keystore for a signature."""
+        self.signing = statement
+        self.effects.append(Sign(statement))
+        self.state = state
+
+    def signed(self, event: Signature) -> Signed[Body]:
+        """Return the statement that was signed. A tape entry's signature becomes durable with the next record."""
+        statement = cast("Signed[Body]", self.signing)
+        self.signing = None
+        if KIND[type(statement.body)] in ON_TAPE:
+            self.book.seal(statement.id, event.signature)
+            self._unsaved = SignedTail(statement.id, event.signature)
+        return statement.sealed(event.signature)
+
+    def place(self, request: bytes = b"") -> Opening:
+        """Return a new place on this wallet's tape, with a random skip."""
+        prev = self.book.counter
+        return Opening(self.random.take(16), prev, prev + 1 + self.random.below(limits.COUNTER_STEP), request=request)
+
+    def report(self, result: Result, transfer: bytes = b"", code: Code | int | None = None, detail: str = "") -> None:
+        """Tell the person how this tap's own payment ended."""
+        amount, currency = (self.asked.amount, self.asked.currency) if self.asked else (0, "")
+        peer = self.peer.key if self.peer else b""
+        self.effects.append(Report(result, amount, currency, transfer, peer, code, detail))
+
+    def meet(self, certificate: WalletCertificate, statement: Signed[Body]) -> None:
+        """Believe that the peer holds a certified key: it signed a statement of this session."""
+        trust = self.book.trust
+        if certificate.key == self.book.key:
+            raise TapError(Code.SELF_PAYMENT)
+        trust.check_wallet(certificate, self.epoch)
+        self.peer_verify = trust.scheme.suite.verifier(certificate.key)
+        self.peer_verify(statement.signature, statement.id)
+        self.peer = certificate
+
+    def learn(self, authorities: tuple[AuthorityCertificate, ...], header: Header | None) -> None:
+        """Keep what the peer brought of the scheme: authorities and a later date, if the root's word proves them."""
+        new = self.book.trust.learn(authorities)
+        moved = header is not None and self.book.trust.adopt(header)
+        if new or moved:
+            self.persist(News(None, new, header if moved else None, None))

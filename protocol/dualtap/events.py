@@ -1,0 +1,113 @@
+"""What goes into a tap and what comes out of it (SPEC §11): events in, effects out.
+
+Effects are carried out in order: what is persisted is durable before anything is signed, and what is signed is
+signed before anything is sent. :class:`Sign` and :class:`Ask` are answered by an event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from dualtap.errors import Code
+from dualtap.statements import Body, Signed, Verification, WalletCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Start the tap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame arrived."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The keystore signed what :class:`Sign` asked for: 64 bytes."""
+
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The person agreed, verified in this way."""
+
+    verification: Verification = Verification.PRESENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """The person did not agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The link ended or the device must stop; ``code`` says why."""
+
+    code: Code = Code.LINK_LOST
+
+
+Event: TypeAlias = Begin | Received | Signature | Consent | Decline | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Make these records durable, all or none, before anything else."""
+
+    records: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Sign this statement; answer with :class:`Signature`."""
+
+    statement: Signed[Body]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this frame."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the person whether to pay; answer with :class:`Consent` or :class:`Decline`."""
+
+    amount: int
+    currency: str
+    payee: WalletCertificate
+
+
+class Result(Enum):
+    """How a tap, or one pending transfer in it, ended."""
+
+    PAID = "paid"
+    COLLECTED = "collected"
+    HEALED_PAID = "healed_paid"
+    HEALED_RESTORED = "healed_restored"
+    NOT_PAID = "not_paid"
+    IN_DOUBT = "in_doubt"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a person is told: amount in minor units, the transfer's id, and the error if there was one."""
+
+    result: Result
+    amount: int = 0
+    currency: str = ""
+    transfer: bytes = b""
+    peer: bytes = b""
+    code: Code | int | None = None
+    detail: str = ""
+
+
+Effect: TypeAlias = Persist | Sign | Send | Ask | Report

@@ -1,0 +1,245 @@
+"""What a payee does (SPEC §11.2): clear, ask, decide, and answer for what it decided before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from dualtap import limits
+from dualtap.book import ENTRY_ROOM
+from dualtap.context import Charge, Context
+from dualtap.errors import Code, TapError, decode_code
+from dualtap.events import Begin, Result, Signature, Stop
+from dualtap.heal import answer, report_healed, send_outcome, show_pending, take_outcome
+from dualtap.records import Answered, Asked, Sent
+from dualtap.statements import (
+    CloseBody,
+    Outcome,
+    Present,
+    PresentBody,
+    ReceiptBody,
+    Request,
+    RequestBody,
+    Verification,
+)
+from dualtap.states import State
+from dualtap.wire import (
+    DoneMessage,
+    Hello,
+    OutcomeMessage,
+    PresentMessage,
+    ProceedMessage,
+    RefuseMessage,
+    RequestMessage,
+    TransferMessage,
+    Welcome,
+    signed,
+)
+
+
+def order_of(context: Context) -> Charge:
+    """Return what this payee asks for."""
+    return cast("Charge", context.order)
+
+
+def begin(context: Context, event: Begin) -> None:
+    """Close this part's open requests, then greet: a part has one live request."""
+    del event
+    charge, book = order_of(context), context.book
+    if not 0 < charge.amount <= limits.AMOUNT:
+        raise TapError(Code.BAD_INPUT, "an amount is from 1 to 2**53 - 1 minor units")
+    if len(charge.basket) != 16:
+        raise TapError(Code.BAD_INPUT, "a basket has 16 bytes")
+    requests = book.parts.get((charge.basket, charge.part), [])
+    if len(requests) >= limits.BASKET_REQUESTS and not charge.person:
+        raise TapError(Code.BASKET_WAITS)
+    clear(context)
+
+
+def clear(context: Context) -> None:
+    """Close the next open request of this part, or greet when there is none."""
+    charge, book = order_of(context), context.book
+    for key in book.parts.get((charge.basket, charge.part), ()):
+        if book.questions[key].outcome is None:
+            close(context, key, Code.TIMEOUT, State.CLEARING)
+            return
+    if not book.accepted(charge.basket, charge.part):
+        book.reserve(book.profile.message + 2 * ENTRY_ROOM)
+    context.greet()
+
+
+def close(context: Context, request: bytes, reason: Code, state: State) -> None:
+    """Durably close a request, and have the Close signed."""
+    book = context.book
+    body = CloseBody(request, int(reason), book.trust.epoch)
+    outcome = cast("Outcome", signed(book.scheme.id, book.key, body, context.place()))
+    context.persist(Answered(outcome, b""))
+    context.sign(outcome, state)
+
+
+def cleared(context: Context, event: Signature) -> None:
+    """Go on clearing."""
+    context.signed(event)
+    clear(context)
+
+
+def hello(context: Context, message: Hello) -> None:
+    """As responder: derive the channel, then ask."""
+    context.answer_hello(message)
+    ask(context)
+
+
+def welcome(context: Context, message: Welcome) -> None:
+    """As initiator: derive the channel, then ask."""
+    context.take_welcome(message)
+    ask(context)
+
+
+def ask(context: Context) -> None:
+    """Make the request of this session; for a basket that is paid, only present the key, to heal."""
+    charge, book = order_of(context), context.book
+    channel, trust, profile = context.established(), book.trust, book.profile
+    if book.accepted(charge.basket, charge.part):
+        present = PresentBody(channel.transcript, channel.initiator, trust.epoch)
+        context.sign(signed(book.scheme.id, book.key, present), State.SIGN_PRESENT)
+        return
+    body = RequestBody(
+        channel.transcript,
+        channel.initiator,
+        charge.amount,
+        charge.currency,
+        charge.basket,
+        charge.part,
+        charge.details,
+        profile.hops,
+        profile.spans,
+        profile.message,
+        Verification.NONE,
+        trust.epoch,
+    )
+    request = cast("Request", signed(book.scheme.id, book.key, body))
+    asked = Asked(request.id, charge.basket, charge.part, charge.amount, charge.currency, trust.epoch)
+    context.asked = asked
+    context.persist(asked)
+    context.sign(request, State.SIGN_REQUEST)
+
+
+def requested(context: Context, event: Signature) -> None:
+    """Send the request."""
+    request = cast("Request", context.signed(event))
+    body, book = request.body, context.book
+    context.request = request
+    context.send(
+        RequestMessage(
+            bool(book.pending),
+            body.amount,
+            body.currency,
+            body.basket,
+            body.part,
+            body.details,
+            body.hops,
+            body.spans,
+            body.size,
+            body.verification,
+            body.epoch,
+            request.signature,
+            book.certificate,
+            authorities(context),
+        )  # fmt: skip
+    )
+    context.state = State.AWAIT_TRANSFER
+
+
+def authorities(context: Context) -> tuple[Any, ...]:
+    """Return this wallet's chain if the peer lacks it."""
+    return context.book.trust.chain(context.book.certificate) if context.peer_wants_authorities else ()
+
+
+def presented(context: Context, event: Signature) -> None:
+    """Send the proof that this wallet holds its key."""
+    present = cast("Present", context.signed(event))
+    context.send(PresentMessage(present.body.epoch, present.signature, context.book.certificate, authorities(context)))
+    context.state = State.AWAIT_TRANSFER
+
+
+def transfer(context: Context, message: TransferMessage) -> None:
+    """Decide the transfer that answers this session's request."""
+    if context.asked is None:
+        raise TapError(Code.REPLAYED_REQUEST)
+    context.answering = message
+    question = context.book.questions[context.asked.request]
+    if question.outcome is not None:
+        raise TapError(Code.UNEXPECTED_MESSAGE, "this request has its outcome")
+    answer(context, message, context.asked.request)
+
+
+def resume(context: Context, message: TransferMessage) -> None:
+    """Answer a transfer of an earlier session."""
+    answer(context, message, message.request)
+
+
+def decided(context: Context, event: Signature) -> None:
+    """Send the outcome; end if it is this session's."""
+    outcome = cast("Outcome", context.signed(event))
+    context.decided = True
+    send_outcome(context, outcome)
+    context.decided = False
+    reason, context.reason = context.reason, None
+    if context.asked is None or outcome.body.request != context.asked.request:
+        context.state = State.AWAIT_TRANSFER
+        return
+    if isinstance(outcome.body, ReceiptBody):
+        context.report(Result.COLLECTED, outcome.body.transfer)
+        context.state = State.ENDED
+    else:
+        context.end(outcome.body.reason if reason is None else reason.code, reason.detail if reason else "")
+
+
+def proved(context: Context, message: PresentMessage) -> None:
+    """The payer proved its key, as asked: show it what is in doubt to it, or let it go on."""
+    take_present(context, message)
+    if not show_pending(context):
+        context.send(ProceedMessage())
+
+
+def take_present(context: Context, message: PresentMessage) -> None:
+    """Believe a Present of this session."""
+    channel, book = context.established(), context.book
+    context.learn(message.authorities, None)
+    body = PresentBody(channel.transcript, not channel.initiator, message.epoch)
+    context.meet(message.certificate, signed(book.scheme.id, message.certificate.key, body, b"", message.signature))
+
+
+def healed(context: Context, message: OutcomeMessage) -> None:
+    """Keep the outcome of the transfer shown; show the next, or let the payer go on."""
+    sent = cast("Sent", context.shown)
+    report_healed(context, sent, take_outcome(context, message))
+    if not show_pending(context):
+        context.send(ProceedMessage())
+        context.state = State.AWAIT_TRANSFER
+
+
+def refused(context: Context, message: RefuseMessage) -> None:
+    """The peer will not go on."""
+    context.end(decode_code(message.code), "said by the other device")
+
+
+def done(context: Context, message: DoneMessage) -> None:
+    """The payer has nothing more to say."""
+    del message
+    context.report(Result.DONE)
+    context.state = State.ENDED
+
+
+def stop(context: Context, event: Stop) -> None:
+    """The link or the device gave up."""
+    context.end(event.code)
+
+
+ACTIONS: dict[str, Callable[[Context, Any], None]] = {
+    act.__name__: act
+    for act in (
+        begin, cleared, hello, welcome, requested, presented, transfer, resume,
+        decided, proved, healed, refused, done, stop,
+    )
+}  # fmt: skip

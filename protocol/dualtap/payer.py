@@ -1,0 +1,219 @@
+"""What a payer does (SPEC §11.3): heal what is in doubt, ask its person, pay, and keep the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from dualtap.context import Context, Pay
+from dualtap.errors import Code, TapError
+from dualtap.events import Ask, Begin, Consent, Decline, Result, Signature
+from dualtap.heal import (
+    UNSIGNED,
+    answer,
+    check_request,
+    paid_by,
+    report_healed,
+    send_outcome,
+    show_pending,
+    take_outcome,
+    transfer_message,
+)
+from dualtap.payee import presented as _presented
+from dualtap.payee import refused, stop, take_present
+from dualtap.records import Asked, Sent
+from dualtap.select import choose
+from dualtap.statements import (
+    Outcome,
+    PresentBody,
+    Private,
+    Request,
+    RequestBody,
+    Transfer,
+    TransferBody,
+)
+from dualtap.states import State
+from dualtap.suite import TAG
+from dualtap.wire import (
+    DoneMessage,
+    Hello,
+    OutcomeMessage,
+    PresentMessage,
+    ProceedMessage,
+    RefuseMessage,
+    RequestMessage,
+    TransferMessage,
+    Welcome,
+    encode,
+    signed,
+)
+
+
+def begin(context: Context, event: Begin) -> None:
+    """Greet."""
+    del event
+    context.greet()
+
+
+def hello(context: Context, message: Hello) -> None:
+    """As responder: derive the channel and let the payee speak."""
+    context.answer_hello(message)
+    context.send_welcome()
+    context.state = State.AWAIT_REQUEST
+
+
+def welcome(context: Context, message: Welcome) -> None:
+    """As initiator: derive the channel. The payee's message is in the Welcome and is taken next."""
+    context.take_welcome(message)
+    context.state = State.AWAIT_REQUEST
+
+
+def request(context: Context, message: RequestMessage) -> None:
+    """Verify the request of this session; heal, then ask the person."""
+    channel, book = context.established(), context.book
+    context.learn(message.authorities, None)
+    body = RequestBody(channel.transcript, not channel.initiator, *message[1:11])
+    asked = cast("Request", signed(book.scheme.id, message.certificate.key, body, b"", message.signature))
+    context.meet(message.certificate, asked)
+    context.request = asked
+    context.asked = Asked(asked.id, body.basket, body.part, body.amount, body.currency, body.epoch)
+    context.request_message = message
+    if message.prove:
+        present = PresentBody(channel.transcript, channel.initiator, book.trust.epoch)
+        context.sign(signed(book.scheme.id, book.key, present), State.SIGN_PRESENT)
+    else:
+        go_on(context)
+
+
+def presented(context: Context, event: Signature) -> None:
+    """Send the proof that was asked for, and answer for what it brings up."""
+    _presented(context, event)
+    context.state = State.AWAIT_PROCEED
+
+
+def present(context: Context, message: PresentMessage) -> None:
+    """The payee has nothing to charge: heal only."""
+    take_present(context, message)
+    if not show_pending(context):
+        finish(context)
+
+
+def finish(context: Context) -> None:
+    """Say that there is nothing more to say."""
+    context.send(DoneMessage())
+    context.report(Result.DONE, b"", Code.BASKET_PAID)
+    context.state = State.ENDED
+
+
+def resume(context: Context, message: TransferMessage) -> None:
+    """The payee shows a transfer that it once made to this wallet: answer it."""
+    answer(context, message, message.request)
+
+
+def decided(context: Context, event: Signature) -> None:
+    """Send the outcome of what the payee showed, and wait for more."""
+    outcome = cast("Outcome", context.signed(event))
+    context.decided = True
+    send_outcome(context, outcome)
+    context.decided, context.reason = False, None
+    context.state = State.AWAIT_PROCEED
+
+
+def proceed(context: Context, message: ProceedMessage) -> None:
+    """The payee has nothing more in doubt."""
+    del message
+    go_on(context)
+
+
+def go_on(context: Context) -> None:
+    """Heal before paying; then check the request and ask the person."""
+    if show_pending(context):
+        return
+    message = cast("RequestMessage", context.request_message)
+    asked = cast("Request", context.request)
+    check_request(context, message, asked)
+    check_refund(context, asked)
+    body, book = asked.body, context.book
+    choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
+    context.effects.append(Ask(body.amount, body.currency, message.certificate))
+    context.state = State.AWAIT_CONSENT
+
+
+def check_refund(context: Context, asked: Request) -> None:
+    """Raise ``NOT_A_REFUND`` unless a refund goes back to who paid, and no more than was paid."""
+    pay = cast("Pay", context.order)
+    if not pay.refund_of:
+        return
+    taken = context.book.taken.get(pay.refund_of)
+    if taken is None or taken.payer != asked.key:
+        raise TapError(Code.NOT_A_REFUND, "this wallet did not receive it from that wallet")
+    if asked.body.amount > taken.amount - taken.refunded or pay.amount not in (None, asked.body.amount):
+        raise TapError(Code.NOT_A_REFUND, "the amounts differ")
+
+
+def consent(context: Context, event: Consent) -> None:
+    """Choose spans, make the transfer durable, and have it signed."""
+    book, asked = context.book, cast("Request", context.request)
+    body = asked.body
+    spans = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
+    private = Private(event.verification, cast("Pay", context.order).refund_of)
+    opening = context.place(asked.id)._replace(private=private)
+    statement = TransferBody(asked.key, spans, book.trust.epoch, ())
+    transfer = cast("Transfer", signed(book.scheme.id, book.key, statement, opening))
+    if any(span.parent.id in book.graph.transfers for span in spans) or len(spans) > 1:
+        measured = encode(transfer_message(context, transfer.sealed(UNSIGNED), resume=True))
+        if len(measured) + TAG > body.size:
+            raise TapError(Code.TOO_LARGE, "the payee cannot carry this value's history")
+    sent = Sent(transfer, body.basket, body.part)
+    context.persist(sent)
+    context.shown = sent
+    context.sign(transfer, State.SIGN_TRANSFER)
+
+
+def decline(context: Context, event: Decline) -> None:
+    """The person said no."""
+    del event
+    context.send(RefuseMessage(int(Code.DECLINED)))
+    context.end(Code.DECLINED)
+
+
+def transferred(context: Context, event: Signature) -> None:
+    """Send the transfer."""
+    transfer = cast("Transfer", context.signed(event))
+    context.shown = context.book.pending[transfer.id]
+    context.send(transfer_message(context, transfer, resume=False))
+    context.state = State.AWAIT_OUTCOME
+
+
+def outcome(context: Context, message: OutcomeMessage) -> None:
+    """Keep the outcome of what was shown; end if it was this session's, else go on."""
+    sent = cast("Sent", context.shown)
+    found = take_outcome(context, message)
+    asked = context.request
+    if asked is not None and sent.transfer.shown().request == asked.id:
+        if paid_by(found, sent.transfer):
+            context.report(Result.PAID, sent.transfer.id)
+        else:
+            context.report(Result.NOT_PAID, sent.transfer.id, message.reason, "closed by the payee")
+        context.state = State.ENDED
+        return
+    report_healed(context, sent, found)
+    if asked is not None and not already_paid(context, sent, found):
+        go_on(context)
+    elif not show_pending(context):
+        finish(context)
+
+
+def already_paid(context: Context, sent: Sent, found: Outcome) -> bool:
+    """Return whether the healed transfer paid the very part that is asked for again."""
+    asked = cast("Asked", context.asked)
+    return paid_by(found, sent.transfer) and (sent.basket, sent.part) == (asked.basket, asked.part)
+
+
+ACTIONS: dict[str, Callable[[Context, Any], None]] = {
+    act.__name__: act
+    for act in (
+        begin, hello, welcome, request, presented, present, resume, decided, proceed,
+        consent, decline, transferred, outcome, refused, stop,
+    )
+}  # fmt: skip

@@ -1,0 +1,434 @@
+"""Where value comes from (SPEC §5.4, §8): the graph of tokens and transfers, and the proof a payee checks.
+
+A :class:`Graph` holds statements; :func:`rebuild` turns a compact bundle into statements, :func:`verify` decides
+whether a payee may believe them, and :func:`bundle` makes the bundle that the next payee needs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple, cast
+
+from dualtap import limits
+from dualtap.errors import Code, TapError
+from dualtap.statements import (
+    Close,
+    CloseBody,
+    Opening,
+    Outcome,
+    Parent,
+    Private,
+    ReceiptBody,
+    RequestOpening,
+    Scheme,
+    Side,
+    Span,
+    Token,
+    Transfer,
+    TransferBody,
+    WalletCertificate,
+    Warrant,
+)
+from dualtap.trust import Trust
+from dualtap.wire import (
+    Bundle,
+    CompactSpan,
+    CompactToken,
+    CompactTransfer,
+    CompactWarrant,
+    TransferMessage,
+    signed,
+)
+
+
+class Origin(NamedTuple):
+    """What a parent gives: units ``[start, end)`` of a token, to an owner, after hops and restorations."""
+
+    token: bytes
+    start: int
+    end: int
+    owner: bytes
+    hops: int
+    restored: int
+    epoch: int
+
+
+class Interval(NamedTuple):
+    """``[start, end)`` of a parent's units, or ``(start, end]`` of a key's tape, taken by a transfer."""
+
+    start: int
+    end: int
+    transfer: bytes
+
+
+def overlaps(taken: list[Interval], start: int, end: int) -> bool:
+    """Return whether ``[start, end)`` meets one of these disjoint intervals, which are in order."""
+    place = bisect_left(taken, (start,))
+    before = place > 0 and taken[place - 1].end > start
+    return before or (place < len(taken) and taken[place].start < end)
+
+
+@dataclass(slots=True)
+class Graph:
+    """Statements by id (tokens, transfers), by transfer (warrants) and by key (certificates, opened tapes)."""
+
+    tokens: dict[bytes, Token] = field(default_factory=dict[bytes, Token])
+    transfers: dict[bytes, Transfer] = field(default_factory=dict[bytes, Transfer])
+    warrants: dict[bytes, Warrant] = field(default_factory=dict[bytes, Warrant])
+    certificates: dict[bytes, WalletCertificate] = field(default_factory=dict[bytes, WalletCertificate])
+    spends: dict[Parent, list[Interval]] = field(default_factory=dict[Parent, list[Interval]])
+    tapes: dict[bytes, list[Interval]] = field(default_factory=dict[bytes, list[Interval]])
+    _origins: dict[Parent, Origin] = field(default_factory=dict[Parent, Origin])
+
+    def origin(self, parent: Parent) -> Origin:
+        """Return what a parent gives; raise ``BROKEN_PROVENANCE`` if this graph does not hold it."""
+        found = self._origins.get(parent)
+        if found is None:
+            found = self._origins[parent] = self._trace(parent)
+        return found
+
+    def _trace(self, parent: Parent) -> Origin:
+        if parent.side is Side.TOKEN:
+            token = self.tokens.get(parent.id)
+            if token is None or parent.index:
+                raise TapError(Code.BROKEN_PROVENANCE, "a token is missing")
+            return Origin(parent.id, 0, token.amount, token.owner, 0, 0, 0)
+        transfer = self.transfers.get(parent.id)
+        if transfer is None or parent.index >= len(transfer.body.spans):
+            raise TapError(Code.BROKEN_PROVENANCE, "an earlier transfer is missing")
+        above, start, end = transfer.body.spans[parent.index]
+        up = self.origin(above)
+        epoch = transfer.body.epoch
+        if parent.side is Side.PAYEE:
+            return Origin(up.token, start, end, transfer.body.payee, up.hops + 1, up.restored, epoch)
+        return Origin(up.token, start, end, transfer.key, up.hops, up.restored + 1, epoch)
+
+    def put(self, transfer: Transfer) -> None:
+        """Take in one transfer; one that shows its opening replaces one that does not."""
+        known = self.transfers.get(transfer.id)
+        if known is None:
+            for parent, start, end in transfer.body.spans:
+                insort(self.spends.setdefault(parent, []), Interval(start, end, transfer.id))
+        if known is None or known.opening is None:
+            self.transfers[transfer.id] = transfer
+            if transfer.opening is not None:
+                place = Interval(transfer.opening.prev, transfer.opening.ctr, transfer.id)
+                insort(self.tapes.setdefault(transfer.key, []), place)
+
+    def drop(self, key: bytes) -> None:
+        """Forget a transfer that was never signed."""
+        transfer = self.transfers.pop(key, None)
+        if transfer is None:
+            return
+        tape = self.tapes.get(transfer.key, [])
+        tape[:] = [place for place in tape if place.transfer != key]
+        for parent, _, _ in transfer.body.spans:
+            self.spends[parent] = [taken for taken in self.spends[parent] if taken.transfer != key]
+
+    def add(self, other: Graph) -> None:
+        """Take in everything that another graph holds. A warrant once known stays."""
+        self.tokens.update(other.tokens)
+        for transfer in other.transfers.values():
+            self.put(transfer)
+        for key, warrant in other.warrants.items():
+            self.warrants.setdefault(key, warrant)
+        self.certificates.update(other.certificates)
+
+    def ancestors(self, transfer: Transfer) -> list[Transfer]:
+        """Return the transfers behind this one, each before those that spend it; not the transfer itself."""
+        order: dict[bytes, Transfer] = {}
+        stack: list[tuple[bytes, bool]] = [
+            (span.parent.id, False) for span in transfer.body.spans if span.parent.side is not Side.TOKEN
+        ]
+        while stack:
+            key, expanded = stack.pop()
+            if key in order:
+                continue
+            found = self.transfers.get(key)
+            if found is None:
+                raise TapError(Code.BROKEN_PROVENANCE, "an earlier transfer is missing")
+            if expanded:
+                order[key] = found
+                continue
+            stack.append((key, True))
+            stack.extend((span.parent.id, False) for span in found.body.spans if span.parent.side is not Side.TOKEN)
+        return list(order.values())
+
+
+def check_spans(graph: Graph, transfer: Transfer) -> None:
+    """Raise unless a transfer is a statement (SPEC §5.3): its signer owns each parent and no unit twice.
+
+    Raises ``BROKEN_PROVENANCE``, ``NOT_OWNER``, ``SPAN_OUTSIDE``, ``SPANS_OVERLAP`` or ``EPOCH_BACKWARDS``.
+    """
+    taken: list[tuple[bytes, int, int]] = []
+    for parent, start, end in transfer.body.spans:
+        origin = graph.origin(parent)
+        if origin.owner != transfer.key:
+            raise TapError(Code.NOT_OWNER)
+        if not origin.start <= start < end <= origin.end:
+            raise TapError(Code.SPAN_OUTSIDE)
+        if transfer.body.epoch < origin.epoch:
+            raise TapError(Code.EPOCH_BACKWARDS)
+        if any(token == origin.token and start < e and s < end for token, s, e in taken):
+            raise TapError(Code.SPANS_OVERLAP)
+        taken.append((origin.token, start, end))
+
+
+def check_sides(graph: Graph, transfer: Transfer) -> None:
+    """Raise ``BROKEN_PROVENANCE`` unless a restored side has its warrant and no payee's side is dead."""
+    for parent, _, _ in transfer.body.spans:
+        if parent.side is not Side.TOKEN and (parent.side is Side.PAYER) != (parent.id in graph.warrants):
+            raise TapError(Code.BROKEN_PROVENANCE, "a dead transfer's side without, or against, its warrant")
+
+
+def check_warrant(trust: Trust, transfer: Transfer, warrant: Warrant) -> None:
+    """Raise ``BROKEN_PROVENANCE`` or ``BAD_SIGNATURE`` unless the warrant shows that the transfer is dead."""
+    outcome = warrant.outcome
+    if (
+        warrant.opening.commitment() != transfer.commitment
+        or outcome.key != transfer.body.payee
+        or outcome.body.request != warrant.opening.request
+        or (isinstance(outcome.body, ReceiptBody) and outcome.body.transfer == transfer.id)
+    ):
+        raise TapError(Code.BROKEN_PROVENANCE, "a warrant for something else")
+    trust.verify_statement(outcome)
+
+
+class Received(NamedTuple):
+    """A transfer rebuilt from a message, with the graph behind it. Nothing in it is verified yet."""
+
+    transfer: Transfer
+    graph: Graph
+    order: tuple[Transfer, ...]
+
+
+def rebuild(trust: Trust, message: TransferMessage, payee: bytes, request: bytes) -> Received:
+    """Return the statements in a Transfer or Resume shown to ``payee``, answering the request with this id.
+
+    Raises ``BROKEN_PROVENANCE`` for references that point nowhere and ``UNKNOWN_ISSUER`` for a token.
+    """
+    scheme, graph = trust.scheme, Graph()
+    certificates = message.bundle.certificates
+    parents: list[Parent] = []
+    for certificate in certificates:
+        graph.certificates[certificate.key] = certificate
+    for compact in message.bundle.tokens:
+        token = Token(
+            compact.serial, compact.amount, compact.currency, _at(certificates, compact.owner).key,
+            compact.spend_by, compact.claim_by, compact.hops, compact.conditions, compact.issuer, compact.signature,
+        )  # fmt: skip
+        token_id = trust.token_id(token)
+        graph.tokens[token_id] = token
+        parents.append(Parent(token_id, Side.TOKEN, 0))
+    order: list[Transfer] = []
+    for earlier in message.bundle.transfers:
+        hand = _rebuild_hand(scheme, graph, earlier, certificates, parents, order)
+        order.append(hand)
+        graph.put(hand)
+    private = Private(message.verification, message.refund_of)
+    opening = Opening(message.seed, message.prev, message.ctr, private, request)
+    body = TransferBody(payee, _spans(message.spans, parents, order), message.epoch, message.witness)
+    transfer = cast("Transfer", signed(scheme.id, certificates[0].key, body, opening, message.signature))
+    return Received(transfer, graph, tuple(order))
+
+
+def _at(items: tuple[WalletCertificate, ...], index: int) -> WalletCertificate:
+    if index >= len(items):
+        raise TapError(Code.BROKEN_PROVENANCE, "a reference points nowhere")
+    return items[index]
+
+
+def _spans(compact: tuple[CompactSpan, ...], tokens: list[Parent], transfers: list[Transfer]) -> tuple[Span, ...]:
+    spans: list[Span] = []
+    for item in compact:
+        if item[0] >= (len(tokens) if len(item) == 3 else len(transfers)):
+            raise TapError(Code.BROKEN_PROVENANCE, "a reference points nowhere")
+        if len(item) == 3:
+            spans.append(Span(tokens[item[0]], item[1], item[2]))
+        else:
+            spans.append(Span(Parent(transfers[item[0]].id, Side(item[1]), item[2]), item[3], item[4]))
+    return tuple(spans)
+
+
+def _rebuild_hand(
+    scheme: Scheme,
+    graph: Graph,
+    compact: CompactTransfer,
+    certificates: tuple[WalletCertificate, ...],
+    tokens: list[Parent],
+    transfers: list[Transfer],
+) -> Transfer:
+    payee = compact.payee if isinstance(compact.payee, bytes) else _at(certificates, compact.payee).key
+    body = TransferBody(payee, _spans(compact.spans, tokens, transfers), compact.epoch, compact.witness)
+    payer = _at(certificates, compact.payer).key
+    proof = compact.proof
+    if isinstance(proof, bytes):
+        return cast("Transfer", signed(scheme.id, payer, body, proof, compact.signature))
+    opening = RequestOpening(proof.place, proof.salt, proof.request)
+    hand = cast("Transfer", signed(scheme.id, payer, body, opening.commitment(), compact.signature))
+    answer = (
+        ReceiptBody(proof.request, proof.transfer, proof.epoch)
+        if proof.transfer
+        else CloseBody(proof.request, proof.reason, proof.epoch)
+    )
+    outcome = cast("Outcome", signed(scheme.id, payee, answer, proof.commitment, proof.signature))
+    graph.warrants[hand.id] = Warrant(opening, outcome)
+    return hand
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What a payee asks of value: currency, the strictest epoch it knows, and what it can carry."""
+
+    currency: str
+    epoch: int
+    hops: int
+    spans: int
+
+
+def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | None = None) -> int:
+    """Return the amount (minor units) that a payee may accept; raise the refusal of highest precedence.
+
+    Statements that ``known`` already holds are not verified again; everything else is.
+    """
+    transfer, graph, order = received
+    trust.check_wallet(graph.certificates[transfer.key], accept.epoch)
+    for token_id, token in graph.tokens.items():
+        if known is None or token_id not in known.tokens:
+            trust.check_token(token, token_id)
+        for condition in token.conditions:
+            raise TapError(Code.UNKNOWN_CONDITION, f"code {condition.code}")
+    for hand in order:
+        _check_hand(trust, graph, hand, known)
+    trust.verify_statement(transfer)
+    check_spans(graph, transfer)
+    check_sides(graph, transfer)
+    if len(transfer.body.spans) > accept.spans:
+        raise TapError(Code.TOO_LARGE, "too many spans")
+    for parent, _, _ in transfer.body.spans:
+        origin = graph.origin(parent)
+        token = graph.tokens[origin.token]
+        if token.currency != accept.currency:
+            raise TapError(Code.WRONG_CURRENCY)
+        if accept.epoch > token.spend_by:
+            raise TapError(Code.TOKEN_EXPIRED)
+        if origin.hops >= min(accept.hops, token.hops):
+            raise TapError(Code.TOO_MANY_HOPS)
+        if origin.restored > limits.WARRANTS:
+            raise TapError(Code.TOO_MANY_WARRANTS)
+    graph.put(transfer)
+    check_conflicts(graph, known)
+    return sum(end - start for _, start, end in transfer.body.spans)
+
+
+def _check_hand(trust: Trust, graph: Graph, hand: Transfer, known: Graph | None) -> None:
+    if known is None or hand.id not in known.transfers:
+        trust.check_wallet(graph.certificates[hand.key], hand.body.epoch)
+        trust.verify_statement(hand)
+    else:
+        trust.check_hotlist(hand.key)
+    check_spans(graph, hand)
+    check_sides(graph, hand)
+    warrant = graph.warrants.get(hand.id)
+    if warrant is not None:
+        check_warrant(trust, hand, warrant)
+
+
+def check_conflicts(graph: Graph, known: Graph | None) -> None:
+    """Raise ``DOUBLE_SPENT`` or ``TAPE_FORKED`` if this device can see that what it is shown is spent otherwise."""
+    for taken in graph.spends.values():
+        if any(first.end > second.start for first, second in pairwise(taken)):
+            raise TapError(Code.DOUBLE_SPENT)
+    if known is None:
+        return
+    for hand in graph.transfers.values():
+        seen = hand.id in known.transfers
+        for parent, start, end in hand.body.spans:
+            if parent.side is Side.PAYEE and parent.id in known.warrants:
+                raise TapError(Code.DOUBLE_SPENT, "spent by the payee of a dead transfer")
+            if not seen and overlaps(known.spends.get(parent, []), start, end):
+                raise TapError(Code.DOUBLE_SPENT)
+        opening = hand.opening
+        if opening is not None and not seen and overlaps(known.tapes.get(hand.key, []), opening.prev, opening.ctr):
+            raise TapError(Code.TAPE_FORKED)
+
+
+def bundle(
+    trust: Trust, graph: Graph, transfer: Transfer, own: WalletCertificate
+) -> tuple[Bundle, tuple[CompactSpan, ...]]:
+    """Return the provenance of a transfer that ``own``'s wallet signs, and its spans in compact form."""
+    order = graph.ancestors(transfer)
+    certificates: dict[bytes, int] = {own.key: 0}
+    wallets = [own]
+    tokens: dict[bytes, int] = {}
+    compact_tokens: list[CompactToken] = []
+
+    def wallet(key: bytes) -> int:
+        if key not in certificates:
+            found = graph.certificates.get(key)
+            if found is None:
+                raise TapError(Code.BROKEN_PROVENANCE, "a hand's certificate is missing")
+            certificates[key] = len(wallets)
+            wallets.append(found)
+        return certificates[key]
+
+    places = {hand.id: place for place, hand in enumerate(order)}
+    for hand in (*order, transfer):
+        for parent, _, _ in hand.body.spans:
+            if parent.side is Side.TOKEN and parent.id not in tokens:
+                token = graph.tokens[parent.id]
+                tokens[parent.id] = len(compact_tokens)
+                compact_tokens.append(
+                    CompactToken(
+                        token.serial,
+                        token.amount,
+                        token.currency,
+                        wallet(token.owner),
+                        token.spend_by,
+                        token.claim_by,
+                        token.hops,
+                        token.conditions,
+                        token.issuer,
+                        token.signature,
+                    )  # fmt: skip
+                )
+
+    def spans(hand: Transfer) -> tuple[CompactSpan, ...]:
+        return tuple(
+            (tokens[parent.id], start, end)
+            if parent.side is Side.TOKEN
+            else (places[parent.id], parent.side, parent.index, start, end)
+            for parent, start, end in hand.body.spans
+        )
+
+    spenders = {hand.key for hand in (*order, transfer)}
+    hands = tuple(
+        CompactTransfer(
+            wallet(hand.key),
+            wallet(hand.body.payee) if hand.body.payee in spenders else hand.body.payee,
+            spans(hand),
+            hand.body.epoch,
+            hand.body.witness,
+            _proof(hand, graph.warrants.get(hand.id)),
+            hand.signature,
+        )
+        for hand in order
+    )
+    return Bundle(tuple(wallets), tuple(compact_tokens), hands), spans(transfer)
+
+
+def _proof(hand: Transfer, warrant: Warrant | None) -> bytes | CompactWarrant:
+    if warrant is None:
+        return hand.commitment
+    opening, outcome = warrant.opening, warrant.outcome
+    other, reason = b"", 0
+    if isinstance(outcome.body, ReceiptBody):
+        other = outcome.body.transfer
+    else:
+        reason = cast("Close", outcome).body.reason
+    return CompactWarrant(
+        opening.place, opening.salt, opening.request, other, reason,
+        outcome.body.epoch, outcome.commitment, outcome.signature,
+    )  # fmt: skip

@@ -1,0 +1,303 @@
+"""What a wallet makes durable (SPEC §12): the records of its log, and their bytes.
+
+The log is replayed to rebuild the wallet: :mod:`dualtap.book` is a fold over these records and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias, cast
+
+from dualtap import limits, wire
+from dualtap.errors import Code, TapError
+from dualtap.statements import (
+    AuthorityCertificate,
+    Header,
+    Outcome,
+    Parent,
+    Policy,
+    Side,
+    Signed,
+    TapeStatement,
+    Token,
+    Transfer,
+    WalletCertificate,
+    Warrant,
+)
+from dualtap.wire import (
+    Check,
+    any_blob,
+    blob,
+    counter,
+    digest,
+    enumeration,
+    epoch,
+    issued_check,
+    issued_fields,
+    list_of,
+    maybe,
+    money,
+    number,
+    record,
+    statement_check,
+    statement_fields,
+    uint,
+    warrant_check,
+    warrant_fields,
+)
+
+ITEMS = 1_000_000
+"""The longest list in a record: a snapshot may hold a shop's year of receipts."""
+BYTES = 256 * 1024 * 1024
+"""The longest record, in bytes: the log's own size bounds it first."""
+
+
+class News(NamedTuple):
+    """What the scheme says: a new certificate of this wallet, authorities, date and policy."""
+
+    certificate: WalletCertificate | None
+    authorities: tuple[AuthorityCertificate, ...]
+    header: Header | None
+    policy: Policy | None
+
+
+class Funded(NamedTuple):
+    """A token issued to this wallet."""
+
+    token: Token
+
+
+class Asked(NamedTuple):
+    """A request that this wallet made; it stays open until its outcome."""
+
+    request: bytes
+    basket: bytes
+    part: int
+    amount: int
+    currency: str
+    epoch: int
+
+
+class Answered(NamedTuple):
+    """The outcome of a request, not yet signed; ``message`` is the accepted transfer's, empty for a Close."""
+
+    outcome: Outcome
+    message: bytes
+
+
+class Sent(NamedTuple):
+    """A transfer that this wallet will sign, and the basket and part it pays."""
+
+    transfer: Transfer
+    basket: bytes
+    part: int
+
+
+class SignedTail(NamedTuple):
+    """The signature of the tape's last entry."""
+
+    id: bytes
+    signature: bytes
+
+
+class Moved(NamedTuple):
+    """The tape's unsigned last entry takes another interval, because the keystore's counter skipped past it."""
+
+    id: bytes
+    prev: int
+    ctr: int
+
+
+class Healed(NamedTuple):
+    """The outcome of a pending transfer arrived."""
+
+    transfer: bytes
+    outcome: Outcome
+
+
+class Synced(NamedTuple):
+    """The issuer has the tape up to this counter and these deposits; its tokens up to this number are here."""
+
+    ctr: int
+    deposits: tuple[bytes, ...]
+    delivered: int
+
+
+class Holding(NamedTuple):
+    """Units ``[start, end)`` of a token that this wallet holds, cut from ``parent``."""
+
+    parent: Parent
+    token: bytes
+    start: int
+    end: int
+
+    @property
+    def amount(self) -> int:
+        """Minor units."""
+        return self.end - self.start
+
+
+class Line(NamedTuple):
+    """A line of the history: what happened, to how much, with whom, at which date."""
+
+    what: str
+    amount: int
+    currency: str
+    peer: bytes
+    transfer: bytes
+    epoch: int
+
+
+class Taken(NamedTuple):
+    """A transfer that this wallet accepted: from whom, how much, and how much of it was refunded."""
+
+    transfer: bytes
+    payer: bytes
+    amount: int
+    refunded: int
+
+
+class Since(NamedTuple):
+    """Counts since the last sync: transfers made, receipts given, and minor units received."""
+
+    payments: int = 0
+    receipts: int = 0
+    received: int = 0
+
+
+class Question(NamedTuple):
+    """A request and its outcome, if it has one."""
+
+    asked: Asked
+    outcome: Outcome | None
+
+
+class Snapshot(NamedTuple):
+    """A whole wallet: what a compacted log begins with."""
+
+    news: News
+    tokens: tuple[Token, ...]
+    transfers: tuple[Transfer, ...]
+    warrants: tuple[tuple[bytes, Warrant], ...]
+    certificates: tuple[WalletCertificate, ...]
+    holdings: tuple[Holding, ...]
+    pending: tuple[Sent, ...]
+    questions: tuple[Question, ...]
+    taken: tuple[Taken, ...]
+    history: tuple[Line, ...]
+    tape: tuple[TapeStatement, ...]
+    heard: tuple[Outcome, ...]
+    delivered: int
+    previous: bytes
+    counter: int
+    since: Since
+
+
+Record: TypeAlias = News | Funded | Asked | Answered | Sent | SignedTail | Moved | Healed | Synced | Snapshot
+
+_NUMBER: dict[type[Record], int] = {
+    News: 1,
+    Funded: 2,
+    Asked: 3,
+    Answered: 4,
+    Sent: 5,
+    SignedTail: 6,
+    Moved: 7,
+    Healed: 8,
+    Synced: 9,
+    Snapshot: 10,
+}
+
+
+def encode_record(item: Record) -> bytes:
+    """Return a record's bytes."""
+    return wire.pack((_NUMBER[type(item)], *[plain(value) for value in item]))
+
+
+def plain(value: object) -> object:
+    """Return ``value`` with every token, certificate, statement and warrant in its whole wire form."""
+    if isinstance(value, Token | WalletCertificate | AuthorityCertificate | Header | Policy):
+        return issued_fields(value)
+    if isinstance(value, Signed):
+        return statement_fields(cast("TapeStatement", value))
+    if isinstance(value, Warrant):
+        return warrant_fields(value)
+    if isinstance(value, tuple):
+        return tuple([plain(item) for item in cast("tuple[object, ...]", value)])
+    return value
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise TapError(Code.MALFORMED, "not text")
+    return value
+
+
+_basket = blob(16)
+_name = blob(0, 32, 33)
+news_check = record(
+    News,
+    maybe(issued_check(WalletCertificate)),
+    list_of(issued_check(AuthorityCertificate), ITEMS),
+    maybe(issued_check(Header)),
+    maybe(issued_check(Policy)),
+)
+_asked = record(Asked, digest, _basket, uint(255), money, _text, epoch)
+_parent = record(Parent, digest, enumeration(Side), uint(limits.SPANS - 1))
+_holding = record(Holding, _parent, digest, money, money)
+_line = record(Line, _text, money, _text, _name, blob(0, 32), epoch)
+_taken = record(Taken, digest, _name, money, money)
+_since = record(Since, number, number, money)
+
+
+def decoder(scheme: bytes) -> Check[Record]:
+    """Return the check that reads a record from its bytes, for a wallet of this scheme (its 32-byte id).
+
+    It raises ``MALFORMED`` or ``NOT_CANONICAL``: a log that holds such bytes was not written by a wallet.
+    """
+    statement = cast("Check[Transfer]", statement_check(scheme))
+    outcome = cast("Check[Outcome]", statement)
+    sent = record(Sent, statement, _basket, uint(255))
+    dead = record(lambda key, warrant: (key, warrant), digest, warrant_check(scheme))
+    question = record(Question, _asked, maybe(outcome))
+    checks: dict[int, Check[Record]] = {
+        1: news_check,
+        2: record(Funded, issued_check(Token)),
+        3: _asked,
+        4: record(Answered, outcome, any_blob),
+        5: sent,
+        6: record(SignedTail, digest, wire.signature),
+        7: record(Moved, digest, counter, counter),
+        8: record(Healed, digest, outcome),
+        9: record(Synced, counter, list_of(digest, ITEMS), counter),
+        10: record(
+            Snapshot,
+            news_check,
+            list_of(issued_check(Token), ITEMS),
+            list_of(statement, ITEMS),
+            list_of(dead, ITEMS),
+            list_of(issued_check(WalletCertificate), ITEMS),
+            list_of(_holding, ITEMS),
+            list_of(sent, ITEMS),
+            list_of(question, ITEMS),
+            list_of(_taken, ITEMS),
+            list_of(_line, ITEMS),
+            list_of(statement, ITEMS),
+            list_of(outcome, ITEMS),
+            counter,
+            blob(0, 32),
+            counter,
+            _since,
+        ),
+    }
+
+    def decode(data: object) -> Record:
+        value = wire.unpack(any_blob(data), BYTES, ITEMS)
+        if type(value) is not list or not value:
+            raise TapError(Code.MALFORMED, "not a record")
+        kind, *fields = cast("list[object]", value)
+        check = checks.get(kind) if type(kind) is int else None
+        if check is None:
+            raise TapError(Code.MALFORMED, "a record of an unknown kind")
+        return check(fields)
+
+    return decode

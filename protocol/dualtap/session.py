@@ -1,0 +1,66 @@
+"""The sealed session (SPEC §6): two ephemeral keys, one transcript, one key for each direction.
+
+Half-duplex and ordered, so that a nonce is a count of the frames sealed under its key and is never sent.
+"""
+
+from __future__ import annotations
+
+from dualtap.errors import Code, TapError
+from dualtap.statements import Scheme
+from dualtap.suite import TAG, Ephemeral, Sealer, derive, sha256, unseal
+from dualtap.wire import VERSION, Hello, Welcome, encode_hello, pack
+
+_NONCE = 12
+
+
+class Channel:
+    """An established session. ``transcript`` (32 bytes) names it; Requests and Presents sign it."""
+
+    __slots__ = ("_open", "_opened", "_seal", "_sealed", "initiator", "transcript")
+
+    def __init__(self, transcript: bytes, initiator: bool, seal: Sealer, unseal: Sealer) -> None:
+        self.transcript = transcript
+        self.initiator = initiator
+        self._seal, self._open = seal, unseal
+        self._sealed = self._opened = 0
+
+    def seal(self, plaintext: bytes) -> bytes:
+        """Return the next frame."""
+        nonce = self._sealed.to_bytes(_NONCE, "big")
+        self._sealed += 1
+        return self._seal.encrypt(nonce, plaintext, None)
+
+    def open(self, frame: bytes) -> bytes:
+        """Return the plaintext of the peer's next frame; raise ``BAD_SEAL`` for any other."""
+        if len(frame) < TAG:
+            raise TapError(Code.BAD_SEAL)
+        plaintext = unseal(self._open, self._opened.to_bytes(_NONCE, "big"), frame)
+        self._opened += 1
+        return plaintext
+
+
+def transcript(scheme: Scheme, hello: Hello, welcome: Welcome) -> bytes:
+    """Return H over the scheme, all offers, both ephemeral keys and both roles."""
+    choice = pack((welcome.version, welcome.ephemeral, welcome.want))
+    return sha256(b"dualtap tap 1" + scheme.id + sha256(encode_hello(hello)) + choice)
+
+
+def establish(scheme: Scheme, ephemeral: Ephemeral, initiator: bool, hello: Hello, welcome: Welcome) -> Channel:
+    """Return the channel of a Hello and its Welcome; raise ``BAD_KEY`` for a reflected or invalid key."""
+    suite = scheme.suite
+    named = transcript(scheme, hello, welcome)
+    shared = ephemeral.exchange(welcome.ephemeral if initiator else hello.ephemeral)
+    size = suite.seal_key_size
+    keys = derive(shared, named, b"dualtap keys 1", 2 * size)
+    first, second = suite.sealer(keys[:size]), suite.sealer(keys[size:])
+    if initiator:
+        return Channel(named, True, first, second)
+    return Channel(named, False, second, first)
+
+
+def check_hello(scheme: Scheme, hello: Hello) -> None:
+    """Raise ``WRONG_SCHEME`` or ``WRONG_VERSION``."""
+    if hello.scheme != scheme.hint:
+        raise TapError(Code.WRONG_SCHEME)
+    if VERSION not in hello.versions:
+        raise TapError(Code.WRONG_VERSION)

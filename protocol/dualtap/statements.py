@@ -1,0 +1,445 @@
+"""What is said and signed (SPEC §4): tokens, certificates, and the statements of wallets.
+
+Everything here is a frozen value. A wallet's statement on its tape (Transfer, Receipt, Close) carries a
+commitment to its counters and its request; an :class:`Opening` shows them to whoever may see them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum, IntFlag
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+from dualtap.errors import Code, TapError
+from dualtap.suite import DIGEST, Suite, sha256
+
+ZERO = bytes(DIGEST)
+"""The commitment of a statement that is off the tape, and the request of a deposit."""
+
+
+class Kind(IntEnum):
+    """What a signature says; part of every digest, so that none passes for another (SPEC §4.1)."""
+
+    TOKEN = 1
+    AUTHORITY = 2
+    WALLET = 3
+    HEADER = 4
+    POLICY = 5
+    REQUEST = 16
+    PRESENT = 17
+    SYNC = 18
+    SUCCESSOR = 19
+    TRANSFER = 32
+    RECEIPT = 33
+    CLOSE = 34
+
+
+ON_TAPE = frozenset({Kind.TRANSFER, Kind.RECEIPT, Kind.CLOSE})
+OFF_TAPE = frozenset({Kind.REQUEST, Kind.PRESENT, Kind.SYNC, Kind.SUCCESSOR})
+
+
+class Side(IntEnum):
+    """Where a span comes from: a token, or one side of a transfer (the payer's only if it is dead)."""
+
+    TOKEN = 0
+    PAYEE = 1
+    PAYER = 2
+
+
+class Carrier(IntEnum):
+    """The form of a wallet."""
+
+    WATCH = 1
+    CARD = 2
+    POS = 3
+    PHONE = 4
+    SIM = 5
+    SD = 6
+    THING = 7
+
+
+class Role(IntFlag):
+    """What a wallet certificate allows."""
+
+    PAY = 1
+    COLLECT = 2
+
+
+class Authority(IntEnum):
+    """What a certificate of the root or of an institution makes its holder."""
+
+    INSTITUTION = 1
+    BANK = 2
+    POLICY = 3
+
+
+class Verification(IntEnum):
+    """How the payer's user was verified before a transfer."""
+
+    NONE = 0
+    PRESENCE = 1
+    PIN = 2
+    DEVICE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A root of trust: its suite and root key. ``id`` is 32 bytes."""
+
+    suite: Suite
+    root: bytes
+    id: bytes
+
+    @classmethod
+    def of(cls, suite: Suite, root: bytes) -> Scheme:
+        """Return the scheme of this root key; raise ``BAD_KEY`` if it is no key of the suite."""
+        suite.verifier(root)
+        return cls(suite, root, sha256(b"dualtap scheme 1" + bytes([suite.number]) + root))
+
+    @property
+    def hint(self) -> bytes:
+        """Four bytes by which strangers see that they are of different schemes; proves nothing."""
+        return self.id[:4]
+
+
+class Parent(NamedTuple):
+    """What a span is cut from: a token's id (index 0), or a transfer's id, a side of it and a span's index."""
+
+    id: bytes
+    side: Side
+    index: int
+
+
+class Span(NamedTuple):
+    """Minor units ``[start, end)`` of a token, cut from a parent."""
+
+    parent: Parent
+    start: int
+    end: int
+
+
+class Condition(NamedTuple):
+    """A rule that binds the token's owner: a code and its parameter (SPEC §5.6)."""
+
+    code: int
+    value: bytes
+
+
+def key_hint(key: bytes) -> bytes:
+    """Return the four bytes that name an authority's key on the wire. They find it; the signature proves it."""
+    return sha256(key)[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Value that an institution issued to one wallet key: ``[0, amount)`` minor units.
+
+    ``issuer`` is the hint of the institution's key, here and in every certificate.
+    """
+
+    serial: bytes
+    amount: int
+    currency: str
+    owner: bytes
+    spend_by: int
+    claim_by: int
+    hops: int
+    conditions: tuple[Condition, ...]
+    issuer: bytes
+    signature: bytes
+
+    def public(self) -> tuple[object, ...]:
+        """Return the fields that are signed."""
+        return (
+            self.serial, self.amount, self.currency, self.owner,
+            self.spend_by, self.claim_by, self.hops, self.conditions,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityCertificate:
+    """The root's word for an institution or the policy key, or an institution's for a partner bank."""
+
+    key: bytes
+    authority: Authority
+    number: int
+    quota: int
+    expires: int
+    issuer: bytes
+    signature: bytes
+
+    def public(self) -> tuple[object, ...]:
+        """Return the fields that are signed."""
+        return (self.key, self.authority, self.number, self.quota, self.expires)
+
+    @property
+    def hint(self) -> bytes:
+        """The four bytes by which certificates and tokens name this authority."""
+        return key_hint(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class WalletCertificate:
+    """An institution's or bank's word for a wallet key. ``category`` is an ISO 18245 merchant code, or 0."""
+
+    key: bytes
+    carrier: Carrier
+    tier: int
+    role: Role
+    category: int
+    attestation: bytes
+    expires: int
+    ordinal: int
+    issuer: bytes
+    signature: bytes
+
+    def public(self) -> tuple[object, ...]:
+        """Return the fields that are signed."""
+        return (
+            self.key, self.carrier, self.tier, self.role,
+            self.category, self.attestation, self.expires, self.ordinal,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The date: an epoch and the policy version in force, signed by the policy key."""
+
+    epoch: int
+    policy: int
+    issuer: bytes
+    signature: bytes
+
+    def public(self) -> tuple[object, ...]:
+        """Return the fields that are signed."""
+        return (self.epoch, self.policy)
+
+
+class Tier(NamedTuple):
+    """Limits of one tier between two syncs, in minor units and counts."""
+
+    number: int
+    payment: int
+    payments: int
+    receipts: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Limits by tier and keys not to be accepted, signed by the policy key; a higher version replaces it."""
+
+    version: int
+    tiers: tuple[Tier, ...]
+    hotlist: tuple[bytes, ...]
+    issuer: bytes
+    signature: bytes
+
+    def public(self) -> tuple[object, ...]:
+        """Return the fields that are signed."""
+        return (self.version, self.tiers, self.hotlist)
+
+
+class RequestBody(NamedTuple):
+    """Pay me this amount, in this session, for this part of this basket; and what I can carry."""
+
+    session: bytes
+    initiator: bool
+    amount: int
+    currency: str
+    basket: bytes
+    part: int
+    details: bytes
+    hops: int
+    spans: int
+    size: int
+    verification: Verification
+    epoch: int
+
+
+class PresentBody(NamedTuple):
+    """I hold this key, in this session."""
+
+    session: bytes
+    initiator: bool
+    epoch: int
+
+
+class SyncBody(NamedTuple):
+    """I hold this key, and this is what I know: an answer to the issuer's challenge."""
+
+    challenge: bytes
+    upload: bytes
+    epoch: int
+
+
+class SuccessorBody(NamedTuple):
+    """My next key."""
+
+    successor: bytes
+    epoch: int
+
+
+class TransferBody(NamedTuple):
+    """These spans to this payee key. ``witness`` proves conditions."""
+
+    payee: bytes
+    spans: tuple[Span, ...]
+    epoch: int
+    witness: tuple[bytes, ...]
+
+
+class ReceiptBody(NamedTuple):
+    """This transfer is accepted as the outcome of this request."""
+
+    request: bytes
+    transfer: bytes
+    epoch: int
+
+
+class CloseBody(NamedTuple):
+    """No transfer is or will be accepted for this request; ``reason`` is an error code."""
+
+    request: bytes
+    reason: int
+    epoch: int
+
+
+TapeBody: TypeAlias = TransferBody | ReceiptBody | CloseBody
+OffTapeBody: TypeAlias = RequestBody | PresentBody | SyncBody | SuccessorBody
+Body: TypeAlias = TapeBody | OffTapeBody
+
+KIND: dict[type[Body], Kind] = {
+    RequestBody: Kind.REQUEST,
+    PresentBody: Kind.PRESENT,
+    SyncBody: Kind.SYNC,
+    SuccessorBody: Kind.SUCCESSOR,
+    TransferBody: Kind.TRANSFER,
+    ReceiptBody: Kind.RECEIPT,
+    CloseBody: Kind.CLOSE,
+}
+
+
+class Private(NamedTuple):
+    """What only the direct payee and the issuer see of a transfer."""
+
+    verification: Verification = Verification.NONE
+    refund_of: bytes = b""
+
+
+class TapeOpening(NamedTuple):
+    """Shows a statement's place on its tape, ``(prev, ctr]``, and nothing else."""
+
+    salt: bytes
+    prev: int
+    ctr: int
+    private: bytes
+    request: bytes
+
+    def commitment(self) -> bytes:
+        """Return the commitment that this opens."""
+        place = sha256(self.salt + self.prev.to_bytes(8, "big") + self.ctr.to_bytes(8, "big") + self.private)
+        return sha256(place + self.request)
+
+
+class RequestOpening(NamedTuple):
+    """Shows which request a transfer answers, and nothing else."""
+
+    place: bytes
+    salt: bytes
+    request: bytes
+
+    def commitment(self) -> bytes:
+        """Return the commitment that this opens."""
+        return sha256(self.place + sha256(self.salt + self.request))
+
+
+class Opening(NamedTuple):
+    """Shows all that a statement commits to: what its direct receiver is given.
+
+    ``seed`` is 16 random bytes from which both salts follow; ``request`` is empty for a deposit, and for a
+    Receipt or Close, whose request is public.
+    """
+
+    seed: bytes
+    prev: int
+    ctr: int
+    private: Private = Private()
+    request: bytes = b""
+
+    def tape(self) -> TapeOpening:
+        """Return the part that shows only the place on the tape."""
+        salt = sha256(b"place" + self.seed)
+        hidden = ZERO
+        if self.request:
+            hidden = sha256(sha256(b"request" + self.seed) + self.request)
+        return TapeOpening(salt, self.prev, self.ctr, private_digest(self.private), hidden)
+
+    def answered(self) -> RequestOpening:
+        """Return the part that shows only the request."""
+        tape = self.tape()
+        place = sha256(tape.salt + self.prev.to_bytes(8, "big") + self.ctr.to_bytes(8, "big") + tape.private)
+        return RequestOpening(place, sha256(b"request" + self.seed), self.request)
+
+
+def private_digest(private: Private) -> bytes:
+    """Return the digest of a transfer's private half: the verification's byte, then what it refunds."""
+    return sha256(bytes([private.verification]) + private.refund_of)
+
+
+B_co = TypeVar("B_co", bound=Body, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed(Generic[B_co]):
+    """A wallet's statement. ``signature`` is empty until the keystore has signed ``id``."""
+
+    id: bytes
+    key: bytes
+    body: B_co
+    commitment: bytes
+    signature: bytes
+    opening: Opening | None = None
+
+    def sealed(self, signature: bytes) -> Signed[B_co]:
+        """Return this statement with its signature."""
+        return replace(self, signature=signature)
+
+    def shown(self) -> Opening:
+        """Return the opening, or raise ``BROKEN_PROVENANCE`` where only a commitment is known."""
+        if self.opening is None:
+            raise TapError(Code.BROKEN_PROVENANCE, "a statement without its opening")
+        return self.opening
+
+
+Request: TypeAlias = Signed[RequestBody]
+Present: TypeAlias = Signed[PresentBody]
+Transfer: TypeAlias = Signed[TransferBody]
+Receipt: TypeAlias = Signed[ReceiptBody]
+Close: TypeAlias = Signed[CloseBody]
+Outcome: TypeAlias = Signed[ReceiptBody] | Signed[CloseBody]
+TapeStatement: TypeAlias = Signed[TransferBody] | Signed[ReceiptBody] | Signed[CloseBody]
+
+
+def statement_id(scheme: bytes, kind: Kind, key: bytes, public_digest: bytes, commitment: bytes = ZERO) -> bytes:
+    """Return H(scheme | kind | key | H(public) | commitment), which is what is signed (SPEC §4.1)."""
+    return sha256(scheme + bytes([kind]) + key + public_digest + commitment)
+
+
+@dataclass(frozen=True, slots=True)
+class Warrant:
+    """Why a transfer is dead: its request, opened, and that request's other outcome."""
+
+    opening: RequestOpening
+    outcome: Outcome
+
+
+Issued: TypeAlias = Token | AuthorityCertificate | WalletCertificate | Header | Policy
+
+ISSUED: dict[type[Issued], Kind] = {
+    Token: Kind.TOKEN,
+    AuthorityCertificate: Kind.AUTHORITY,
+    WalletCertificate: Kind.WALLET,
+    Header: Kind.HEADER,
+    Policy: Kind.POLICY,
+}

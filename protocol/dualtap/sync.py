@@ -1,0 +1,188 @@
+"""What a wallet and its issuer tell each other (SPEC §14): an upload, signed off the tape, and a reply.
+
+An upload repeats everything that may matter; each fact is keyed by its digest, so that repeating it changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from dualtap import wire
+from dualtap.book import Book
+from dualtap.errors import Code, TapError
+from dualtap.records import BYTES, ITEMS, Funded, Healed, News, Record, Synced, news_check, plain
+from dualtap.statements import (
+    Body,
+    Outcome,
+    ReceiptBody,
+    Scheme,
+    Signed,
+    SyncBody,
+    TapeStatement,
+    Token,
+    Transfer,
+    WalletCertificate,
+    Warrant,
+)
+from dualtap.suite import sha256
+from dualtap.wire import (
+    Check,
+    any_blob,
+    counter,
+    digest,
+    issued_check,
+    list_of,
+    record,
+    signed,
+    statement_check,
+    warrant_check,
+)
+
+
+class Upload(NamedTuple):
+    """What a wallet knows: its certificate, provenance, tape, outcomes given and heard, and deliveries taken."""
+
+    certificate: WalletCertificate
+    tokens: tuple[Token, ...]
+    certificates: tuple[WalletCertificate, ...]
+    transfers: tuple[Transfer, ...]
+    warrants: tuple[tuple[bytes, Warrant], ...]
+    tape: tuple[TapeStatement, ...]
+    heard: tuple[Outcome, ...]
+    pending: tuple[bytes, ...]
+    delivered: int
+
+
+class SignedUpload(NamedTuple):
+    """An upload's bytes, and the wallet's word for them in answer to a challenge."""
+
+    upload: bytes
+    challenge: bytes
+    epoch: int
+    signature: bytes
+
+
+class Reply(NamedTuple):
+    """What the issuer knows: the scheme's news, outcomes of transfers in doubt, deposits kept, fresh tokens.
+
+    ``delivered`` numbers the last token here; a wallet repeats it, so that no token reaches it twice.
+    """
+
+    news: News
+    outcomes: tuple[Outcome, ...]
+    deposits: tuple[bytes, ...]
+    tokens: tuple[Token, ...]
+    delivered: int
+
+
+def upload_of(book: Book) -> Upload:
+    """Return all that a wallet has to tell. Only signed statements are told."""
+    graph = book.graph
+    return Upload(
+        book.certificate,
+        tuple(graph.tokens.values()),
+        tuple(graph.certificates.values()),
+        tuple(transfer for transfer in graph.transfers.values() if transfer.signature),
+        tuple(graph.warrants.items()),
+        tuple(entry for entry in book.tape if entry.signature),
+        tuple(book.heard),
+        tuple(book.pending),
+        book.delivered,
+    )
+
+
+def encode_upload(upload: Upload) -> bytes:
+    """Return an upload's bytes."""
+    return wire.pack(plain(upload))
+
+
+def decode_upload(scheme: Scheme, data: bytes) -> Upload:
+    """Return the upload in these bytes; raise ``MALFORMED``, ``NOT_CANONICAL`` or ``TOO_LARGE``. Verifies nothing."""
+    statement = cast("Check[Transfer]", statement_check(scheme.id))
+    outcome = cast("Check[Outcome]", statement)
+    tape = cast("Check[TapeStatement]", statement)
+    wallet = issued_check(WalletCertificate)
+    dead = record(lambda key, warrant: (key, warrant), digest, warrant_check(scheme.id))
+    check = record(
+        Upload,
+        wallet,
+        list_of(issued_check(Token), ITEMS),
+        list_of(wallet, ITEMS),
+        list_of(statement, ITEMS),
+        list_of(dead, ITEMS),
+        list_of(tape, ITEMS),
+        list_of(outcome, ITEMS),
+        list_of(digest, ITEMS),
+        counter,
+    )
+    return check(wire.unpack(data, BYTES, ITEMS))
+
+
+def sync_statement(scheme: Scheme, key: bytes, upload: bytes, challenge: bytes, epoch: int) -> Signed[Body]:
+    """Return the statement that a wallet signs over its upload."""
+    return signed(scheme.id, key, SyncBody(challenge, sha256(upload), epoch))
+
+
+def encode_signed_upload(item: SignedUpload) -> bytes:
+    """Return the bytes that go to the issuer."""
+    return wire.pack(item)
+
+
+def decode_signed_upload(data: bytes) -> SignedUpload:
+    """Return the signed upload in these bytes, or raise as :func:`decode_upload`."""
+    check = record(SignedUpload, any_blob, digest, wire.epoch, wire.signature)
+    return check(wire.unpack(data, BYTES, ITEMS))
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """Return a reply's bytes."""
+    return wire.pack(plain(reply))
+
+
+def decode_reply(scheme: Scheme, data: bytes) -> Reply:
+    """Return the reply in these bytes, or raise as :func:`decode_upload`. Verifies nothing."""
+    outcome = cast("Check[Outcome]", statement_check(scheme.id))
+    check = record(
+        Reply,
+        news_check,
+        list_of(outcome, ITEMS),
+        list_of(digest, ITEMS),
+        list_of(issued_check(Token), ITEMS),
+        counter,
+    )
+    return check(wire.unpack(data, BYTES, ITEMS))
+
+
+def take_reply(book: Book, reply: Reply) -> tuple[Record, ...]:
+    """Verify a reply and return the records that a wallet writes, all at once; raise and change nothing otherwise.
+
+    The issuer is believed only where it signs: dates, policy, tokens. Outcomes are believed by their payee's key.
+    """
+    trust = book.trust
+    trust.learn(reply.news.authorities)
+    if reply.news.certificate is not None:
+        if reply.news.certificate.key != book.key:
+            raise TapError(Code.WRONG_CERTIFICATE, "another wallet's")
+        trust.check_wallet(reply.news.certificate, trust.epoch)
+    if reply.news.header is not None:
+        trust.adopt(reply.news.header, any_step=True)
+    if reply.news.policy is not None:
+        trust.set_policy(reply.news.policy)
+    healed: dict[bytes, Healed] = {}
+    for outcome in reply.outcomes:
+        trust.verify_statement(outcome)
+        for sent in book.pending.values():
+            transfer = sent.transfer
+            if transfer.body.payee == outcome.key and transfer.shown().request == outcome.body.request:
+                accepted = isinstance(outcome.body, ReceiptBody) and outcome.body.transfer == transfer.id
+                if accepted or transfer.id not in healed:
+                    healed[transfer.id] = Healed(transfer.id, outcome)
+    for token in reply.tokens:
+        token_id = trust.token_id(token)
+        trust.check_token(token, token_id)
+        if token.owner != book.key:
+            raise TapError(Code.NOT_OWNER, "a token for another wallet")
+    deposits = tuple(key for key in reply.deposits if key in book.pending)
+    ctr = book.counter
+    funded = tuple(Funded(token) for token in reply.tokens)
+    return (reply.news, *healed.values(), *funded, Synced(ctr, deposits, reply.delivered))

@@ -1,0 +1,132 @@
+"""One tap (SPEC §11): a machine that turns events into effects, for either part and either end of the link.
+
+What a part does on a transition is in :mod:`dualtap.payee` and :mod:`dualtap.payer`. This file knows only how to
+get from an event to its transition.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from dualtap import limits, payee, payer, wire
+from dualtap.book import Book
+from dualtap.context import Context, Order
+from dualtap.errors import TABLE as ERRORS
+from dualtap.errors import Code, Fault, TapError
+from dualtap.events import Begin, Consent, Decline, Effect, Event, Received, Signature, Stop
+from dualtap.states import TABLE, On, Part, State, refusal
+from dualtap.suite import Ephemeral
+from dualtap.wire import (
+    DoneMessage,
+    Hello,
+    Message,
+    OutcomeMessage,
+    PresentMessage,
+    ProceedMessage,
+    RefuseMessage,
+    RequestMessage,
+    TransferMessage,
+    Welcome,
+)
+
+Payload: TypeAlias = Hello | Welcome | Message | Begin | Signature | Consent | Decline | Stop
+
+_ON: dict[type[Payload], On] = {
+    Hello: On.HELLO,
+    Welcome: On.WELCOME,
+    RequestMessage: On.REQUEST,
+    PresentMessage: On.PRESENT,
+    TransferMessage: On.TRANSFER,
+    OutcomeMessage: On.OUTCOME,
+    ProceedMessage: On.PROCEED,
+    RefuseMessage: On.REFUSE,
+    DoneMessage: On.DONE,
+    Begin: On.BEGIN,
+    Signature: On.SIGNED,
+    Consent: On.CONSENT,
+    Decline: On.DECLINE,
+    Stop: On.STOP,
+}
+ACTIONS = {Part.PAYEE: payee.ACTIONS, Part.PAYER: payer.ACTIONS}
+
+
+class Tap:
+    """One tap of one wallet. Feed it events with :meth:`step`; carry out the effects in order.
+
+    ``ephemeral`` is a key pair made for this tap alone, ``entropy`` at least 32 fresh random bytes.
+    """
+
+    def __init__(self, book: Book, order: Order, initiator: bool, ephemeral: Ephemeral, entropy: bytes) -> None:
+        self._context = Context(book, order, initiator, ephemeral, entropy)
+        self._began: float | None = None
+
+    @property
+    def part(self) -> Part:
+        """Which part this device plays."""
+        return self._context.part
+
+    @property
+    def state(self) -> State:
+        """Where the tap stands."""
+        return self._context.state
+
+    @property
+    def ended(self) -> bool:
+        """Whether the tap is over."""
+        return self._context.state is State.ENDED
+
+    def step(self, event: Event, now: float = 0.0) -> tuple[Effect, ...]:
+        """Take one event at ``now`` (seconds since 1970, or 0 without a clock) and return the effects.
+
+        A peer's mistake ends the tap with a :class:`~dualtap.events.Report`; a caller's raises ``BAD_INPUT``, or
+        ``ENDED`` after the end, and changes nothing.
+        """
+        context = self._context
+        context.now, context.effects = now, []
+        if self.ended:
+            raise TapError(Code.ENDED)
+        if self._began is None:
+            self._began = now
+        elif now - self._began > limits.SESSION_SECONDS:
+            event = Stop(Code.TIMEOUT)
+        try:
+            self._dispatch(self._decode(event.frame) if isinstance(event, Received) else event)
+        except TapError as error:
+            if error.code is Code.BAD_INPUT:
+                raise
+            self._fail(error, answer=not isinstance(event, Stop))
+        return tuple(context.effects)
+
+    def _dispatch(self, payload: Payload) -> None:
+        """Make the transition that the table names, or raise the cell's refusal."""
+        context = self._context
+        on = _ON[type(payload)]
+        if isinstance(payload, TransferMessage) and payload.request:
+            on = On.RESUME
+        move = TABLE.get((context.part, context.state, on))
+        if move is None:
+            raise TapError(refusal(context.state, on), f"{on.value} in state {context.state.value}")
+        ACTIONS[context.part][move.name](context, payload)
+        if context.state not in move.to:
+            raise AssertionError(f"{move.name} led to {context.state}, which the table does not list")
+        if isinstance(payload, Welcome) and payload.sealed:
+            self._dispatch(self._decode(payload.sealed))
+
+    def _decode(self, frame: bytes) -> Payload:
+        context = self._context
+        most = context.book.profile.message
+        if context.channel is not None:
+            if len(frame) > most:
+                raise TapError(Code.TOO_LARGE, f"{len(frame)} bytes, at most {most}")
+            return wire.decode(context.channel.open(frame), most)
+        if context.state is State.AWAIT_WELCOME:
+            return wire.decode_welcome(frame, most)
+        return wire.decode_hello(frame)
+
+    def _fail(self, error: TapError, answer: bool) -> None:
+        """End the tap; tell the peer why if it is our turn to speak and the peer can hear it."""
+        context = self._context
+        link = isinstance(error.code, Code) and ERRORS[error.code].fault is Fault.LINK
+        if answer and context.channel is not None and not link and error.code is not Code.BAD_SEAL:
+            context.send(RefuseMessage(int(error.code)))
+        context.end(error.code, error.detail)

@@ -1,0 +1,199 @@
+"""Whom to believe (SPEC §7): the scheme's root, its authorities, the date, and the policy in force.
+
+Root → institution → partner bank → wallet. The root's policy key dates the scheme and sets its limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from dualtap import limits
+from dualtap.errors import Code, TapError
+from dualtap.statements import (
+    ISSUED,
+    Authority,
+    AuthorityCertificate,
+    Body,
+    Header,
+    Issued,
+    Policy,
+    Scheme,
+    Signed,
+    Tier,
+    Token,
+    WalletCertificate,
+    key_hint,
+    statement_id,
+)
+from dualtap.suite import Signer, Verify
+from dualtap.wire import public_digest
+
+I = TypeVar("I", bound=Issued)
+
+
+def issued_id(scheme: Scheme, issued: Issued, issuer: bytes) -> bytes:
+    """Return what ``issuer`` (a whole public key) signs to issue this."""
+    return statement_id(scheme.id, ISSUED[type(issued)], issuer, public_digest(issued.public()))
+
+
+class Trust:
+    """What one device believes of its scheme. It only ever learns what a chain to the root proves."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+        self.header: Header | None = None
+        self.policy: Policy | None = None
+        self._root_hint = key_hint(scheme.root)
+        self._authorities: dict[bytes, AuthorityCertificate] = {}
+        self._verifiers: dict[bytes, Verify] = {}
+
+    @property
+    def epoch(self) -> int:
+        """The greatest epoch proved so far, in days; 0 before the first."""
+        return self.header.epoch if self.header else 0
+
+    @property
+    def authorities(self) -> tuple[AuthorityCertificate, ...]:
+        """Every authority known, issuers before those whom they certify."""
+        return tuple(self._authorities.values())
+
+    def verify(self, key: bytes, signature: bytes, digest: bytes) -> None:
+        """Verify by an authority's key, which stays loaded; raise ``BAD_SIGNATURE`` or ``BAD_KEY``."""
+        verify = self._verifiers.get(key)
+        if verify is None:
+            verify = self._verifiers[key] = self.scheme.suite.verifier(key)
+        verify(signature, digest)
+
+    def verify_statement(self, statement: Signed[Body]) -> None:
+        """Verify a wallet's signature; raise ``BAD_SIGNATURE`` or ``BAD_KEY``. Nothing is kept."""
+        self.scheme.suite.verifier(statement.key)(statement.signature, statement.id)
+
+    def issuer_key(self, hint: bytes) -> bytes:
+        """Return the whole key that a hint names; raise ``UNKNOWN_ISSUER``."""
+        if hint == self._root_hint:
+            return self.scheme.root
+        authority = self._authorities.get(hint)
+        if authority is None:
+            raise TapError(Code.UNKNOWN_ISSUER)
+        return authority.key
+
+    def authority(self, hint: bytes, allowed: frozenset[Authority], epoch: int) -> AuthorityCertificate:
+        """Return a valid authority; raise ``UNKNOWN_ISSUER``, ``WRONG_CERTIFICATE`` or ``CERTIFICATE_EXPIRED``."""
+        found = self._authorities.get(hint)
+        if found is None:
+            raise TapError(Code.UNKNOWN_ISSUER)
+        if found.authority not in allowed:
+            raise TapError(Code.WRONG_CERTIFICATE, "the issuer may not issue this")
+        if epoch > found.expires:
+            raise TapError(Code.CERTIFICATE_EXPIRED, "an authority's")
+        if found.authority is Authority.BANK:
+            self.authority(found.issuer, _INSTITUTION, epoch)
+        return found
+
+    def learn(self, certificates: Iterable[AuthorityCertificate]) -> tuple[AuthorityCertificate, ...]:
+        """Keep the authorities that a chain to the root proves, and return those that are new.
+
+        Raises ``UNKNOWN_ISSUER``, ``WRONG_CERTIFICATE`` or ``BAD_SIGNATURE``; expiry is judged where they are used.
+        """
+        new: list[AuthorityCertificate] = []
+        for certificate in certificates:
+            if self._authorities.get(certificate.hint) == certificate:
+                continue
+            if certificate.authority is Authority.BANK:
+                issuer = self._authorities.get(certificate.issuer)
+                if issuer is None:
+                    raise TapError(Code.UNKNOWN_ISSUER)
+                if issuer.authority is not Authority.INSTITUTION:
+                    raise TapError(Code.WRONG_CERTIFICATE, "only an institution certifies banks")
+                key = issuer.key
+            else:
+                if certificate.issuer != self._root_hint:
+                    raise TapError(Code.WRONG_CERTIFICATE, "only the root certifies institutions")
+                key = self.scheme.root
+            self.verify(key, certificate.signature, issued_id(self.scheme, certificate, key))
+            known = self._authorities.get(certificate.hint)
+            if known is not None and known.key != certificate.key:
+                raise TapError(Code.WRONG_CERTIFICATE, "two authorities share a hint")
+            self._authorities[certificate.hint] = certificate
+            new.append(certificate)
+        return tuple(new)
+
+    def chain(self, certificate: WalletCertificate, tokens: Iterable[Token] = ()) -> tuple[AuthorityCertificate, ...]:
+        """Return the authorities behind a wallet and its tokens, issuers first, to be sent to a peer."""
+        hints: dict[bytes, None] = {}
+        for hint in (certificate.issuer, *(token.issuer for token in tokens)):
+            found = self._authorities.get(hint)
+            if found is not None and found.authority is Authority.BANK:
+                hints[found.issuer] = None
+            hints[hint] = None
+        order = [hint for hint in self._authorities if hint in hints]
+        return tuple(self._authorities[hint] for hint in order)
+
+    def check_wallet(self, certificate: WalletCertificate, epoch: int) -> None:
+        """Raise unless the certificate is genuine, valid at ``epoch`` and not on the hotlist."""
+        issuer = self.authority(certificate.issuer, _CERTIFIERS, epoch)
+        if epoch > certificate.expires:
+            raise TapError(Code.CERTIFICATE_EXPIRED, "a wallet's")
+        self.verify(issuer.key, certificate.signature, issued_id(self.scheme, certificate, issuer.key))
+        self.check_hotlist(certificate.key)
+
+    def check_hotlist(self, key: bytes) -> None:
+        """Raise ``HOTLISTED`` if the policy in force names this key."""
+        if self.policy is not None and key in self.policy.hotlist:
+            raise TapError(Code.HOTLISTED)
+
+    def token_id(self, token: Token) -> bytes:
+        """Return a token's id; raise ``UNKNOWN_ISSUER``."""
+        return issued_id(self.scheme, token, self.issuer_key(token.issuer))
+
+    def check_token(self, token: Token, token_id: bytes) -> None:
+        """Raise unless an institution issued this token."""
+        found = self._authorities.get(token.issuer)
+        if found is None:
+            raise TapError(Code.UNKNOWN_ISSUER)
+        if found.authority is not Authority.INSTITUTION:
+            raise TapError(Code.WRONG_CERTIFICATE, "only an institution issues tokens")
+        self.verify(found.key, token.signature, token_id)
+
+    def adopt(self, header: Header, *, any_step: bool = False) -> bool:
+        """Move the date forward; return whether it moved. Raise ``EPOCH_AHEAD`` for too long a step offline."""
+        if header.epoch < self.epoch or (self.header is not None and header == self.header):
+            return False
+        if not any_step and header.epoch > self.epoch + limits.EPOCH_STEP:
+            raise TapError(Code.EPOCH_AHEAD)
+        self._verify_by_policy_key(header)
+        moved = self.header is None or header.epoch > self.epoch
+        self.header = header
+        return moved
+
+    def set_policy(self, policy: Policy) -> bool:
+        """Replace the policy by a newer one; return whether it was newer."""
+        if self.policy is not None and policy.version <= self.policy.version:
+            return False
+        self._verify_by_policy_key(policy)
+        self.policy = policy
+        return True
+
+    def _verify_by_policy_key(self, issued: Header | Policy) -> None:
+        key = self.authority(issued.issuer, _POLICY, self.epoch).key
+        self.verify(key, issued.signature, issued_id(self.scheme, issued, key))
+
+    def tier(self, number: int) -> Tier:
+        """Return the limits of a tier; raise ``OVER_LIMIT`` for one that the policy does not know."""
+        for tier in self.policy.tiers if self.policy else ():
+            if tier.number == number:
+                return tier
+        raise TapError(Code.OVER_LIMIT, "no limits are known for this tier")
+
+
+_INSTITUTION = frozenset({Authority.INSTITUTION})
+_CERTIFIERS = frozenset({Authority.INSTITUTION, Authority.BANK})
+_POLICY = frozenset({Authority.POLICY})
+
+
+def issue(scheme: Scheme, signer: Signer, issued: I) -> I:
+    """Return ``issued`` with the hint and signature of ``signer``: how every authority signs."""
+    hinted = replace(issued, issuer=key_hint(signer.public), signature=b"")
+    return replace(hinted, signature=signer.sign(issued_id(scheme, hinted, signer.public)))

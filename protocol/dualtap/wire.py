@@ -1,0 +1,598 @@
+"""The one file that knows the bytes (SPEC §5, §6).
+
+Everything is canonical msgpack: arrays, never maps; shortest integers; no floats, extensions or trailing bytes.
+A message is decoded only if encoding it again gives the same bytes, and its size, depth and lengths are bounded
+before anything is allocated for it. The types below are wire forms; :mod:`dualtap.provenance` turns the compact
+ones back into statements, with what the receiver knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntFlag
+from typing import Final, NamedTuple, TypeAlias, TypeVar, cast
+
+import msgpack
+
+from dualtap import limits
+from dualtap.errors import Code, TapError
+from dualtap.statements import (
+    KIND,
+    Authority,
+    AuthorityCertificate,
+    Body,
+    Carrier,
+    CloseBody,
+    Condition,
+    Header,
+    Issued,
+    Kind,
+    Opening,
+    Parent,
+    Policy,
+    PresentBody,
+    Private,
+    ReceiptBody,
+    RequestBody,
+    RequestOpening,
+    Role,
+    Side,
+    Signed,
+    Span,
+    SuccessorBody,
+    SyncBody,
+    TapeOpening,
+    Tier,
+    Token,
+    TransferBody,
+    Verification,
+    WalletCertificate,
+    Warrant,
+    statement_id,
+)
+from dualtap.suite import DIGEST, SIGNATURE, sha256
+
+VERSION: Final = 1
+T = TypeVar("T")
+Check: TypeAlias = Callable[[object], T]
+"""Turns a decoded msgpack object into a typed value, or raises ``MALFORMED``."""
+
+
+def pack(value: object) -> bytes:
+    """Return the canonical msgpack of nested tuples, integers, booleans, strings and bytes."""
+    return cast("bytes", msgpack.packb(value))
+
+
+def unpack(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEMENTS) -> object:
+    """Return the object in ``data``; raise ``TOO_LARGE``, ``MALFORMED`` or ``NOT_CANONICAL``.
+
+    ``limit`` is in bytes; ``items`` is the longest array.
+    """
+    if len(data) > limit:
+        raise TapError(Code.TOO_LARGE, f"{len(data)} bytes, at most {limit}")
+    try:
+        value: object = msgpack.unpackb(data, max_array_len=items, max_map_len=0, max_ext_len=0, max_str_len=32)
+    except ValueError as error:
+        raise TapError(Code.MALFORMED, "not msgpack") from error
+    if pack(value) != data:
+        raise TapError(Code.NOT_CANONICAL)
+    return value
+
+
+def _malformed(what: str) -> TapError:
+    return TapError(Code.MALFORMED, what)
+
+
+def uint(most: int, least: int = 0) -> Check[int]:
+    """Return the check for an integer in ``[least, most]``."""
+
+    def check(value: object) -> int:
+        if type(value) is not int or not least <= value <= most:
+            raise _malformed(f"not an integer in [{least}, {most}]")
+        return value
+
+    return check
+
+
+def blob(*sizes: int) -> Check[bytes]:
+    """Return the check for bytes of one of these sizes."""
+
+    def check(value: object) -> bytes:
+        if type(value) is not bytes or len(value) not in sizes:
+            raise _malformed(f"not {' or '.join(map(str, sizes))} bytes")
+        return value
+
+    return check
+
+
+def any_blob(value: object) -> bytes:
+    """Check bytes of any size that the message can hold."""
+    if type(value) is not bytes:
+        raise _malformed("not bytes")
+    return value
+
+
+def boolean(value: object) -> bool:
+    """Check a boolean."""
+    if type(value) is not bool:
+        raise _malformed("not a boolean")
+    return value
+
+
+def enumeration(make: Callable[[int], T]) -> Check[T]:
+    """Return the check for a value of an enumeration."""
+
+    def check(value: object) -> T:
+        if type(value) is not int:
+            raise _malformed("not an integer")
+        try:
+            return make(value)
+        except ValueError:
+            raise _malformed("an unknown value of an enumeration") from None
+
+    return check
+
+
+def _currency(value: object) -> str:
+    if type(value) is not str or len(value) != 3 or not (value.isascii() and value.isalpha() and value.isupper()):
+        raise _malformed("not an ISO 4217 code")
+    return value
+
+
+def list_of(of: Check[T], most: int = limits.STATEMENTS, least: int = 0) -> Check[tuple[T, ...]]:
+    """Return the check for an array of items."""
+
+    def check(value: object) -> tuple[T, ...]:
+        if type(value) is not list:
+            raise _malformed("not an array")
+        items = cast("list[object]", value)
+        if not least <= len(items) <= most:
+            raise _malformed(f"not {least} to {most} items")
+        return tuple([of(item) for item in items])
+
+    return check
+
+
+def record(make: Callable[..., T], *fields: Check[object]) -> Check[T]:
+    """Return the check for a fixed array, from which ``make`` builds the value."""
+    count = len(fields)
+
+    def check(value: object) -> T:
+        if type(value) is not list:
+            raise _malformed("not an array")
+        items = cast("list[object]", value)
+        if len(items) != count:
+            raise _malformed(f"not {count} items")
+        return make(*[field(item) for field, item in zip(fields, items, strict=True)])
+
+    return check
+
+
+def maybe(of: Check[T]) -> Check[T | None]:
+    """Return the check for nil or something."""
+    return lambda value: None if value is None else of(value)
+
+
+money = uint(limits.AMOUNT)
+number = uint(2**32 - 1)
+counter = uint(2**63 - 1)
+epoch = uint(2**24)
+_key = blob(32, 33)
+digest = blob(DIGEST)
+_digest_or_none = blob(0, DIGEST)
+signature = blob(SIGNATURE)
+_unsigned_too = blob(0, SIGNATURE)
+_seed = blob(16)
+_hint = blob(4)
+_basket = blob(16)
+
+
+# Tokens, certificates and policy: their signed fields, then the issuer's hint and its signature.
+
+_condition = record(Condition, number, any_blob)
+_tier = record(Tier, number, money, number, number, money)
+
+_ISSUED: dict[type[Issued], Check[Issued]] = {
+    Token: record(
+        Token, blob(8), uint(limits.AMOUNT, 1), _currency, _key, epoch, epoch, uint(255),
+        list_of(_condition), _hint, signature,
+    ),
+    AuthorityCertificate: record(
+        AuthorityCertificate, _key, enumeration(Authority), number, number, epoch, _hint, signature
+    ),
+    WalletCertificate: record(
+        WalletCertificate, _key, enumeration(Carrier), uint(255), enumeration(Role), uint(9999),
+        _digest_or_none, epoch, number, _hint, signature,
+    ),
+    Header: record(Header, epoch, number, _hint, signature),
+    Policy: record(Policy, number, list_of(_tier), list_of(_key), _hint, signature),
+}  # fmt: skip
+I = TypeVar("I", bound=Issued)
+
+
+def issued_fields(issued: Issued) -> tuple[object, ...]:
+    """Return the wire form of a token, certificate, header or policy."""
+    return (*issued.public(), issued.issuer, issued.signature)
+
+
+def issued_check(kind: type[I]) -> Check[I]:
+    """Return the check that reads one kind of token, certificate, header or policy."""
+    return cast("Check[I]", _ISSUED[kind])
+
+
+_authority = issued_check(AuthorityCertificate)
+_wallet = issued_check(WalletCertificate)
+_header = issued_check(Header)
+_token = issued_check(Token)
+
+
+def public_digest(fields: tuple[object, ...]) -> bytes:
+    """Return H(public): the digest of the fields that everybody sees."""
+    return sha256(pack(fields))
+
+
+def signed(
+    scheme: bytes, key: bytes, body: Body, opening: Opening | bytes = b"", signature: bytes = b""
+) -> Signed[Body]:
+    """Return a wallet's statement with its id. ``opening`` is an opening, a commitment, or empty off the tape."""
+    commitment = bytes(DIGEST)
+    shown: Opening | None = None
+    if isinstance(opening, Opening):
+        commitment, shown = opening.tape().commitment(), opening
+    elif opening:
+        commitment = opening
+    digest = statement_id(scheme, KIND[type(body)], key, sha256(pack(body)), commitment)
+    return Signed(digest, key, body, commitment, signature, shown)
+
+
+# The whole form of a wallet's statement: in a store, a sync, a ledger and in evidence.
+
+_parent = record(Parent, digest, enumeration(Side), uint(limits.SPANS - 1))
+_span = record(Span, _parent, money, money)
+_request_body = record(
+    RequestBody, digest, boolean, money, _currency, _basket, uint(255), _digest_or_none, uint(255),
+    uint(255), uint(limits.MESSAGE), enumeration(Verification), epoch,
+)  # fmt: skip
+_BODY: dict[Kind, Check[Body]] = {
+    Kind.REQUEST: _request_body,
+    Kind.PRESENT: record(PresentBody, digest, boolean, epoch),
+    Kind.SYNC: record(SyncBody, digest, digest, epoch),
+    Kind.SUCCESSOR: record(SuccessorBody, _key, epoch),
+    Kind.TRANSFER: record(TransferBody, _key, list_of(_span, limits.SPANS, 1), epoch, list_of(any_blob, limits.SPANS)),
+    Kind.RECEIPT: record(ReceiptBody, digest, digest, epoch),
+    Kind.CLOSE: record(CloseBody, digest, number, epoch),
+}
+_private = record(Private, enumeration(Verification), _digest_or_none)
+_opening = record(Opening, _seed, counter, counter, _private, _digest_or_none)
+_tape_opening = record(TapeOpening, digest, counter, counter, digest, digest)
+_request_opening = record(RequestOpening, digest, digest, digest)
+
+
+def statement_fields(statement: Signed[Body]) -> tuple[object, ...]:
+    """Return the whole form of a statement: kind, key, body, opening or commitment, signature."""
+    shown = statement.opening or statement.commitment
+    return (KIND[type(statement.body)], statement.key, statement.body, shown, statement.signature)
+
+
+def statement_check(scheme: bytes) -> Check[Signed[Body]]:
+    """Return the check that reads a statement in its whole form. It does not verify the signature."""
+
+    def check(value: object) -> Signed[Body]:
+        if type(value) is not list or len(cast("list[object]", value)) != 5:
+            raise _malformed("not a statement")
+        kind, key, body, shown, signature = cast("list[object]", value)
+        opening = digest(shown) if type(shown) is bytes else _opening(shown)
+        named = enumeration(Kind)(kind)
+        if named not in _BODY:
+            raise _malformed("not a wallet's statement")
+        return signed(scheme, _key(key), _BODY[named](body), opening, _unsigned_too(signature))
+
+    return check
+
+
+def warrant_fields(warrant: Warrant) -> tuple[object, ...]:
+    """Return the whole form of a warrant."""
+    return (warrant.opening, statement_fields(warrant.outcome))
+
+
+def warrant_check(scheme: bytes) -> Check[Warrant]:
+    """Return the check that reads a warrant in its whole form."""
+    statement = statement_check(scheme)
+
+    def outcome(value: object) -> Signed[Body]:
+        found = statement(value)
+        if not isinstance(found.body, ReceiptBody | CloseBody):
+            raise _malformed("not an outcome")
+        return found
+
+    return record(Warrant, _request_opening, outcome)
+
+
+# Compact provenance: what a receiver cannot derive. References are indices into the same bundle.
+
+
+class CompactWarrant(NamedTuple):
+    """A dead transfer's opened request and that request's other outcome (``transfer`` empty for a Close)."""
+
+    place: bytes
+    salt: bytes
+    request: bytes
+    transfer: bytes
+    reason: int
+    epoch: int
+    commitment: bytes
+    signature: bytes
+
+
+CompactSpan: TypeAlias = tuple[int, ...]
+"""(token, start, end), or (transfer, side, span, start, end)."""
+
+
+class CompactTransfer(NamedTuple):
+    """An earlier hand: payer's certificate, payee's (or its bare key), spans, and a commitment or warrant."""
+
+    payer: int
+    payee: int | bytes
+    spans: tuple[CompactSpan, ...]
+    epoch: int
+    witness: tuple[bytes, ...]
+    proof: bytes | CompactWarrant
+    signature: bytes
+
+
+class CompactToken(NamedTuple):
+    """A token whose owner is a certificate of the bundle."""
+
+    serial: bytes
+    amount: int
+    currency: str
+    owner: int
+    spend_by: int
+    claim_by: int
+    hops: int
+    conditions: tuple[Condition, ...]
+    issuer: bytes
+    signature: bytes
+
+
+class Bundle(NamedTuple):
+    """Provenance, ancestors first. The payer's own certificate is the first."""
+
+    certificates: tuple[WalletCertificate, ...]
+    tokens: tuple[CompactToken, ...]
+    transfers: tuple[CompactTransfer, ...]
+
+
+_index = uint(limits.STATEMENTS - 1)
+_compact_warrant = record(CompactWarrant, digest, digest, digest, _digest_or_none, number, epoch, digest, signature)
+
+
+def _compact_span(value: object) -> CompactSpan:
+    if type(value) is not list or len(cast("list[object]", value)) not in (3, 5):
+        raise _malformed("not a span")
+    items = cast("list[object]", value)
+    ref, *side, start, end = items
+    if not side:
+        return (_index(ref), money(start), money(end))
+    return (_index(ref), uint(2, 1)(side[0]), uint(limits.SPANS - 1)(side[1]), money(start), money(end))
+
+
+_spans = list_of(_compact_span, limits.SPANS, 1)
+_witness = list_of(any_blob, limits.SPANS)
+_compact_transfer = record(
+    CompactTransfer,
+    _index,
+    lambda value: _key(value) if type(value) is bytes else _index(value),
+    _spans,
+    epoch,
+    _witness,
+    lambda value: digest(value) if type(value) is bytes else _compact_warrant(value),
+    signature,
+)
+_compact_token = record(
+    CompactToken, blob(8), uint(limits.AMOUNT, 1), _currency, _index, epoch, epoch, uint(255),
+    list_of(_condition), _hint, signature,
+)  # fmt: skip
+_bundle = record(Bundle, list_of(_wallet, least=1), list_of(_compact_token, least=1), list_of(_compact_transfer))
+
+
+# Messages. Hello and Welcome are in the clear; the others are sealed.
+
+
+class Want(IntFlag):
+    """What the initiator is here for, and whether a side lacks authorities' certificates."""
+
+    COLLECT = 1
+    PAY = 2
+    SYNC = 4
+    AUTHORITIES = 8
+
+
+class Hello(NamedTuple):
+    """The initiator's first frame."""
+
+    scheme: bytes
+    versions: tuple[int, ...]
+    ephemeral: bytes
+    want: Want
+
+
+class Welcome(NamedTuple):
+    """The responder's answer. ``sealed`` is its first sealed message if it collects, else empty."""
+
+    version: int
+    ephemeral: bytes
+    want: Want
+    sealed: bytes
+
+
+class RequestMessage(NamedTuple):
+    """A Request; session and role are derived. ``prove`` asks the payer for its Present first."""
+
+    prove: bool
+    amount: int
+    currency: str
+    basket: bytes
+    part: int
+    details: bytes
+    hops: int
+    spans: int
+    size: int
+    verification: Verification
+    epoch: int
+    signature: bytes
+    certificate: WalletCertificate
+    authorities: tuple[AuthorityCertificate, ...]
+
+
+class PresentMessage(NamedTuple):
+    """A Present; session and role are derived."""
+
+    epoch: int
+    signature: bytes
+    certificate: WalletCertificate
+    authorities: tuple[AuthorityCertificate, ...]
+
+
+class TransferMessage(NamedTuple):
+    """A Transfer and its provenance. ``request`` is empty if it answers this session's, else this is a Resume."""
+
+    request: bytes
+    spans: tuple[CompactSpan, ...]
+    epoch: int
+    witness: tuple[bytes, ...]
+    seed: bytes
+    prev: int
+    ctr: int
+    verification: Verification
+    refund_of: bytes
+    signature: bytes
+    bundle: Bundle
+    header: Header | None
+    authorities: tuple[AuthorityCertificate, ...]
+
+
+class OutcomeMessage(NamedTuple):
+    """A Receipt or Close of the transfer just shown; ``transfer`` is set if a Receipt is for another one."""
+
+    kind: Kind
+    transfer: bytes
+    reason: int
+    epoch: int
+    seed: bytes
+    prev: int
+    ctr: int
+    signature: bytes
+    header: Header | None
+
+
+class ProceedMessage(NamedTuple):
+    """Nothing more is pending to you: go on."""
+
+
+class RefuseMessage(NamedTuple):
+    """No transfer will follow, and why: an error code."""
+
+    code: int
+
+
+class DoneMessage(NamedTuple):
+    """Nothing more to say."""
+
+
+Message: TypeAlias = (
+    RequestMessage | PresentMessage | TransferMessage | OutcomeMessage | ProceedMessage | RefuseMessage | DoneMessage
+)
+
+_HELLO, _WELCOME = 1, 2
+_NUMBER: dict[type[Message], int] = {
+    RequestMessage: 3,
+    PresentMessage: 4,
+    TransferMessage: 5,
+    OutcomeMessage: 6,
+    ProceedMessage: 7,
+    RefuseMessage: 8,
+    DoneMessage: 9,
+}
+_authorities = list_of(_authority, 8)
+_outcome_kind = enumeration(Kind)
+_hello = record(Hello, _hint, list_of(uint(255), 8, 1), _key, enumeration(Want))
+_welcome = record(Welcome, uint(255), _key, enumeration(Want), any_blob)
+_MESSAGE: dict[int, Check[Message]] = {
+    3: record(
+        RequestMessage, boolean, money, _currency, _basket, uint(255), _digest_or_none, uint(255), uint(255),
+        uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _wallet, _authorities,
+    ),
+    4: record(PresentMessage, epoch, signature, _wallet, _authorities),
+    5: record(
+        TransferMessage, _digest_or_none, _spans, epoch, _witness, _seed, counter, counter,
+        enumeration(Verification), _digest_or_none, signature, _bundle, maybe(_header), _authorities,
+    ),
+    6: record(
+        OutcomeMessage, _outcome_kind, _digest_or_none, number, epoch, _seed, counter, counter,
+        signature, maybe(_header),
+    ),
+    7: record(ProceedMessage),
+    8: record(RefuseMessage, number),
+    9: record(DoneMessage),
+}  # fmt: skip
+
+
+def _wire(value: object) -> object:
+    """Return ``value`` with every token, certificate, header and message as the tuple that crosses the wire."""
+    if isinstance(value, AuthorityCertificate | WalletCertificate | Header):
+        return issued_fields(value)
+    if isinstance(value, tuple):
+        return tuple([_wire(item) for item in cast("tuple[object, ...]", value)])
+    return value
+
+
+def encode(message: Message) -> bytes:
+    """Return a message's bytes, to be sealed."""
+    return pack((_NUMBER[type(message)], *[_wire(field) for field in message]))
+
+
+def decode(data: bytes, limit: int = limits.MESSAGE) -> Message:
+    """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`unpack` raises."""
+    number, fields = _numbered(data, limit)
+    check = _MESSAGE.get(number)
+    if check is None:
+        raise TapError(Code.UNKNOWN_MESSAGE, f"number {number}")
+    return check(fields)
+
+
+def _numbered(data: bytes, limit: int) -> tuple[int, list[object]]:
+    value = unpack(data, limit)
+    if type(value) is not list or not value:
+        raise _malformed("not a message")
+    items = cast("list[object]", value)
+    number = items[0]
+    if type(number) is not int:
+        raise _malformed("not a message")
+    return number, items[1:]
+
+
+def encode_hello(hello: Hello) -> bytes:
+    """Return the first frame's bytes."""
+    return pack((_HELLO, *hello))
+
+
+def encode_welcome(welcome: Welcome) -> bytes:
+    """Return the second frame's bytes."""
+    return pack((_WELCOME, *welcome))
+
+
+def decode_hello(data: bytes) -> Hello:
+    """Return the Hello in a frame, or raise."""
+    number, fields = _numbered(data, 128)
+    if number != _HELLO:
+        raise TapError(Code.UNEXPECTED_MESSAGE, "not a Hello")
+    return _hello(fields)
+
+
+def decode_welcome(data: bytes, limit: int = limits.MESSAGE) -> Welcome:
+    """Return the Welcome in a frame, or raise."""
+    number, fields = _numbered(data, limit)
+    if number != _WELCOME:
+        raise TapError(Code.UNEXPECTED_MESSAGE, "not a Welcome")
+    return _welcome(fields)
