@@ -12,7 +12,7 @@ from typing import cast
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.limits import Profile
-from dualtap.provenance import Graph, rebuild
+from dualtap.provenance import Graph, Received, rebuild
 from dualtap.records import (
     Answered,
     Asked,
@@ -75,6 +75,7 @@ class Book:
         self.tape: list[TapeStatement] = []
         self.heard: list[Outcome] = []
         self.delivered = 0
+        self.examined: Received | None = None
         self.previous = b""
         self.counter = 0
         self.since = Since()
@@ -218,8 +219,11 @@ class Book:
         self.open.pop(asked.request, None)
         if not isinstance(outcome.body, ReceiptBody):
             return
-        transfer, graph, _ = rebuild(self.trust, cast("TransferMessage", decode(message)), self.key, asked.request)
-        graph.put(transfer)
+        received, self.examined = self.examined, None
+        if received is None or received.transfer.id != outcome.body.transfer:
+            received = rebuild(self.trust, cast("TransferMessage", decode(message)), self.key, asked.request)
+            received.graph.put(received.transfer)
+        transfer, graph, _ = received
         self.graph.add(graph)
         for index, (parent, start, end) in enumerate(transfer.body.spans):
             token = self.graph.origin(parent).token

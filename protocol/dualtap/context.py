@@ -22,6 +22,7 @@ from dualtap.statements import (
     Opening,
     Request,
     Signed,
+    Span,
     WalletCertificate,
 )
 from dualtap.states import Part, State
@@ -77,6 +78,8 @@ class Context:
         self.asked: Asked | None = None
         self.request: Request | None = None
         self.request_message: RequestMessage | None = None
+        self.raw = b""
+        self.chosen: tuple[Span, ...] = ()
         self.answering: TransferMessage | None = None
         self.reason: TapError | None = None
         self.decided = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from dualtap import limits, wire
+from dualtap import limits
 from dualtap.book import ENTRY_ROOM, amount_of
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
@@ -126,7 +126,7 @@ def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
     accepted = b""
     try:
         transfer = examine(context, asked, message)
-        body, accepted = ReceiptBody(asked.request, transfer.id, book.trust.epoch), wire.encode(message)
+        body, accepted = ReceiptBody(asked.request, transfer.id, book.trust.epoch), context.raw
     except TapError as error:
         context.reason = error
         body = CloseBody(asked.request, int(error.code), book.trust.epoch)
@@ -157,6 +157,7 @@ def examine(context: Context, asked: Asked, message: TransferMessage) -> Transfe
         raise TapError(Code.OVER_LIMIT, "this wallet must sync before it collects more")
     if book.accepted(asked.basket, asked.part):
         raise TapError(Code.BASKET_PAID)
+    book.examined = received
     return received.transfer
 
 
@@ -183,7 +184,7 @@ def send_outcome(context: Context, outcome: Outcome) -> None:
             opening.ctr,
             outcome.signature,
             trust.header if behind else None,
-        )  # fmt: skip
+        )
     )
 
 

@@ -145,7 +145,7 @@ def requested(context: Context, event: Signature) -> None:
             request.signature,
             book.certificate,
             authorities(context),
-        )  # fmt: skip
+        )
     )
     context.state = State.AWAIT_TRANSFER
 
@@ -239,7 +239,19 @@ def stop(context: Context, event: Stop) -> None:
 ACTIONS: dict[str, Callable[[Context, Any], None]] = {
     act.__name__: act
     for act in (
-        begin, cleared, hello, welcome, requested, presented, transfer, resume,
-        decided, proved, healed, refused, done, stop,
+        begin,
+        cleared,
+        hello,
+        welcome,
+        requested,
+        presented,
+        transfer,
+        resume,
+        decided,
+        proved,
+        healed,
+        refused,
+        done,
+        stop,
     )
-}  # fmt: skip
+}

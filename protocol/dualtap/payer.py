@@ -134,7 +134,7 @@ def go_on(context: Context) -> None:
     check_request(context, message, asked)
     check_refund(context, asked)
     body, book = asked.body, context.book
-    choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
+    context.chosen = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
     context.effects.append(Ask(body.amount, body.currency, message.certificate))
     context.state = State.AWAIT_CONSENT
 
@@ -155,7 +155,7 @@ def consent(context: Context, event: Consent) -> None:
     """Choose spans, make the transfer durable, and have it signed."""
     book, asked = context.book, cast("Request", context.request)
     body = asked.body
-    spans = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
+    spans = context.chosen
     private = Private(event.verification, cast("Pay", context.order).refund_of)
     opening = context.place(asked.id)._replace(private=private)
     statement = TransferBody(asked.key, spans, book.trust.epoch, ())

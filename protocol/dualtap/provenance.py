@@ -216,9 +216,17 @@ def rebuild(trust: Trust, message: TransferMessage, payee: bytes, request: bytes
         graph.certificates[certificate.key] = certificate
     for compact in message.bundle.tokens:
         token = Token(
-            compact.serial, compact.amount, compact.currency, _at(certificates, compact.owner).key,
-            compact.spend_by, compact.claim_by, compact.hops, compact.conditions, compact.issuer, compact.signature,
-        )  # fmt: skip
+            compact.serial,
+            compact.amount,
+            compact.currency,
+            _at(certificates, compact.owner).key,
+            compact.spend_by,
+            compact.claim_by,
+            compact.hops,
+            compact.conditions,
+            compact.issuer,
+            compact.signature,
+        )
         token_id = trust.token_id(token)
         graph.tokens[token_id] = token
         parents.append(Parent(token_id, Side.TOKEN, 0))
@@ -392,7 +400,7 @@ def bundle(
                         token.conditions,
                         token.issuer,
                         token.signature,
-                    )  # fmt: skip
+                    )
                 )
 
     def spans(hand: Transfer) -> tuple[CompactSpan, ...]:
@@ -429,6 +437,12 @@ def _proof(hand: Transfer, warrant: Warrant | None) -> bytes | CompactWarrant:
     else:
         reason = cast("Close", outcome).body.reason
     return CompactWarrant(
-        opening.place, opening.salt, opening.request, other, reason,
-        outcome.body.epoch, outcome.commitment, outcome.signature,
-    )  # fmt: skip
+        opening.place,
+        opening.salt,
+        opening.request,
+        other,
+        reason,
+        outcome.body.epoch,
+        outcome.commitment,
+        outcome.signature,
+    )

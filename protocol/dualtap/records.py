@@ -32,7 +32,6 @@ from dualtap.wire import (
     enumeration,
     epoch,
     issued_check,
-    issued_fields,
     list_of,
     maybe,
     money,
@@ -214,9 +213,7 @@ def encode_record(item: Record) -> bytes:
 
 
 def plain(value: object) -> object:
-    """Return ``value`` with every token, certificate, statement and warrant in its whole wire form."""
-    if isinstance(value, Token | WalletCertificate | AuthorityCertificate | Header | Policy):
-        return issued_fields(value)
+    """Return ``value`` with every statement and warrant in its whole wire form."""
     if isinstance(value, Signed):
         return statement_fields(cast("TapeStatement", value))
     if isinstance(value, Warrant):

@@ -6,7 +6,7 @@ commitment to its counters and its request; an :class:`Opening` shows them to wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -130,8 +130,7 @@ def key_hint(key: bytes) -> bytes:
     return sha256(key)[:4]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """Value that an institution issued to one wallet key: ``[0, amount)`` minor units.
 
     ``issuer`` is the hint of the institution's key, here and in every certificate.
@@ -150,14 +149,10 @@ class Token:
 
     def public(self) -> tuple[object, ...]:
         """Return the fields that are signed."""
-        return (
-            self.serial, self.amount, self.currency, self.owner,
-            self.spend_by, self.claim_by, self.hops, self.conditions,
-        )  # fmt: skip
+        return self[:-2]
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorityCertificate:
+class AuthorityCertificate(NamedTuple):
     """The root's word for an institution or the policy key, or an institution's for a partner bank."""
 
     key: bytes
@@ -170,7 +165,7 @@ class AuthorityCertificate:
 
     def public(self) -> tuple[object, ...]:
         """Return the fields that are signed."""
-        return (self.key, self.authority, self.number, self.quota, self.expires)
+        return self[:-2]
 
     @property
     def hint(self) -> bytes:
@@ -178,8 +173,7 @@ class AuthorityCertificate:
         return key_hint(self.key)
 
 
-@dataclass(frozen=True, slots=True)
-class WalletCertificate:
+class WalletCertificate(NamedTuple):
     """An institution's or bank's word for a wallet key. ``category`` is an ISO 18245 merchant code, or 0."""
 
     key: bytes
@@ -195,14 +189,10 @@ class WalletCertificate:
 
     def public(self) -> tuple[object, ...]:
         """Return the fields that are signed."""
-        return (
-            self.key, self.carrier, self.tier, self.role,
-            self.category, self.attestation, self.expires, self.ordinal,
-        )  # fmt: skip
+        return self[:-2]
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The date: an epoch and the policy version in force, signed by the policy key."""
 
     epoch: int
@@ -212,7 +202,7 @@ class Header:
 
     def public(self) -> tuple[object, ...]:
         """Return the fields that are signed."""
-        return (self.epoch, self.policy)
+        return self[:-2]
 
 
 class Tier(NamedTuple):
@@ -225,8 +215,7 @@ class Tier(NamedTuple):
     received: int
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """Limits by tier and keys not to be accepted, signed by the policy key; a higher version replaces it."""
 
     version: int
@@ -237,7 +226,7 @@ class Policy:
 
     def public(self) -> tuple[object, ...]:
         """Return the fields that are signed."""
-        return (self.version, self.tiers, self.hotlist)
+        return self[:-2]
 
 
 class RequestBody(NamedTuple):
@@ -403,7 +392,7 @@ class Signed(Generic[B_co]):
 
     def sealed(self, signature: bytes) -> Signed[B_co]:
         """Return this statement with its signature."""
-        return replace(self, signature=signature)
+        return Signed(self.id, self.key, self.body, self.commitment, signature, self.opening)
 
     def shown(self) -> Opening:
         """Return the opening, or raise ``BROKEN_PROVENANCE`` where only a commitment is known."""

@@ -118,7 +118,8 @@ class Tap:
         if context.channel is not None:
             if len(frame) > most:
                 raise TapError(Code.TOO_LARGE, f"{len(frame)} bytes, at most {most}")
-            return wire.decode(context.channel.open(frame), most)
+            context.raw = context.channel.open(frame)
+            return wire.decode(context.raw, most)
         if context.state is State.AWAIT_WELCOME:
             return wire.decode_welcome(frame, most)
         return wire.decode_hello(frame)

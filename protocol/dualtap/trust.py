@@ -6,7 +6,6 @@ Root → institution → partner bank → wallet. The root's policy key dates th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 
 from dualtap import limits
@@ -195,5 +194,5 @@ _POLICY = frozenset({Authority.POLICY})
 
 def issue(scheme: Scheme, signer: Signer, issued: I) -> I:
     """Return ``issued`` with the hint and signature of ``signer``: how every authority signs."""
-    hinted = replace(issued, issuer=key_hint(signer.public), signature=b"")
-    return replace(hinted, signature=signer.sign(issued_id(scheme, hinted, signer.public)))
+    hinted = issued._replace(issuer=key_hint(signer.public), signature=b"")
+    return hinted._replace(signature=signer.sign(issued_id(scheme, hinted, signer.public)))

@@ -210,11 +210,6 @@ _ISSUED: dict[type[Issued], Check[Issued]] = {
 I = TypeVar("I", bound=Issued)
 
 
-def issued_fields(issued: Issued) -> tuple[object, ...]:
-    """Return the wire form of a token, certificate, header or policy."""
-    return (*issued.public(), issued.issuer, issued.signature)
-
-
 def issued_check(kind: type[I]) -> Check[I]:
     """Return the check that reads one kind of token, certificate, header or policy."""
     return cast("Check[I]", _ISSUED[kind])
@@ -538,18 +533,9 @@ _MESSAGE: dict[int, Check[Message]] = {
 }  # fmt: skip
 
 
-def _wire(value: object) -> object:
-    """Return ``value`` with every token, certificate, header and message as the tuple that crosses the wire."""
-    if isinstance(value, AuthorityCertificate | WalletCertificate | Header):
-        return issued_fields(value)
-    if isinstance(value, tuple):
-        return tuple([_wire(item) for item in cast("tuple[object, ...]", value)])
-    return value
-
-
 def encode(message: Message) -> bytes:
     """Return a message's bytes, to be sealed."""
-    return pack((_NUMBER[type(message)], *[_wire(field) for field in message]))
+    return pack((_NUMBER[type(message)], *message))
 
 
 def decode(data: bytes, limit: int = limits.MESSAGE) -> Message:
