@@ -108,9 +108,7 @@ def _digest(generation: int, sequence: int, payload: bytes) -> bytes:
 
 def _entry(generation: int, sequence: int, records: Sequence[bytes]) -> bytes:
     payload = b"".join(_LENGTH.pack(len(record)) + record for record in records)
-    stream = (
-        _HEADER.pack(generation, sequence, len(payload), _digest(generation, sequence, payload)) + payload
-    )
+    stream = _HEADER.pack(generation, sequence, len(payload), _digest(generation, sequence, payload)) + payload
     sectors = (stream[at : at + _ROOM] for at in range(0, len(stream), _ROOM))
     return (_FIRST + _MORE.join(sectors)).ljust(_size(records), b"\0")
 

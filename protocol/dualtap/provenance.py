@@ -14,7 +14,6 @@ from typing import NamedTuple, cast
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
-    Close,
     CloseBody,
     Opening,
     Outcome,
@@ -92,13 +91,13 @@ class Graph:
     def _trace(self, parent: Parent) -> Origin:
         if parent.side is Side.TOKEN:
             token = self.tokens.get(parent.id)
-            if token is None or parent.index:
+            if token is None or parent.place:
                 raise TapError(Code.BROKEN_PROVENANCE, "a token is missing")
             return Origin(parent.id, 0, token.amount, token.owner, 0, 0, 0)
         transfer = self.transfers.get(parent.id)
-        if transfer is None or parent.index >= len(transfer.body.spans):
+        if transfer is None or parent.place >= len(transfer.body.spans):
             raise TapError(Code.BROKEN_PROVENANCE, "an earlier transfer is missing")
-        above, start, end = transfer.body.spans[parent.index]
+        above, start, end = transfer.body.spans[parent.place]
         up = self.origin(above)
         epoch = transfer.body.epoch
         if parent.side is Side.PAYEE:
@@ -407,7 +406,7 @@ def bundle(
         return tuple(
             (tokens[parent.id], start, end)
             if parent.side is Side.TOKEN
-            else (places[parent.id], parent.side, parent.index, start, end)
+            else (places[parent.id], parent.side, parent.place, start, end)
             for parent, start, end in hand.body.spans
         )
 
@@ -435,7 +434,7 @@ def _proof(hand: Transfer, warrant: Warrant | None) -> bytes | CompactWarrant:
     if isinstance(outcome.body, ReceiptBody):
         other = outcome.body.transfer
     else:
-        reason = cast("Close", outcome).body.reason
+        reason = outcome.body.reason
     return CompactWarrant(
         opening.place,
         opening.salt,

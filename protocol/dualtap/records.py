@@ -40,8 +40,8 @@ from dualtap.wire import (
     statement_check,
     statement_fields,
     uint,
-    warrant_check,
     warrant_fields,
+    warrants_check,
 )
 
 ITEMS = 1_000_000
@@ -254,7 +254,7 @@ def decoder(scheme: bytes) -> Check[Record]:
     statement = cast("Check[Transfer]", statement_check(scheme))
     outcome = cast("Check[Outcome]", statement)
     sent = record(Sent, statement, _basket, uint(255))
-    dead = record(lambda key, warrant: (key, warrant), digest, warrant_check(scheme))
+    dead = warrants_check(scheme)
     question = record(Question, _asked, maybe(outcome))
     checks: dict[int, Check[Record]] = {
         1: news_check,

@@ -103,11 +103,11 @@ class Scheme:
 
 
 class Parent(NamedTuple):
-    """What a span is cut from: a token's id (index 0), or a transfer's id, a side of it and a span's index."""
+    """What a span is cut from: a token's id (place 0), or a transfer's id, a side of it and a span's place in it."""
 
     id: bytes
     side: Side
-    index: int
+    place: int
 
 
 class Span(NamedTuple):

@@ -35,7 +35,7 @@ from dualtap.wire import (
     record,
     signed,
     statement_check,
-    warrant_check,
+    warrants_check,
 )
 
 
@@ -102,7 +102,7 @@ def decode_upload(scheme: Scheme, data: bytes) -> Upload:
     outcome = cast("Check[Outcome]", statement)
     tape = cast("Check[TapeStatement]", statement)
     wallet = issued_check(WalletCertificate)
-    dead = record(lambda key, warrant: (key, warrant), digest, warrant_check(scheme.id))
+    dead = warrants_check(scheme.id)
     check = record(
         Upload,
         wallet,

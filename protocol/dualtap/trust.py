@@ -6,7 +6,7 @@ Root → institution → partner bank → wallet. The root's policy key dates th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
@@ -195,4 +195,4 @@ _POLICY = frozenset({Authority.POLICY})
 def issue(scheme: Scheme, signer: Signer, issued: I) -> I:
     """Return ``issued`` with the hint and signature of ``signer``: how every authority signs."""
     hinted = issued._replace(issuer=key_hint(signer.public), signature=b"")
-    return hinted._replace(signature=signer.sign(issued_id(scheme, hinted, signer.public)))
+    return cast("I", hinted._replace(signature=signer.sign(issued_id(scheme, hinted, signer.public))))

@@ -58,9 +58,13 @@ Check: TypeAlias = Callable[[object], T]
 """Turns a decoded msgpack object into a typed value, or raises ``MALFORMED``."""
 
 
+_packb = cast("Callable[[object], bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
+_unpackb = cast("Callable[..., object]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
+
+
 def pack(value: object) -> bytes:
     """Return the canonical msgpack of nested tuples, integers, booleans, strings and bytes."""
-    return cast("bytes", msgpack.packb(value))
+    return _packb(value)
 
 
 def unpack(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEMENTS) -> object:
@@ -71,7 +75,7 @@ def unpack(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEME
     if len(data) > limit:
         raise TapError(Code.TOO_LARGE, f"{len(data)} bytes, at most {limit}")
     try:
-        value: object = msgpack.unpackb(data, max_array_len=items, max_map_len=0, max_ext_len=0, max_str_len=32)
+        value = _unpackb(data, max_array_len=items, max_map_len=0, max_ext_len=0, max_str_len=32)
     except ValueError as error:
         raise TapError(Code.MALFORMED, "not msgpack") from error
     if pack(value) != data:
@@ -212,7 +216,7 @@ I = TypeVar("I", bound=Issued)
 
 def issued_check(kind: type[I]) -> Check[I]:
     """Return the check that reads one kind of token, certificate, header or policy."""
-    return cast("Check[I]", _ISSUED[kind])
+    return cast("Check[I]", _ISSUED[cast("type[Issued]", kind)])
 
 
 _authority = issued_check(AuthorityCertificate)
@@ -301,6 +305,15 @@ def warrant_check(scheme: bytes) -> Check[Warrant]:
         return found
 
     return record(Warrant, _request_opening, outcome)
+
+
+def warrants_check(scheme: bytes) -> Check[tuple[bytes, Warrant]]:
+    """Return the check that reads a dead transfer's id and its warrant."""
+
+    def pair(transfer: bytes, warrant: Warrant) -> tuple[bytes, Warrant]:
+        return transfer, warrant
+
+    return record(pair, digest, warrant_check(scheme))
 
 
 # Compact provenance: what a receiver cannot derive. References are indices into the same bundle.

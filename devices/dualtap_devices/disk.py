@@ -1,0 +1,97 @@
+"""A wallet in a folder: ``wallet.json`` says what it is, ``keystore.bin`` and ``store.bin`` are its chip.
+
+A copy of the folder is a clone of the chip. That is what an emulation is for.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+from dualtap.errors import Code, TapError
+from dualtap.statements import Scheme
+from dualtap.suite import SUITES
+from dualtap_devices.flash import FileFlash
+from dualtap_devices.keystore import SIZE, EmulatedKeystore
+from dualtap_devices.models import MODELS, Model
+from dualtap_devices.slots import SlotStore
+from dualtap_devices.wallet import Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What ``wallet.json`` says: name, model, the scheme's suite and root key, and where its issuer is."""
+
+    name: str
+    model: str
+    suite: str
+    root: str
+    scheme: str
+
+    @property
+    def device(self) -> Model:
+        """The model."""
+        return MODELS[self.model]
+
+    def anchor(self) -> Scheme:
+        """Return the scheme that this wallet belongs to."""
+        return Scheme.of(SUITES[self.suite], bytes.fromhex(self.root))
+
+
+def read_label(folder: Path) -> Label:
+    """Return a folder's label; raise ``BAD_INPUT`` if it is no wallet."""
+    try:
+        found: object = json.loads((folder / "wallet.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TapError(Code.BAD_INPUT, f"{folder} is not a wallet; make one with `dualtap wallet new`") from error
+    fields = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    names = ("name", "model", "suite", "root", "scheme")
+    values = [fields.get(name) for name in names]
+    if not all(isinstance(value, str) for value in values) or fields.get("model") not in MODELS:
+        raise TapError(Code.BAD_INPUT, f"{folder}/wallet.json is damaged")
+    if fields["suite"] not in SUITES:
+        raise TapError(Code.BAD_INPUT, f"{folder}/wallet.json names an unknown suite")
+    return Label(*cast("list[str]", values))
+
+
+@contextmanager
+def opened(folder: Path) -> Generator[Wallet]:
+    """Open the wallet in a folder, alone; raise ``BAD_INPUT``, ``STORE_FAILED`` or ``KEYSTORE_REFUSED``."""
+    label = read_label(folder)
+    for part in ("keystore.bin", "store.bin"):
+        if not (folder / part).is_file():
+            raise TapError(Code.STORE_FAILED, f"{folder}/{part} is missing")
+    with _wallet(folder, label, b"") as wallet:
+        yield wallet
+
+
+@contextmanager
+def created(folder: Path, label: Label) -> Generator[Wallet]:
+    """Make a folder with a new key in it and open it; raise ``BAD_INPUT`` if something is there already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TapError(Code.BAD_INPUT, f"{folder} exists; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _wallet(folder, label, secrets.token_bytes(32)) as wallet:
+        yield wallet
+    # Written last: a folder without a label is no wallet, so that a cut leaves none half made.
+    (folder / "wallet.json").write_text(json.dumps(asdict(label), indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _wallet(folder: Path, label: Label, secret: bytes) -> Generator[Wallet]:
+    scheme, model = label.anchor(), label.device
+    keys = FileFlash(folder / "keystore.bin", SIZE)
+    try:
+        log = FileFlash(folder / "store.bin", model.store_size)
+        try:
+            keystore = EmulatedKeystore.create(scheme, keys, secret) if secret else EmulatedKeystore(scheme, keys)
+            yield Wallet(scheme, model.profile, keystore, SlotStore.open(log))
+        finally:
+            log.close()
+    finally:
+        keys.close()

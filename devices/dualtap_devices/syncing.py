@@ -1,0 +1,122 @@
+"""A device's side of a sync (SPEC §14): close, deposit, upload, and take what the issuer says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from dualtap import limits
+from dualtap.book import amount_of
+from dualtap.errors import Code
+from dualtap.keystore import sign_with
+from dualtap.records import Answered, Holding, Record, Sent, SignedTail
+from dualtap.statements import CloseBody, Opening, Outcome, Signed, Span, TapeStatement, Transfer, TransferBody
+from dualtap.suite import Drbg
+from dualtap.sync import (
+    SignedUpload,
+    decode_reply,
+    encode_signed_upload,
+    encode_upload,
+    sync_statement,
+    take_reply,
+    upload_of,
+)
+from dualtap.wire import signed
+from dualtap_devices.wallet import Wallet
+
+
+class Issuer(Protocol):
+    """The issuer, as a device reaches it. Both raise ``ISSUER_UNREACHABLE`` when it cannot."""
+
+    def challenge(self) -> bytes:
+        """Return 32 fresh bytes, good for one sync."""
+        ...
+
+    def sync(self, signed_upload: bytes) -> bytes:
+        """Take an upload and return the reply's bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did: requests closed, minor units deposited and received as tokens, transfers healed."""
+
+    closed: int
+    deposited: int
+    funded: int
+    healed: int
+
+
+def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncReport:
+    """Sync a wallet. Torn anywhere, it can be repeated: nothing has an effect twice.
+
+    ``entropy`` is 32 fresh bytes; ``deposit`` hands all that is held to the institution that issued it.
+    """
+    random, book = Drbg(entropy), wallet.book
+    closed = deposited = 0
+    if not wallet.quarantined:
+        for request in list(book.open):
+            close(wallet, request, random)
+            closed += 1
+        if deposit:
+            deposited = _deposit(wallet, random)
+    upload = encode_upload(upload_of(book))
+    challenge = issuer.challenge()
+    statement = sync_statement(book.scheme, book.key, upload, challenge, book.trust.epoch)
+    signature = sign_with(wallet.keystore, statement)
+    item = SignedUpload(upload, challenge, book.trust.epoch, signature)
+    reply = decode_reply(book.scheme, issuer.sync(encode_signed_upload(item)))
+    records = take_reply(book, reply)
+    before = len(book.pending)
+    wallet.write(*records)
+    wallet.compact()
+    funded = sum(token.amount for token in reply.tokens)
+    return SyncReport(closed, deposited, funded, before - len(book.pending))
+
+
+def close(wallet: Wallet, request: bytes, random: Drbg) -> None:
+    """Close an open request: durably first, then signed."""
+    book = wallet.book
+    body = CloseBody(request, int(Code.TIMEOUT), book.trust.epoch)
+    outcome = cast("Outcome", signed(book.scheme.id, book.key, body, _place(wallet, random)))
+    enter(wallet, Answered(outcome, b""), outcome)
+
+
+def enter(wallet: Wallet, entry: Record, statement: TapeStatement) -> None:
+    """Write a tape entry, sign it, and write its signature."""
+    wallet.write(entry)
+    signature = sign_with(wallet.keystore, cast("Signed[TransferBody]", statement))
+    wallet.write(SignedTail(statement.id, signature))
+
+
+def _place(wallet: Wallet, random: Drbg) -> Opening:
+    prev = wallet.book.counter
+    return Opening(random.take(16), prev, prev + 1 + random.below(limits.COUNTER_STEP))
+
+
+def _deposit(wallet: Wallet, random: Drbg) -> int:
+    """Sign transfers of all that is held to the institutions that issued it; return the minor units."""
+    book, total = wallet.book, 0
+    for key, batch in _batches(wallet):
+        spans = tuple(Span(held.parent, held.start, held.end) for held in batch)
+        body = TransferBody(key, spans, book.trust.epoch, ())
+        transfer = cast("Transfer", signed(book.scheme.id, book.key, body, _place(wallet, random)))
+        enter(wallet, Sent(transfer, bytes(16), 0), transfer)
+        total += amount_of(transfer)
+    return total
+
+
+def _batches(wallet: Wallet) -> list[tuple[bytes, list[Holding]]]:
+    """Return holdings by institution, as many as a transfer takes, no unit of a token twice in one."""
+    book = wallet.book
+    batches: list[tuple[bytes, list[Holding]]] = []
+    for held in book.holdings:
+        key = book.trust.issuer_key(book.graph.tokens[held.token].issuer)
+        for other, batch in batches:
+            clash = any(held.token == c.token and held.start < c.end and c.start < held.end for c in batch)
+            if other == key and len(batch) < limits.SPANS and not clash:
+                batch.append(held)
+                break
+        else:
+            batches.append((key, [held]))
+    return batches
