@@ -25,10 +25,11 @@ from dualtap_devices.wallet import Wallet
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What ``wallet.json`` says: name, model, the scheme's suite and root key, and where its issuer is."""
+    """What ``wallet.json`` says: name, model, currency, the scheme's suite and root key, where its issuer is."""
 
     name: str
     model: str
+    currency: str
     suite: str
     root: str
     scheme: str
@@ -50,7 +51,7 @@ def read_label(folder: Path) -> Label:
     except (OSError, ValueError) as error:
         raise TapError(Code.BAD_INPUT, f"{folder} is not a wallet; make one with `dualtap wallet new`") from error
     fields = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-    names = ("name", "model", "suite", "root", "scheme")
+    names = ("name", "model", "currency", "suite", "root", "scheme")
     values = [fields.get(name) for name in names]
     if not all(isinstance(value, str) for value in values) or fields.get("model") not in MODELS:
         raise TapError(Code.BAD_INPUT, f"{folder}/wallet.json is damaged")
