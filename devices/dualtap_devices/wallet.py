@@ -60,7 +60,7 @@ class Wallet:
 
     def write(self, *records: Record) -> None:
         """Change the wallet by these records, durably first."""
-        self.persist([encode_record(item) for item in records])
+        self.persist([encode_record(item) for item in self.book.with_unsaved(records)])
         self.book.replay(records)
 
     def persist(self, records: Iterable[bytes]) -> None:
@@ -71,4 +71,5 @@ class Wallet:
     def compact(self) -> None:
         """Replace the log by one record that holds what the wallet still needs."""
         self.store.compact([encode_record(self.book.snapshot())])
+        self.book.unsaved = None
         self.book.free = self.store.free

@@ -79,6 +79,8 @@ class Book:
         self.previous = b""
         self.counter = 0
         self.since = Since()
+        self.unsaved: SignedTail | None = None
+        """The tail's signature while only memory has it: it becomes durable with the next record, of any tap."""
 
     @property
     def certificate(self) -> WalletCertificate:
@@ -153,6 +155,11 @@ class Book:
         """Raise ``STORE_FULL`` unless ``size`` more bytes fit beside what is reserved."""
         if self.free < self.reserved() + size:
             raise TapError(Code.STORE_FULL)
+
+    def with_unsaved(self, records: tuple[Record, ...]) -> tuple[Record, ...]:
+        """Return these records, after the signature that is not durable yet: the caller makes all of them so."""
+        unsaved, self.unsaved = self.unsaved, None
+        return records if unsaved is None else (unsaved, *records)
 
     # The fold
 

@@ -86,7 +86,6 @@ class Context:
         self.signing: Signed[Body] | None = None
         self.shown: Sent | None = None
         self.effects: list[Effect] = []
-        self._unsaved: SignedTail | None = None
 
     @property
     def ended(self) -> bool:
@@ -167,9 +166,7 @@ class Context:
 
     def persist(self, *records: Record) -> None:
         """Change the wallet by these records, and make them durable together with the last signature."""
-        if self._unsaved is not None:
-            records = (self._unsaved, *records)
-            self._unsaved = None
+        records = self.book.with_unsaved(records)
         encoded = tuple([encode_record(item) for item in records])
         for item in records:
             self.book.apply(item)
@@ -187,7 +184,7 @@ class Context:
         self.signing = None
         if KIND[type(statement.body)] in ON_TAPE:
             self.book.seal(statement.id, event.signature)
-            self._unsaved = SignedTail(statement.id, event.signature)
+            self.book.unsaved = SignedTail(statement.id, event.signature)
         return statement.sealed(event.signature)
 
     def place(self, request: bytes = b"") -> Opening:
