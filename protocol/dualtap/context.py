@@ -199,11 +199,14 @@ class Context:
         self.effects.append(Report(result, amount, currency, transfer, peer, code, detail))
 
     def meet(self, certificate: WalletCertificate, statement: Signed[Body]) -> None:
-        """Believe that the peer holds a certified key: it signed a statement of this session."""
+        """Believe that the peer holds a certified key: it signed a statement of this session.
+
+        Whether it may still pay or collect is judged where it does.
+        """
         trust = self.book.trust
         if certificate.key == self.book.key:
             raise TapError(Code.SELF_PAYMENT)
-        trust.check_wallet(certificate, self.epoch)
+        trust.check_genuine(certificate)
         self.peer_verify = trust.scheme.suite.verifier(certificate.key)
         self.peer_verify(statement.signature, statement.id)
         self.peer = certificate
@@ -211,6 +214,7 @@ class Context:
     def learn(self, authorities: tuple[AuthorityCertificate, ...], header: Header | None) -> None:
         """Keep what the peer brought of the scheme: authorities and a later date, if the root's word proves them."""
         new = self.book.trust.learn(authorities)
-        moved = header is not None and self.book.trust.adopt(header)
-        if new or moved:
-            self.persist(News(None, new, header if moved else None, None))
+        if new:
+            self.persist(News(None, new, None, None))
+        if header is not None and self.book.trust.adopt(header):
+            self.persist(News(None, (), header, None))

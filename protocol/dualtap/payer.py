@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from dualtap.context import Context, Pay
-from dualtap.errors import Code, TapError
+from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Ask, Begin, Consent, Decline, Result, Signature
 from dualtap.heal import (
     UNSIGNED,
@@ -194,7 +194,7 @@ def outcome(context: Context, message: OutcomeMessage) -> None:
         if paid_by(found, sent.transfer):
             context.report(Result.PAID, sent.transfer.id)
         else:
-            context.report(Result.NOT_PAID, sent.transfer.id, message.reason, "closed by the payee")
+            context.report(Result.NOT_PAID, sent.transfer.id, decode_code(message.reason), "closed by the payee")
         context.state = State.ENDED
         return
     report_healed(context, sent, found)

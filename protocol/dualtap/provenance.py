@@ -110,7 +110,7 @@ class Graph:
         if known is None:
             for parent, start, end in transfer.body.spans:
                 insort(self.spends.setdefault(parent, []), Interval(start, end, transfer.id))
-        if known is None or known.opening is None:
+        if known is None or (known.opening is None and transfer.opening is not None):
             self.transfers[transfer.id] = transfer
             if transfer.opening is not None:
                 place = Interval(transfer.opening.prev, transfer.opening.ctr, transfer.id)
@@ -128,12 +128,16 @@ class Graph:
 
     def add(self, other: Graph) -> None:
         """Take in everything that another graph holds. A warrant once known stays."""
-        self.tokens.update(other.tokens)
+        for key, token in other.tokens.items():
+            self.tokens.setdefault(key, token)
         for transfer in other.transfers.values():
             self.put(transfer)
         for key, warrant in other.warrants.items():
             self.warrants.setdefault(key, warrant)
-        self.certificates.update(other.certificates)
+        for key, certificate in other.certificates.items():
+            known = self.certificates.get(key)
+            if known is None or known.expires < certificate.expires:
+                self.certificates[key] = certificate
 
     def ancestors(self, transfer: Transfer) -> list[Transfer]:
         """Return the transfers behind this one, each before those that spend it; not the transfer itself."""
@@ -212,7 +216,8 @@ def rebuild(trust: Trust, message: TransferMessage, payee: bytes, request: bytes
     certificates = message.bundle.certificates
     parents: list[Parent] = []
     for certificate in certificates:
-        graph.certificates[certificate.key] = certificate
+        if graph.certificates.setdefault(certificate.key, certificate) is not certificate:
+            raise TapError(Code.BROKEN_PROVENANCE, "two certificates of one key")
     for compact in message.bundle.tokens:
         token = Token(
             compact.serial,
@@ -301,6 +306,8 @@ def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | 
     Statements that ``known`` already holds are not verified again; everything else is.
     """
     transfer, graph, order = received
+    if graph.certificates.keys() != {transfer.key, *(hand.key for hand in order)}:
+        raise TapError(Code.BROKEN_PROVENANCE, "a certificate of no hand")
     trust.check_wallet(graph.certificates[transfer.key], accept.epoch)
     for token_id, token in graph.tokens.items():
         if known is None or token_id not in known.tokens:
@@ -331,8 +338,11 @@ def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | 
 
 
 def _check_hand(trust: Trust, graph: Graph, hand: Transfer, known: Graph | None) -> None:
-    if known is None or hand.id not in known.transfers:
-        trust.check_wallet(graph.certificates[hand.key], hand.body.epoch)
+    seen = known is not None and hand.id in known.transfers
+    certificate = graph.certificates[hand.key]
+    if known is None or not seen or certificate != known.certificates.get(hand.key):
+        trust.check_wallet(certificate, hand.body.epoch)
+    if not seen:
         trust.verify_statement(hand)
     else:
         trust.check_hotlist(hand.key)

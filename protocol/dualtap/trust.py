@@ -94,14 +94,16 @@ class Trust:
     def learn(self, certificates: Iterable[AuthorityCertificate]) -> tuple[AuthorityCertificate, ...]:
         """Keep the authorities that a chain to the root proves, and return those that are new.
 
-        Raises ``UNKNOWN_ISSUER``, ``WRONG_CERTIFICATE`` or ``BAD_SIGNATURE``; expiry is judged where they are used.
+        Raises ``UNKNOWN_ISSUER``, ``WRONG_CERTIFICATE`` or ``BAD_SIGNATURE``, and then keeps none; expiry is judged
+        where they are used.
         """
-        new: list[AuthorityCertificate] = []
+        new: dict[bytes, AuthorityCertificate] = {}
         for certificate in certificates:
-            if self._authorities.get(certificate.hint) == certificate:
+            known = new.get(certificate.hint) or self._authorities.get(certificate.hint)
+            if known == certificate:
                 continue
             if certificate.authority is Authority.BANK:
-                issuer = self._authorities.get(certificate.issuer)
+                issuer = new.get(certificate.issuer) or self._authorities.get(certificate.issuer)
                 if issuer is None:
                     raise TapError(Code.UNKNOWN_ISSUER)
                 if issuer.authority is not Authority.INSTITUTION:
@@ -112,17 +114,22 @@ class Trust:
                     raise TapError(Code.WRONG_CERTIFICATE, "only the root certifies institutions")
                 key = self.scheme.root
             self.verify(key, certificate.signature, issued_id(self.scheme, certificate, key))
-            known = self._authorities.get(certificate.hint)
             if known is not None and known.key != certificate.key:
                 raise TapError(Code.WRONG_CERTIFICATE, "two authorities share a hint")
-            self._authorities[certificate.hint] = certificate
-            new.append(certificate)
-        return tuple(new)
+            new[certificate.hint] = certificate
+        self._authorities.update(new)
+        return tuple(new.values())
 
-    def chain(self, certificate: WalletCertificate, tokens: Iterable[Token] = ()) -> tuple[AuthorityCertificate, ...]:
-        """Return the authorities behind a wallet and its tokens, issuers first, to be sent to a peer."""
+    def chain(
+        self,
+        certificate: WalletCertificate,
+        tokens: Iterable[Token] = (),
+        hands: Iterable[WalletCertificate] = (),
+    ) -> tuple[AuthorityCertificate, ...]:
+        """Return the authorities behind a wallet, its tokens and earlier hands, issuers first, to be sent to a peer."""
         hints: dict[bytes, None] = {}
-        for hint in (certificate.issuer, *(token.issuer for token in tokens)):
+        issuers = [certificate.issuer, *(token.issuer for token in tokens), *(hand.issuer for hand in hands)]
+        for hint in dict.fromkeys(issuers):
             found = self._authorities.get(hint)
             if found is not None and found.authority is Authority.BANK:
                 hints[found.issuer] = None
@@ -132,10 +139,19 @@ class Trust:
 
     def check_wallet(self, certificate: WalletCertificate, epoch: int) -> None:
         """Raise unless the certificate is genuine, valid at ``epoch`` and not on the hotlist."""
-        issuer = self.authority(certificate.issuer, _CERTIFIERS, epoch)
+        self.check_genuine(certificate)
+        self.check_valid(certificate, epoch)
+
+    def check_genuine(self, certificate: WalletCertificate) -> None:
+        """Raise unless an authority issued this certificate: enough to heal, which expiry never blocks."""
+        issuer = self.authority(certificate.issuer, _CERTIFIERS, 0)
+        self.verify(issuer.key, certificate.signature, issued_id(self.scheme, certificate, issuer.key))
+
+    def check_valid(self, certificate: WalletCertificate, epoch: int) -> None:
+        """Raise if a genuine certificate, or its issuer's, has expired, or its key is on the hotlist."""
+        self.authority(certificate.issuer, _CERTIFIERS, epoch)
         if epoch > certificate.expires:
             raise TapError(Code.CERTIFICATE_EXPIRED, "a wallet's")
-        self.verify(issuer.key, certificate.signature, issued_id(self.scheme, certificate, issuer.key))
         self.check_hotlist(certificate.key)
 
     def check_hotlist(self, key: bytes) -> None:

@@ -127,7 +127,7 @@ def enumeration(make: Callable[[int], T]) -> Check[T]:
     """Return the check for a value of an enumeration."""
 
     def check(value: object) -> T:
-        if type(value) is not int:
+        if type(value) is not int or value < 0:  # a flag takes -1 for all of its bits: a second encoding
             raise _malformed("not an integer")
         try:
             return make(value)
