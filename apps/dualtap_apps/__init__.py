@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""What people run: the command line, the demonstration and the benchmarks."""

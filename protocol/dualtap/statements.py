@@ -216,11 +216,15 @@ class Tier(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """Limits by tier and keys not to be accepted, signed by the policy key; a higher version replaces it."""
+    """Limits by tier, keys not to be accepted, and the hints of every institution and bank in force.
+
+    Signed by the policy key; a higher version replaces it.
+    """
 
     version: int
     tiers: tuple[Tier, ...]
     hotlist: tuple[bytes, ...]
+    authorities: tuple[bytes, ...]
     issuer: bytes
     signature: bytes
 

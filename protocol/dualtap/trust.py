@@ -58,6 +58,12 @@ class Trust:
         """Every authority known, issuers before those whom they certify."""
         return tuple(self._authorities.values())
 
+    @property
+    def lacks_authorities(self) -> bool:
+        """Whether the policy in force names an authority whose certificate is not here."""
+        named = self.policy.authorities if self.policy else ()
+        return any(hint not in self._authorities for hint in named)
+
     def verify(self, key: bytes, signature: bytes, digest: bytes) -> None:
         """Verify by an authority's key, which stays loaded; raise ``BAD_SIGNATURE`` or ``BAD_KEY``."""
         verify = self._verifiers.get(key)

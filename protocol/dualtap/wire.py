@@ -209,7 +209,7 @@ _ISSUED: dict[type[Issued], Check[Issued]] = {
         _digest_or_none, epoch, number, _hint, signature,
     ),
     Header: record(Header, epoch, number, _hint, signature),
-    Policy: record(Policy, number, list_of(_tier), list_of(_key), _hint, signature),
+    Policy: record(Policy, number, list_of(_tier), list_of(_key), list_of(_hint), _hint, signature),
 }  # fmt: skip
 I = TypeVar("I", bound=Issued)
 

@@ -1,0 +1,21 @@
+"""``dualtap``: the command line. click loads here and nowhere below, so that the library needs none of it."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; end with one of the exit codes of :mod:`dualtap_apps.exits`."""
+    try:
+        from dualtap_apps.cli import run
+    except ModuleNotFoundError as error:
+        if error.name not in {"click", "rich"}:
+            raise
+        sys.stderr.write(f"dualtap needs {error.name}: pip install 'dualtap[cli]'\n")
+        sys.exit(1)
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

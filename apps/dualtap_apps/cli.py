@@ -1,0 +1,309 @@
+"""The commands, their options and their help. What they do is in the modules beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dualtap.errors import TapError
+from dualtap_apps.exits import Exit, exit_of
+from dualtap_apps.output import note
+
+FOLDER = click.Path(path_type=Path)
+
+
+class Examples(click.Command):
+    """A command whose help begins with examples."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, then the rest."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write_text(example)
+            formatter.write_paragraph()
+        super().format_help(ctx, formatter)
+
+
+class ExampleGroup(click.Group):
+    """A group whose help begins with examples."""
+
+    command_class = Examples
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, then the rest."""
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write_text(example)
+        formatter.write_paragraph()
+        super().format_help(ctx, formatter)
+
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object; amounts in minor units.")
+TIMEOUT = click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, help="Seconds to wait.")
+ON = click.option("--on", required=True, metavar="ADDRESS", help="Where the other device is: tcp:HOST:PORT.")
+
+
+@click.group(
+    cls=ExampleGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    examples=(
+        "dualtap demo",
+        "dualtap scheme new town",
+        "dualtap wallet new anna --scheme town --carrier watch --name Anna",
+        "dualtap wallet fund anna 100.00",
+        "dualtap charge shop 12.50 --on tcp:127.0.0.1:7000",
+        "dualtap pay anna --on tcp:127.0.0.1:7000",
+    ),
+)
+@click.version_option(package_name="dualtap")
+def cli() -> None:
+    """Dual-offline payments: two devices, neither online, move value in one tap."""
+
+
+def _end(code: Exit) -> None:
+    raise SystemExit(int(code))
+
+
+@cli.command(examples=("dualtap demo", "dualtap demo --json | tail -1"))
+@AS_JSON
+def demo(as_json: bool) -> None:
+    """Money moves offline, a torn tap heals, a clone spends twice, and the sync names it."""
+    from dualtap_apps.demo import run_demo
+
+    _end(run_demo(as_json))
+
+
+@cli.group(cls=ExampleGroup, examples=("dualtap scheme new town --currency CNY", "dualtap scheme audit town"))
+def scheme() -> None:
+    """A scheme: its root, its institution and its ledger."""
+
+
+@scheme.command("new", examples=("dualtap scheme new town", "dualtap scheme new lab --suite ed25519"))
+@click.argument("folder", type=FOLDER)
+@click.option("--currency", default="CNY", show_default=True, help="ISO 4217 code.")
+@click.option("--suite", type=click.Choice(["p256", "ed25519"]), default="p256", show_default=True)
+@AS_JSON
+def scheme_new(folder: Path, currency: str, suite: str, as_json: bool) -> None:
+    """Make a scheme in a new FOLDER."""
+    from dualtap_apps.schemes import new
+
+    _end(new(folder, currency, suite, as_json))
+
+
+@scheme.command(
+    "audit",
+    examples=("dualtap scheme audit town", "dualtap scheme audit town --wallet anna --wallet shop --json"),
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--wallet", "wallets", type=FOLDER, multiple=True, help="Count this wallet's store too.")
+@AS_JSON
+def scheme_audit(folder: Path, wallets: tuple[Path, ...], as_json: bool) -> None:
+    """Recompute the ledger from its statements; name who spent twice. Exit code 4 if anybody did."""
+    from dualtap_apps.schemes import audit
+
+    _end(audit(folder, wallets, as_json))
+
+
+@cli.group(cls=ExampleGroup, examples=("dualtap wallet new anna --scheme town --carrier watch --name Anna",))
+def wallet() -> None:
+    """A wallet in a folder."""
+
+
+@wallet.command("new", examples=("dualtap wallet new shop --scheme town --carrier pos --name 'Corner shop'",))
+@click.argument("folder", type=FOLDER)
+@click.option("--scheme", "scheme_folder", type=FOLDER, required=True, help="The scheme's folder.")
+@click.option("--carrier", type=click.Choice(["watch", "card", "pos", "phone"]), required=True)
+@click.option("--name", required=True, help="What people call it.")
+@AS_JSON
+def wallet_new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: bool) -> None:
+    """Make a wallet in a new FOLDER and have it certified."""
+    from dualtap_apps.wallets import new
+
+    _end(new(folder, scheme_folder, carrier, name, as_json))
+
+
+@wallet.command("fund", examples=("dualtap wallet fund anna 100.00",))
+@click.argument("folder", type=FOLDER)
+@click.argument("amount")
+@AS_JSON
+def wallet_fund(folder: Path, amount: str, as_json: bool) -> None:
+    """Have the institution issue AMOUNT to a wallet, and sync it."""
+    from dualtap_apps.wallets import fund
+
+    _end(fund(folder, amount, as_json))
+
+
+@wallet.command("show", examples=("dualtap wallet show anna", "dualtap wallet show anna --json"))
+@click.argument("folder", type=FOLDER)
+@AS_JSON
+def wallet_show(folder: Path, as_json: bool) -> None:
+    """Show what a wallet holds."""
+    from dualtap_apps.wallets import show
+
+    _end(show(folder, as_json))
+
+
+@wallet.command("history", examples=("dualtap wallet history anna",))
+@click.argument("folder", type=FOLDER)
+@AS_JSON
+def wallet_history(folder: Path, as_json: bool) -> None:
+    """Show what happened to a wallet, oldest first."""
+    from dualtap_apps.wallets import history
+
+    _end(history(folder, as_json))
+
+
+@cli.command(
+    examples=(
+        "dualtap charge shop 12.50 --on tcp:127.0.0.1:7000",
+        "dualtap charge shop 12.50 --on tcp:127.0.0.1:7000 --basket table-5",
+        "dualtap charge shop --cancel table-5",
+    )
+)
+@click.argument("folder", type=FOLDER)
+@click.argument("amount", required=False)
+@click.option("--on", metavar="ADDRESS", help="Where to listen: tcp:HOST:PORT.")
+@click.option("--basket", help="What is sold. Charged again after a torn tap, it is paid at most once.")
+@click.option("--cancel", metavar="BASKET", help="Close the open requests of a basket instead.")
+@TIMEOUT
+@AS_JSON
+def charge(
+    folder: Path,
+    amount: str | None,
+    on: str | None,
+    basket: str | None,
+    cancel: str | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Collect AMOUNT: listen, one tap, end."""
+    from dualtap_apps import taps
+
+    if cancel is not None:
+        if amount or on or basket:
+            raise click.UsageError("--cancel takes no amount, --on or --basket")
+        _end(taps.cancel(folder, cancel, as_json))
+    if amount is None or on is None:
+        raise click.UsageError("charge needs an amount and --on, as in: charge shop 12.50 --on tcp:127.0.0.1:7000")
+    _end(taps.charge(folder, amount, on, basket, timeout, as_json))
+
+
+@cli.command(examples=("dualtap pay anna --on tcp:127.0.0.1:7000", "dualtap pay anna --on tcp:127.0.0.1:7000 --yes"))
+@click.argument("folder", type=FOLDER)
+@ON
+@click.option("--yes", is_flag=True, help="Agree without being asked.")
+@TIMEOUT
+@AS_JSON
+def pay(folder: Path, on: str, yes: bool, timeout: float, as_json: bool) -> None:
+    """Pay whoever charges at ADDRESS."""
+    from dualtap_apps import taps
+    from dualtap_devices.driver import always
+
+    def confirm(question: str) -> bool:
+        return click.confirm(question, err=True)
+
+    person = always if yes else taps.asks(confirm)
+    _end(taps.pay(folder, on, person, timeout, as_json))
+
+
+@cli.command(
+    examples=(
+        "dualtap charge anna 12.50 --on tcp:127.0.0.1:7000     # the customer collects",
+        "dualtap refund shop RECEIPT --on tcp:127.0.0.1:7000   # the shop pays back",
+    )
+)
+@click.argument("folder", type=FOLDER)
+@click.argument("receipt")
+@ON
+@click.option("--amount", help="Refund only this much; the customer charges the same.")
+@TIMEOUT
+@AS_JSON
+def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: float, as_json: bool) -> None:
+    """Pay a RECEIPT back to the wallet that paid it."""
+    from dualtap_apps import taps
+
+    _end(taps.refund(folder, receipt, on, amount, timeout, as_json))
+
+
+@cli.command(examples=("dualtap sync shop",))
+@click.argument("folder", type=FOLDER)
+@AS_JSON
+def sync(folder: Path, as_json: bool) -> None:
+    """Tell the issuer everything, and take its news. A till deposits what it holds."""
+    from dualtap_apps.wallets import sync_wallet
+
+    _end(sync_wallet(folder, as_json))
+
+
+@cli.group(cls=ExampleGroup, examples=("dualtap evidence verify FILE --root p256:02ab…",))
+def evidence() -> None:
+    """Proof of a double spend."""
+
+
+@evidence.command("verify", examples=("dualtap evidence verify town/evidence/1f….evidence --root p256:02ab…",))
+@click.argument("file", type=FOLDER)
+@click.option("--root", required=True, metavar="KEY", help="The scheme's root key, as `scheme new` printed it.")
+@AS_JSON
+def evidence_verify(file: Path, root: str, as_json: bool) -> None:
+    """Check FILE with nothing but the root KEY, and say whom it names."""
+    from dualtap_apps.schemes import verify
+
+    _end(verify(file, root, as_json))
+
+
+@cli.group(cls=ExampleGroup, examples=("dualtap bench tap", "dualtap bench import --json"))
+def bench() -> None:
+    """Measure."""
+
+
+@bench.command("tap", examples=("dualtap bench tap", "dualtap bench tap --suite ed25519 --json"))
+@click.option("--suite", type=click.Choice(["p256", "ed25519"]), default="p256", show_default=True)
+@click.option("--taps", type=click.IntRange(20, 100_000), default=400, show_default=True)
+@AS_JSON
+def bench_tap(suite: str, taps: int, as_json: bool) -> None:
+    """Taps per second over the bare cryptography of a tap, in one run; and bytes by message."""
+    from dualtap_apps.bench import bench_tap as measure
+
+    _end(measure(suite, taps, as_json))
+
+
+@bench.command("import", examples=("dualtap bench import",))
+@AS_JSON
+def bench_import(as_json: bool) -> None:
+    """Time and memory of `import dualtap` beside cryptography and msgpack alone."""
+    from dualtap_apps.bench import bench_import as measure
+
+    _end(measure(as_json))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. No traceback ever reaches a person."""
+    try:
+        cli.main(list(arguments), prog_name="dualtap", standalone_mode=False)
+    except TapError as error:
+        note(f"dualtap: {error}")
+        return exit_of(error.code) or Exit.ERROR
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except click.Abort:
+        note("dualtap: stopped")
+        return Exit.DECLINED
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.ERROR
+    except OSError as error:
+        note(f"dualtap: {error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        return Exit.ERROR
+    return Exit.OK

@@ -1,0 +1,48 @@
+"""What commands print: people's text by default, one JSON object a line with ``--json``; diagnostics on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+
+from dualtap.events import Report
+from dualtap.suite import sha256
+from dualtap_apps.money import show
+from dualtap_devices.cues import CUES
+
+
+def emit(as_json: bool, fields: Mapping[str, object], *lines: str) -> None:
+    """Print fields as JSON, or lines as text, on stdout."""
+    text = json.dumps(fields) if as_json else "\n".join(lines)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Print a diagnostic on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def wallet_id(key: bytes) -> str:
+    """Return the 16 hex digits by which people know a wallet key; empty for none."""
+    return sha256(key)[:8].hex() if key else ""
+
+
+def report_fields(report: Report) -> dict[str, object]:
+    """Return a report as JSON fields. Amounts are in minor units."""
+    code = report.code
+    return {
+        "result": report.result.value,
+        "amount": report.amount,
+        "currency": report.currency,
+        "receipt": report.transfer.hex(),
+        "peer": wallet_id(report.peer),
+        "error": None if code is None else getattr(code, "name", str(code)),
+    }
+
+
+def report_text(report: Report) -> str:
+    """Return a report as a person reads it."""
+    return CUES[report.result].english.format(amount=show(report.amount, report.currency))

@@ -1,0 +1,126 @@
+"""``charge``, ``pay`` and ``refund``: one tap of a wallet in a folder, over any transport."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from dualtap.context import Charge, Order, Pay
+from dualtap.errors import Code, TapError
+from dualtap.events import Ask, Consent, Decline, Report, Result
+from dualtap.suite import Drbg, sha256
+from dualtap_apps.exits import Exit, exit_of_report
+from dualtap_apps.money import parse, show
+from dualtap_apps.output import emit, note, report_fields, report_text, wallet_id
+from dualtap_devices.disk import opened, read_label
+from dualtap_devices.driver import Driver, Person, always, run
+from dualtap_devices.syncing import close
+from dualtap_devices.wallet import Wallet
+from dualtap_transports.link import Link, open_scheme
+
+
+def basket_of(name: str | None) -> tuple[str, bytes]:
+    """Return a basket's name and its 16 bytes: a new random one, or the one that a person named."""
+    name = name or secrets.token_hex(16)
+    if len(name) == 32 and all(digit in "0123456789abcdef" for digit in name):
+        return name, bytes.fromhex(name)
+    return name, sha256(b"basket " + name.encode())[:16]
+
+
+def driver_for(wallet: Wallet, order: Order, initiator: bool, person: Person = always) -> Driver:
+    """Return a driver with a fresh key pair and fresh entropy."""
+    ephemeral = wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
+    return Driver(wallet, order, initiator, ephemeral, secrets.token_bytes(32), person)
+
+
+def charge(folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool) -> Exit:
+    """Collect one payment: listen, one tap, end."""
+    label = read_label(folder)
+    minor = parse(amount, label.currency)
+    name, identity = basket_of(basket)
+    scheme, address = open_scheme(on)
+    with opened(folder) as wallet:
+        wallet.check()
+        listener = scheme.listen(address)
+        try:
+            note(f"Ready: charging {amount} {label.currency}, basket {name}, on {listener.address}")
+            link = listener.accept(timeout)
+        finally:
+            listener.close()
+        order = Charge(minor, label.currency, identity, person=True)
+        driver = driver_for(wallet, order, initiator=False)
+        report = run(driver, link, timeout)
+        return _tell(driver, report, as_json, basket=name)
+
+
+def cancel(folder: Path, basket: str, as_json: bool) -> Exit:
+    """Close every open request of a basket, so that another till may take it over."""
+    name, identity = basket_of(basket)
+    with opened(folder) as wallet:
+        wallet.check()
+        book, random = wallet.book, Drbg(secrets.token_bytes(32))
+        found = [asked for asked in book.open.values() if asked.basket == identity]
+        for asked in found:
+            close(wallet, asked.request, random)
+        paid = [part for (key, part) in book.parts if key == identity and book.accepted(key, part)]
+        if paid:
+            raise TapError(Code.BASKET_PAID, "nothing is left to cancel; refund it instead")
+        text = f"Cancelled basket {name}: {len(found)} open request{'s' * (len(found) != 1)} closed"
+        emit(as_json, {"result": "cancelled", "basket": name, "closed": len(found)}, text)
+    return Exit.OK
+
+
+def pay(folder: Path, on: str, person: Person, timeout: float, as_json: bool) -> Exit:
+    """Pay whoever charges at an address, after the person agreed."""
+    return _pay(folder, Pay(), on, person, timeout, as_json)
+
+
+def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: float, as_json: bool) -> Exit:
+    """Pay a received transfer back to the wallet that made it, which charges at an address."""
+    label = read_label(folder)
+    try:
+        transfer = bytes.fromhex(receipt)
+    except ValueError:
+        transfer = b""
+    if len(transfer) != 32:
+        raise TapError(Code.BAD_INPUT, "a receipt is the 64 hex digits that `charge` printed")
+    minor = None if amount is None else parse(amount, label.currency)
+    return _pay(folder, Pay(transfer, minor), on, always, timeout, as_json)
+
+
+def _pay(folder: Path, order: Pay, on: str, person: Person, timeout: float, as_json: bool) -> Exit:
+    scheme, address = open_scheme(on)
+    with opened(folder) as wallet:
+        wallet.check()
+        if order.refund_of and order.refund_of not in wallet.book.taken:
+            raise TapError(Code.NOT_A_REFUND, "this wallet never received that payment")
+        link: Link = scheme.connect(address, timeout)
+        driver = driver_for(wallet, order, initiator=True, person=person)
+        report = run(driver, link, timeout)
+        return _tell(driver, report, as_json)
+
+
+def _tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
+    """Print how a tap ended, and what was healed on the way."""
+    healed = driver.reports[:-1]
+    fields = {**report_fields(report), **more, "healed": [report_fields(item) for item in healed]}
+    lines = [report_text(item) for item in healed] + [report_text(report)]
+    if report.result is Result.COLLECTED:
+        lines.append(f"Receipt {report.transfer.hex()}")
+    emit(as_json, fields, *lines)
+    if report.code is not None:
+        note(str(TapError(report.code, report.detail)))
+    if report.result is Result.DONE and healed:
+        return Exit.OK
+    return exit_of_report(report)
+
+
+def asks(confirm: Callable[[str], bool]) -> Person:
+    """Return a person who is asked by ``confirm``."""
+
+    def person(ask: Ask) -> Consent | Decline:
+        question = f"Pay {show(ask.amount, ask.currency)} to wallet {wallet_id(ask.payee.key)}?"
+        return Consent() if confirm(question) else Decline()
+
+    return person
