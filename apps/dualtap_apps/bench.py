@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import secrets
 import statistics
@@ -48,10 +49,16 @@ def bench_tap(suite_name: str, taps: int, as_json: bool) -> Exit:
     floor_s: list[float] = []
     own_s: list[float] = []
     for _ in range(max(1, taps // BATCH)):
-        payee = toy.memory_wallet(Carrier.POS)
+        payee, other = toy.memory_wallet(Carrier.POS), toy.memory_wallet(Carrier.POS)
         payers = [toy.memory_wallet(Carrier.WATCH, 10_000) for _ in range(BATCH)]
-        pairs = [_drivers(payer, payee) for payer in payers]
-        tap_s.append(_timed(lambda pairs=pairs: [_tap(*drivers) for drivers in pairs]) / BATCH)
+        for payer in payers:
+            # Authorities' keys are loaded at the first tap of a device's life: measure a later one.
+            _tap(*_drivers(payer, other, 1))
+        gc.collect()
+        gc.freeze()  # the benchmark's own heap of wallets is no part of a tap
+        tap_s.append(
+            _timed(lambda payers=payers, payee=payee: [_tap(*_drivers(payer, payee)) for payer in payers]) / BATCH
+        )
         floor_s.append(_timed(lambda: [floor() for _ in range(BATCH)]) / BATCH)
         own_s.append(_timed(lambda: [own() for _ in range(BATCH)]) / BATCH)
     ratio = statistics.median(f / t for f, t in zip(floor_s, tap_s, strict=True))
