@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dualtap import limits
-from dualtap.context import Charge, Order, Pay
+from dualtap.context import Charge, Pay
 from dualtap.events import Result
 from dualtap.statements import Carrier
 from dualtap.suite import SUITES, Suite
@@ -101,12 +101,8 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _drivers(payer: Wallet, payee: Wallet, amount: int = 1250) -> tuple[Driver, Driver]:
-    def driver(wallet: Wallet, order: Order, initiator: bool) -> Driver:
-        ephemeral = wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
-        return Driver(wallet, order, initiator, ephemeral, secrets.token_bytes(32))
-
     charge = Charge(amount, "CNY", secrets.token_bytes(16))
-    return driver(payer, Pay(), initiator=True), driver(payee, charge, initiator=False)
+    return Driver.fresh(payer, Pay(), initiator=True), Driver.fresh(payee, charge, initiator=False)
 
 
 def _tap(initiator: Driver, responder: Driver) -> list[int]:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from dualtap.context import Charge, Order, Pay
+from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
 from dualtap.suite import Drbg, sha256
@@ -16,7 +16,6 @@ from dualtap_apps.output import emit, note, report_fields, report_text, wallet_i
 from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, Person, always, run
 from dualtap_devices.syncing import close
-from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link, open_scheme
 
 
@@ -26,12 +25,6 @@ def basket_of(name: str | None) -> tuple[str, bytes]:
     if len(name) == 32 and all(digit in "0123456789abcdef" for digit in name):
         return name, bytes.fromhex(name)
     return name, sha256(b"basket " + name.encode())[:16]
-
-
-def driver_for(wallet: Wallet, order: Order, initiator: bool, person: Person = always) -> Driver:
-    """Return a driver with a fresh key pair and fresh entropy."""
-    ephemeral = wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
-    return Driver(wallet, order, initiator, ephemeral, secrets.token_bytes(32), person)
 
 
 def charge(folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool) -> Exit:
@@ -49,7 +42,7 @@ def charge(folder: Path, amount: str, on: str, basket: str | None, timeout: floa
         finally:
             listener.close()
         order = Charge(minor, label.currency, identity, person=True)
-        driver = driver_for(wallet, order, initiator=False)
+        driver = Driver.fresh(wallet, order, initiator=False)
         report = run(driver, link, timeout)
         return _tell(driver, report, as_json, basket=name)
 
@@ -96,7 +89,7 @@ def _pay(folder: Path, order: Pay, on: str, person: Person, timeout: float, as_j
         if order.refund_of and order.refund_of not in wallet.book.taken:
             raise TapError(Code.NOT_A_REFUND, "this wallet never received that payment")
         link: Link = scheme.connect(address, timeout)
-        driver = driver_for(wallet, order, initiator=True, person=person)
+        driver = Driver.fresh(wallet, order, initiator=True, person=person)
         report = run(driver, link, timeout)
         return _tell(driver, report, as_json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -67,6 +68,12 @@ class Driver:
         self.tap = Tap(wallet.book, order, initiator, ephemeral, entropy)
         self.reports: list[Report] = []
         self._person, self._watch, self._clock = person, watch, clock
+
+    @classmethod
+    def fresh(cls, wallet: Wallet, order: Order, initiator: bool, person: Person = always) -> Driver:
+        """Return a driver with a new key pair and new entropy from the operating system."""
+        ephemeral = wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
+        return cls(wallet, order, initiator, ephemeral, secrets.token_bytes(32), person)
 
     @property
     def ended(self) -> bool:
