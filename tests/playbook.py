@@ -133,7 +133,8 @@ class World:
         return issue(self.scheme, self.policy_key, Header(epoch, policy, b"", b""))
 
     def ruled(self, version: int, tiers: tuple[Tier, ...] = (TIER,), hotlist: tuple[bytes, ...] = ()) -> Policy:
-        return issue(self.scheme, self.policy_key, Policy(version, tiers, hotlist, b"", b""))
+        hints = tuple(found.hint for found in self.authorities[1:])
+        return issue(self.scheme, self.policy_key, Policy(version, tiers, hotlist, hints, b"", b""))
 
     def token(
         self,
@@ -286,12 +287,21 @@ def remembered(book: Book) -> tuple[object, ...]:
 class Actor:
     """One side of a tap: its wallet and its machine."""
 
-    def __init__(self, world: World, wallet: Wallet, order: Order, initiator: bool, person: Person) -> None:
+    def __init__(
+        self,
+        world: World,
+        wallet: Wallet,
+        order: Order,
+        initiator: bool,
+        person: Person = agree,
+        ephemeral: Ephemeral | None = None,
+    ) -> None:
+        wallet.check()
         self.world = world
         self.wallet = wallet
         self.person = person
         self.initiator = initiator
-        self.ephemeral: Ephemeral = world.suite.ephemeral(world.draw())
+        self.ephemeral: Ephemeral = ephemeral or world.suite.ephemeral(world.draw())
         self.tap = Tap(wallet.book, order, initiator, self.ephemeral, world.draw())
         self.effects: list[Effect] = []
         self.durable: set[bytes] = set()
@@ -566,6 +576,7 @@ class Playbook:
     def __init__(self, meeting: Meeting, actor: Actor) -> None:
         self.meeting = meeting
         self.actor = actor
+        assert isinstance(meeting.next_for(actor), Begin)
         self._left: deque[Effect] = deque()
 
     def __rshift__(self, event: Event) -> Playbook:

@@ -54,9 +54,10 @@ class Wallet:
             self.write(SignedTail(tail.id, signature))
 
     def check(self) -> None:
-        """Raise ``QUARANTINED`` if this wallet may only sync."""
+        """Raise ``QUARANTINED`` if this wallet may only sync; sign what a tap that was stopped left unsigned."""
         if self.quarantined:
             raise TapError(Code.QUARANTINED)
+        self._finish_tail()
 
     def write(self, *records: Record) -> None:
         """Change the wallet by these records, durably first."""

@@ -87,8 +87,8 @@ class Tap:
             raise TapError(Code.ENDED)
         if self._began is None:
             self._began = now
-        elif now - self._began > limits.SESSION_SECONDS:
-            event = Stop(Code.TIMEOUT)
+        elif now - self._began > limits.SESSION_SECONDS and not isinstance(event, Signature):
+            event = Stop(Code.TIMEOUT)  # what the keystore has signed counts, however late
         try:
             self._dispatch(self._decode(event.frame) if isinstance(event, Received) else event)
         except TapError as error:
