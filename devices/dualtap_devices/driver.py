@@ -64,6 +64,7 @@ class Driver:
     ) -> None:
         """``ephemeral`` and ``entropy`` (32 bytes) are fresh; ``clock`` gives seconds since 1970."""
         wallet.check()
+        wallet.tidy()
         self.wallet = wallet
         self.tap = Tap(wallet.book, order, initiator, ephemeral, entropy)
         self.reports: list[Report] = []

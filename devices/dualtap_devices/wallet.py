@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from dualtap.book import Book
+from dualtap.book import ENTRY_ROOM, Book
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Keystore, sign_with
 from dualtap.limits import Profile
@@ -68,6 +68,12 @@ class Wallet:
         """Make records durable that the book already has; raise ``STORE_FULL`` or ``STORE_FAILED``."""
         self.store.append(tuple(records))
         self.book.free = self.store.free
+
+    def tidy(self) -> None:
+        """Compact the log if it has no room left for a tap."""
+        book = self.book
+        if book.free < book.reserved() + 2 * (book.profile.message + 2 * ENTRY_ROOM):
+            self.compact()
 
     def compact(self) -> None:
         """Replace the log by one record that holds what the wallet still needs."""

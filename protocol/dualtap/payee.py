@@ -64,7 +64,12 @@ def clear(context: Context) -> None:
             close(context, key, Code.TIMEOUT, State.CLEARING)
             return
     if not book.accepted(charge.basket, charge.part):
-        book.reserve(book.profile.message + 2 * ENTRY_ROOM)
+        need = book.profile.message + 2 * ENTRY_ROOM
+        if book.open and book.free < book.reserved() + need:
+            # An abandoned sale must not block the next customer: the oldest gives its room back.
+            close(context, next(iter(book.open)), Code.STORE_FULL, State.CLEARING)
+            return
+        book.reserve(need)
     context.greet()
 
 
