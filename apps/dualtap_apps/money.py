@@ -21,9 +21,9 @@ def parse(text: str, currency: str) -> int:
     places = digits(currency)
     found = re.fullmatch(r"([0-9]{1,16})(?:\.([0-9]+))?", text.strip(), flags=re.ASCII)
     if found is None or len(found[2] or "") > places:
-        example = f"{12:d}" + (f".{5 * 10 ** (places - 1):0{places}d}" if places else "")
+        example = "12." + "5".ljust(places, "0") if places else "12"
         raise TapError(Code.BAD_INPUT, f"{text!r} is not an amount of {currency}; write it like {example}")
-    amount = int(found[1]) * 10**places + int((found[2] or "").ljust(places, "0") or "0")
+    amount = int(found[1]) * int(10**places) + int((found[2] or "").ljust(places, "0") or "0")
     if not 0 < amount <= limits.AMOUNT:
         raise TapError(Code.BAD_INPUT, f"{text!r} is zero or too large")
     return amount
@@ -32,6 +32,6 @@ def parse(text: str, currency: str) -> int:
 def show(amount: int, currency: str) -> str:
     """Return an amount as people read it, such as ``12.50 CNY``."""
     places = digits(currency)
-    whole, rest = divmod(amount, 10**places)
+    whole, rest = divmod(amount, int(10**places))
     number = f"{whole}.{rest:0{places}d}" if places else str(whole)
     return f"{number} {currency}".rstrip()
