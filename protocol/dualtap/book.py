@@ -37,6 +37,7 @@ from dualtap.statements import (
     ReceiptBody,
     Scheme,
     Side,
+    Span,
     TapeStatement,
     Tier,
     Token,
@@ -132,6 +133,12 @@ class Book:
             and not token.conditions
             and origin.hops < min(hops, token.hops)
             and origin.restored <= limits.WARRANTS
+        )
+
+    def holds(self, span: Span) -> bool:
+        """Return whether these units are still held here."""
+        return any(
+            held.parent == span.parent and held.start <= span.start <= span.end <= held.end for held in self.holdings
         )
 
     def accepted(self, basket: bytes, part: int) -> bytes | None:

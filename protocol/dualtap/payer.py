@@ -156,6 +156,8 @@ def consent(context: Context, event: Consent) -> None:
     book, asked = context.book, cast("Request", context.request)
     body = asked.body
     spans = context.chosen
+    if not all(book.holds(span) for span in spans):  # another tap of this wallet was quicker
+        spans = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
     private = Private(event.verification, cast("Pay", context.order).refund_of)
     opening = context.place(asked.id)._replace(private=private)
     statement = TransferBody(asked.key, spans, book.trust.epoch, ())

@@ -364,6 +364,20 @@ def test_a_second_lane_closes_the_request_of_the_first() -> None:
     world.check()
 
 
+def test_two_taps_of_one_purse_at_once() -> None:
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    lanes = [world.meet(watch, till, amount) for amount in (30, 40, 50)]
+    for lane in lanes:
+        lane.until(Part.PAYER, State.AWAIT_CONSENT)
+    results = [lane.run().payer.report for lane in lanes]
+    assert [(report.result, report.code) for report in results] == [
+        (Result.PAID, None), (Result.PAID, None), (Result.NOT_PAID, Code.INSUFFICIENT),
+    ]  # fmt: skip
+    assert (held(watch), held(till)) == (30, 70)
+    world.check()
+
+
 def test_a_request_that_was_never_made_is_never_closed() -> None:
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
