@@ -9,7 +9,7 @@ from dualtap import limits
 from dualtap.book import amount_of
 from dualtap.errors import Code
 from dualtap.keystore import sign_with
-from dualtap.records import Answered, Holding, Record, Sent, SignedTail
+from dualtap.records import Answered, Healed, Holding, Record, Sent, SignedTail
 from dualtap.statements import CloseBody, Opening, Outcome, Signed, Span, TapeStatement, Transfer, TransferBody
 from dualtap.suite import Drbg
 from dualtap.sync import (
@@ -67,11 +67,11 @@ def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncR
     item = SignedUpload(upload, challenge, book.trust.epoch, signature)
     reply = decode_reply(book.scheme, issuer.sync(encode_signed_upload(item)))
     records = take_reply(book, reply)
-    before = len(book.pending)
     wallet.write(*records)
     wallet.compact()
     funded = sum(token.amount for token in reply.tokens)
-    return SyncReport(closed, deposited, funded, before - len(book.pending))
+    healed = sum(isinstance(item, Healed) for item in records)
+    return SyncReport(closed, deposited, funded, healed)
 
 
 def close(wallet: Wallet, request: bytes, random: Drbg) -> None:

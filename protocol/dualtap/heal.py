@@ -159,7 +159,7 @@ def examine(context: Context, asked: Asked, message: TransferMessage) -> Transfe
         raise TapError(Code.OVER_LIMIT, "this wallet must sync before it collects more")
     if book.accepted(asked.basket, asked.part):
         raise TapError(Code.BASKET_PAID)
-    book.examined = received
+    book.examined, context.peer = received, payer
     return received.transfer
 
 
