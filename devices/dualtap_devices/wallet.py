@@ -76,7 +76,9 @@ class Wallet:
             self.compact()
 
     def compact(self) -> None:
-        """Replace the log by one record that holds what the wallet still needs."""
-        self.store.compact([encode_record(self.book.snapshot())])
+        """Replace the log by one record that holds what the wallet still needs, and forget the rest."""
+        snapshot = self.book.snapshot()
+        self.store.compact([encode_record(snapshot)])
+        self.book.apply(snapshot)
         self.book.unsaved = None
         self.book.free = self.store.free

@@ -1,0 +1,324 @@
+"""The command line as people and scripts use it: folders, JSON, exit codes, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from dualtap_apps.cli import run
+
+Json = dict[str, object]
+DUALTAP = [sys.executable, "-m", "dualtap_apps"]
+
+
+class Town:
+    """A scheme and wallets in a folder, driven only by the command line."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.capsys = capsys
+        self.errors = ""
+
+    def run(self, *arguments: str, expect: int = 0) -> str:
+        """Run a command in this process; return what it printed on stdout."""
+        self.capsys.readouterr()
+        code = run([self._path(argument) for argument in arguments])
+        captured = self.capsys.readouterr()
+        self.errors = captured.err
+        assert code == expect, (arguments, code, captured)
+        assert "Traceback" not in captured.out + captured.err
+        return captured.out
+
+    def json(self, *arguments: str, expect: int = 0) -> Json:
+        """Run a command with ``--json``; return its object."""
+        return cast("Json", json.loads(self.run(*arguments, "--json", expect=expect)))
+
+    def _path(self, argument: str) -> str:
+        return str(self.folder / argument[1:]) if argument.startswith("@") else argument
+
+    def wallet(self, name: str, carrier: str, amount: str = "") -> None:
+        """Make a wallet, and fund it."""
+        self.run("wallet", "new", f"@{name}", "--scheme", "@town", "--carrier", carrier, "--name", name)
+        if amount:
+            self.run("wallet", "fund", f"@{name}", amount)
+
+    def tap(self, payer: str, payee: str, amount: str, *more: str, by: tuple[str, ...] = ("pay",)) -> tuple[Json, Json]:
+        """Run one tap between two processes; return what payer and payee printed."""
+        charge = subprocess.Popen(
+            [*DUALTAP, "charge", str(self.folder / payee), amount, "--on", "tcp:127.0.0.1:0", "--json", *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with charge:
+            assert charge.stderr is not None
+            ready = charge.stderr.readline()
+            where = ready.rsplit(" on ", 1)[1].strip()
+            command, *rest = by
+            yes = ["--yes"] if command == "pay" else []
+            arguments = [command, str(self.folder / payer), *rest, "--on", f"tcp:{where}", *yes, "--json"]
+            paid = subprocess.run([*DUALTAP, *arguments], capture_output=True, text=True, check=False, timeout=60)
+            out, err = charge.communicate(timeout=60)
+        assert "Traceback" not in paid.stderr + err
+        self.errors = paid.stderr
+        return json.loads(paid.stdout), json.loads(out)
+
+
+@pytest.fixture
+def town(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Town:
+    town = Town(tmp_path, capsys)
+    town.run("scheme", "new", "@town")
+    return town
+
+
+SHOW = {"available", "in_doubt", "received_unsettled", "payments_left", "counter", "currency", "wallet_id"}
+AUDIT = {"issued", "settled", "at_risk", "outstanding", "overspend", "conflicts"}
+
+
+def test_two_processes_pay_and_every_unit_is_accounted_for(town: Town) -> None:
+    town.wallet("anna", "watch", "100.00")
+    town.wallet("shop", "pos")
+    paid, collected = town.tap("anna", "shop", "12.50")
+    assert (paid["result"], collected["result"]) == ("paid", "collected")
+    assert paid["amount"] == collected["amount"] == 1250
+    assert paid["receipt"] == collected["receipt"]
+    shown = town.json("wallet", "show", "@anna")
+    assert set(shown) >= SHOW
+    assert (shown["available"], shown["in_doubt"], shown["currency"]) == (8750, 0, "CNY")
+    assert collected["peer"] == shown["wallet_id"]
+    assert town.json("wallet", "show", "@shop")["received_unsettled"] == 1250
+    before = town.json("scheme", "audit", "@town", "--wallet", "@anna", "--wallet", "@shop")
+    assert (before["accounted"], before["held"], before["settled"]) == (True, 10000, 0)
+    assert town.json("sync", "@shop")["deposited"] == 1250
+    after = town.json("scheme", "audit", "@town", "--wallet", "@anna", "--wallet", "@shop")
+    assert set(after) == AUDIT | {"held", "in_doubt", "accounted"}
+    assert (after["accounted"], after["held"], after["settled"], after["at_risk"]) == (True, 8750, 1250, 1250)
+    assert set(town.json("scheme", "audit", "@town")) == AUDIT
+
+
+def test_a_clone_pays_at_two_tills_and_is_named_by_evidence_that_stands_alone(town: Town) -> None:
+    root = str(town.json("scheme", "new", "@other")["root"])
+    town.wallet("thief", "watch", "50.00")
+    for till in ("shop", "tea"):
+        town.wallet(till, "pos")
+    shutil.copytree(town.folder / "thief", town.folder / "clone")
+    assert town.tap("thief", "shop", "40.00")[1]["result"] == "collected"
+    assert town.tap("clone", "tea", "40.00")[1]["result"] == "collected"
+    town.run("sync", "@shop")
+    assert town.json("scheme", "audit", "@town")["conflicts"] == []
+    town.run("sync", "@tea")
+    stores = [item for name in ("thief", "clone", "shop", "tea") for item in ("--wallet", f"@{name}")]
+    audit = town.json("scheme", "audit", "@town", *stores, expect=4)
+    assert audit["accounted"] is True
+    conflicts = cast("list[dict[str, str]]", audit["conflicts"])
+    thief = town.json("wallet", "show", "@thief")["wallet_id"]
+    assert {item["wallet_id"] for item in conflicts} == {thief}
+    assert {item["kind"] for item in conflicts} == {"fork", "tape_fork"}
+    card = json.loads((town.folder / "town" / "scheme.json").read_text())
+    for item in conflicts:
+        verdict = town.json("evidence", "verify", item["evidence"], "--root", f"{card['suite']}:{card['root']}")
+        assert (verdict["wallet_id"], verdict["kind"]) == (thief, item["kind"])
+        town.run("evidence", "verify", item["evidence"], "--root", root, expect=1)
+        assert "dualtap: " in town.errors
+
+
+def test_three_transfers_offline_with_exact_change(town: Town) -> None:
+    for name, carrier in (("phone", "phone"), ("watch", "watch"), ("card", "card"), ("shop", "pos")):
+        town.wallet(name, carrier, "200.00" if name == "phone" else "")
+    for payer, payee, amount in (("phone", "watch", "30.00"), ("watch", "card", "20.50"), ("card", "shop", "12.55")):
+        assert town.tap(payer, payee, amount)[0]["result"] == "paid"
+    stores = [item for name in ("phone", "watch", "card", "shop") for item in ("--wallet", f"@{name}")]
+    assert town.json("scheme", "audit", "@town", *stores)["accounted"] is True
+    for name in ("card", "phone", "shop", "watch"):
+        town.run("sync", f"@{name}")
+    end = town.json("scheme", "audit", "@town", *stores)
+    assert (end["accounted"], end["settled"], end["held"], end["conflicts"]) == (True, 1255, 20000 - 1255, [])
+
+
+def test_a_refund_goes_back_to_who_paid_and_not_twice(town: Town) -> None:
+    town.wallet("anna", "watch", "20.00")
+    town.wallet("shop", "pos")
+    receipt = str(town.tap("anna", "shop", "12.50")[1]["receipt"])
+    paid, collected = town.tap("shop", "anna", "12.50", by=("refund", receipt))
+    assert (paid["result"], collected["result"]) == ("paid", "collected")
+    again, _ = town.tap("shop", "anna", "12.50", by=("refund", receipt))
+    assert (again["result"], again["error"]) == ("not_paid", "NOT_A_REFUND")
+    assert town.json("wallet", "show", "@anna")["available"] == 2000
+    history = cast("list[Json]", town.json("wallet", "history", "@shop")["history"])
+    assert [line["what"] for line in history] == ["received", "refunded", "accepted"]
+
+
+def test_a_basket_is_paid_once_and_can_be_cancelled(town: Town) -> None:
+    town.wallet("anna", "watch", "50.00")
+    town.wallet("shop", "pos")
+    assert town.tap("anna", "shop", "12.50", "--basket", "table-5")[0]["result"] == "paid"
+    paid, _ = town.tap("anna", "shop", "12.50", "--basket", "table-5")
+    assert (paid["result"], paid["error"]) == ("done", "BASKET_PAID")
+    assert town.json("wallet", "show", "@anna")["available"] == 3750
+    town.run("charge", "@shop", "--cancel", "table-5", expect=3)
+    assert town.json("charge", "@shop", "--cancel", "table-6")["closed"] == 0
+
+
+def test_a_payer_without_enough_declines_and_nothing_moves(town: Town) -> None:
+    town.wallet("anna", "watch", "10.00")
+    town.wallet("shop", "pos")
+    paid, collected = town.tap("anna", "shop", "12.50")
+    assert (paid["result"], paid["error"]) == ("not_paid", "INSUFFICIENT")
+    assert (collected["result"], collected["error"]) == ("not_paid", "INSUFFICIENT")
+    assert town.json("charge", "@shop", "--cancel", str(collected["basket"]))["closed"] == 1
+    assert town.json("wallet", "show", "@anna")["available"] == 1000
+
+
+def test_a_person_who_says_no_pays_nothing(town: Town) -> None:
+    town.wallet("anna", "watch", "50.00")
+    town.wallet("shop", "pos")
+    charge = subprocess.Popen(
+        [*DUALTAP, "charge", str(town.folder / "shop"), "5", "--on", "tcp:127.0.0.1:0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with charge:
+        assert charge.stderr is not None
+        where = charge.stderr.readline().rsplit(" on ", 1)[1].strip()
+        done = subprocess.run(
+            [*DUALTAP, "pay", str(town.folder / "anna"), "--on", f"tcp:{where}"],
+            input="n\n", capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        charge.communicate(timeout=60)
+    assert (done.returncode, charge.returncode) == (3, 3)
+    assert "Pay 5.00 CNY" in done.stderr
+    assert town.json("wallet", "show", "@anna")["available"] == 5000
+
+
+BAD: list[tuple[tuple[str, ...], int, str]] = [
+    (("wallet", "show", "@nowhere"), 2, "not a wallet"),
+    (("wallet", "fund", "@anna", "1.234"), 2, "write it like 12.50"),
+    (("wallet", "fund", "@anna", "0"), 2, "zero"),
+    (("wallet", "fund", "@anna", "-5"), 2, ""),
+    (("wallet", "fund", "@anna", "٣"), 2, "not an amount"),
+    (("wallet", "fund", "@anna", "9" * 16), 2, "too large"),
+    (("wallet", "new", "@anna", "--scheme", "@town", "--carrier", "watch", "--name", "Anna"), 2, "exists"),
+    (("wallet", "new", "@new", "--scheme", "@nowhere", "--carrier", "watch", "--name", "N"), 6, "scheme new"),
+    (("wallet", "new", "@new", "--scheme", "@town", "--carrier", "boat", "--name", "N"), 2, "boat"),
+    (("scheme", "new", "@town"), 2, "exists"),
+    (("scheme", "new", "@x", "--currency", "Yuan"), 2, "ISO 4217"),
+    (("scheme", "audit", "@nowhere"), 6, "no scheme"),
+    (("charge", "@anna", "5", "--on", "carrier-pigeon:1"), 2, "known transports"),
+    (("charge", "@anna", "5", "--on", "tcp:127.0.0.1:99999"), 2, ""),
+    (("charge", "@anna", "five", "--on", "tcp:127.0.0.1:0"), 2, "not an amount"),
+    (("charge", "@anna"), 2, "charge needs"),
+    (("charge", "@anna", "5", "--on", "tcp:127.0.0.1:0", "--timeout", "0.05"), 5, "TIMEOUT"),
+    (("charge", "@anna", "5", "--cancel", "b"), 2, "--cancel"),
+    (("pay", "@anna", "--on", "tcp:127.0.0.1:1", "--yes", "--timeout", "0.05"), 5, "cannot reach"),
+    (("refund", "@anna", "zz", "--on", "tcp:127.0.0.1:1"), 2, "64 hex digits"),
+    (("refund", "@anna", "00" * 32, "--on", "tcp:127.0.0.1:1"), 1, "NOT_A_REFUND"),
+    (("evidence", "verify", "@nowhere", "--root", "p256:02"), 2, "cannot be read"),
+    (("evidence", "verify", "@town/scheme.json", "--root", "rsa:02"), 2, "p256:"),
+    (("evidence", "verify", "@town/scheme.json", "--root", "p256:02"), 1, ""),
+    (("no-such-command",), 2, "No such command"),
+]
+
+
+def test_bad_input_says_what_was_wrong_and_changes_nothing(town: Town) -> None:
+    town.wallet("anna", "watch", "10.00")
+    before = town.json("wallet", "show", "@anna")
+    for arguments, code, text in BAD:
+        town.run(*arguments, expect=code)
+        assert text in town.errors, (arguments, town.errors)
+        assert town.errors.strip(), arguments
+    assert town.json("wallet", "show", "@anna") == before
+    assert not (town.folder / "new").exists() or not (town.folder / "new" / "wallet.json").exists()
+
+
+def damage_store(folder: Path) -> None:
+    data = bytearray((folder / "store.bin").read_bytes())
+    data[600:700] = bytes(100)
+    (folder / "store.bin").write_bytes(bytes(data))
+
+
+def damage_label(folder: Path) -> None:
+    (folder / "wallet.json").write_text('{"name": 5}')
+
+
+def damage_keystore(folder: Path) -> None:
+    (folder / "keystore.bin").write_bytes(bytes(1536))
+
+
+def lose_store(folder: Path) -> None:
+    (folder / "store.bin").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_store, damage_label, damage_keystore, lose_store], ids=lambda act: act.__name__
+)
+def test_a_damaged_wallet_is_refused_by_name(town: Town, damage: Callable[[Path], None]) -> None:
+    town.wallet("anna", "watch", "10.00")
+    damage(town.folder / "anna")
+    for command in (("wallet", "show", "@anna"), ("sync", "@anna"), ("wallet", "history", "@anna")):
+        code = run([str(town.folder / item[1:]) if item.startswith("@") else item for item in command])
+        captured = town.capsys.readouterr()
+        assert code in {1, 2}
+        assert "dualtap: " in captured.err
+        assert "Traceback" not in captured.err
+
+
+def test_a_store_older_than_its_keystore_can_only_sync(town: Town) -> None:
+    town.wallet("anna", "watch", "100.00")
+    town.wallet("shop", "pos")
+    old = (town.folder / "anna" / "store.bin").read_bytes()
+    for _ in range(2):
+        assert town.tap("anna", "shop", "5.00")[0]["result"] == "paid"
+    (town.folder / "anna" / "store.bin").write_bytes(old)
+    assert town.json("wallet", "show", "@anna")["quarantined"] is True
+    town.run("pay", "@anna", "--on", "tcp:127.0.0.1:1", "--yes", expect=1)
+    assert "QUARANTINED" in town.errors
+    town.run("sync", "@anna")
+    town.run("sync", "@shop")
+    assert town.json("scheme", "audit", "@town")["conflicts"] == []
+
+
+def test_a_wallet_that_is_open_is_not_opened_twice(town: Town) -> None:
+    town.wallet("shop", "pos")
+    charge = subprocess.Popen(
+        [*DUALTAP, "charge", str(town.folder / "shop"), "5", "--on", "tcp:127.0.0.1:0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with charge:
+        assert charge.stderr is not None
+        charge.stderr.readline()
+        town.run("wallet", "show", "@shop", expect=1)
+        assert "in use" in town.errors
+        charge.kill()
+        charge.communicate(timeout=60)
+    town.run("wallet", "show", "@shop")
+
+
+def test_the_demo_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--json"]) == 0
+    end = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(end) == AUDIT | {"held", "in_doubt", "accounted", "planted", "named", "framed"}
+    assert (end["accounted"], end["planted"], end["named"], end["framed"]) == (True, 1, 1, 0)
+    assert end["overspend"] > 0
+
+
+def test_help_begins_with_examples(town: Town) -> None:
+    for command in ((), ("charge",), ("wallet",), ("wallet", "fund"), ("scheme", "audit"), ("bench", "tap")):
+        assert town.run(*command, "--help").startswith("Examples:")
+
+
+def test_bench_prints_its_keys(town: Town) -> None:
+    figures = town.json("bench", "tap", "--taps", "20")
+    assert set(figures) >= {
+        "ratio", "taps_per_s", "floor_taps_per_s", "bytes_first_hop_cached", "bytes_first_hop_sent", "bytes_per_hop",
+        "disk_taps_per_s",
+    }  # fmt: skip
+    assert cast("int", figures["bytes_first_hop_cached"]) <= 800
+    assert cast("int", figures["bytes_first_hop_sent"]) <= 1050
+    assert cast("int", figures["bytes_per_hop"]) <= 250
+    assert town.json("bench", "import")["unwanted_modules"] == []
