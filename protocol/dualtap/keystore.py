@@ -6,11 +6,10 @@ itself, so that a stolen or confused host cannot have it sign anything else.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 from dualtap.errors import Code, TapError
 from dualtap.statements import KIND, OFF_TAPE, ON_TAPE, Body, Kind, Signed, TapeOpening, statement_id
-from dualtap.wire import public_digest
 
 
 class Head(NamedTuple):
@@ -68,7 +67,8 @@ def check_off_tape(scheme: bytes, key: bytes, kind: Kind, public: bytes) -> byte
 def sign_with(keystore: Keystore, statement: Signed[Body]) -> bytes:
     """Have a keystore sign a statement, by the call that its kind belongs to."""
     kind = KIND[type(statement.body)]
-    public = public_digest(cast("tuple[object, ...]", statement.body))
-    if kind in ON_TAPE:
-        return keystore.sign_tape(kind, public, statement.shown().tape())
-    return keystore.sign(kind, public)
+    if kind not in ON_TAPE:
+        return keystore.sign(kind, statement.public)
+    if statement.place is None:
+        raise TapError(Code.KEYSTORE_REFUSED, "an entry whose place on the tape is not known")
+    return keystore.sign_tape(kind, statement.public, statement.place)

@@ -377,26 +377,33 @@ class Opening(NamedTuple):
 
 def private_digest(private: Private) -> bytes:
     """Return the digest of a transfer's private half: the verification's byte, then what it refunds."""
-    return sha256(bytes([private.verification]) + private.refund_of)
+    return _NOTHING_PRIVATE if private == _UNSAID else sha256(bytes([private.verification]) + private.refund_of)
 
 
+_UNSAID = Private()
+_NOTHING_PRIVATE = sha256(bytes([_UNSAID.verification]) + _UNSAID.refund_of)
 B_co = TypeVar("B_co", bound=Body, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Signed(Generic[B_co]):
-    """A wallet's statement. ``signature`` is empty until the keystore has signed ``id``."""
+    """A wallet's statement. ``signature`` is empty until the keystore has signed ``id``.
+
+    ``public`` is H(body). ``place`` follows from ``opening``, and is kept for the keystore, which is shown it.
+    """
 
     id: bytes
     key: bytes
     body: B_co
+    public: bytes
     commitment: bytes
     signature: bytes
     opening: Opening | None = None
+    place: TapeOpening | None = None
 
     def sealed(self, signature: bytes) -> Signed[B_co]:
         """Return this statement with its signature."""
-        return Signed(self.id, self.key, self.body, self.commitment, signature, self.opening)
+        return Signed(self.id, self.key, self.body, self.public, self.commitment, signature, self.opening, self.place)
 
     def shown(self) -> Opening:
         """Return the opening, or raise ``BROKEN_PROVENANCE`` where only a commitment is known."""

@@ -12,14 +12,20 @@ from typing import NamedTuple
 from dualtap.errors import Code
 
 
-class Part(Enum):
+class _Cell(Enum):
+    """A coordinate of the table. Members are singletons: hashing by identity spares a call for each look-up."""
+
+    __hash__ = object.__hash__
+
+
+class Part(_Cell):
     """Which part a device plays in a tap."""
 
     PAYEE = "payee"
     PAYER = "payer"
 
 
-class State(Enum):
+class State(_Cell):
     """Where a tap stands."""
 
     READY = "ready"
@@ -38,7 +44,7 @@ class State(Enum):
     ENDED = "ended"
 
 
-class On(Enum):
+class On(_Cell):
     """What can happen: frames by what is in them, then what the device itself says."""
 
     HELLO = "Hello"

@@ -35,9 +35,12 @@ Verify = Callable[[bytes, bytes], None]
 """``verify(signature, digest)``: returns nothing, or raises ``TapError(BAD_SIGNATURE)``."""
 
 
+_sha256 = hashlib.sha256
+
+
 def sha256(data: bytes) -> bytes:
     """Return the 32-byte SHA-256 of ``data``."""
-    return hashlib.sha256(data).digest()
+    return _sha256(data).digest()
 
 
 class Signer(Protocol):

@@ -9,7 +9,7 @@ ones back into statements, with what the receiver knows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple, TypeAlias, TypeVar, cast
 
 import msgpack
@@ -18,6 +18,7 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     KIND,
+    ZERO,
     Authority,
     AuthorityCertificate,
     Body,
@@ -54,6 +55,7 @@ from dualtap.suite import DIGEST, SIGNATURE, sha256
 
 VERSION: Final = 1
 T = TypeVar("T")
+E = TypeVar("E", bound=IntEnum | IntFlag)
 Check: TypeAlias = Callable[[object], T]
 """Turns a decoded msgpack object into a typed value, or raises ``MALFORMED``."""
 
@@ -123,16 +125,17 @@ def boolean(value: object) -> bool:
     return value
 
 
-def enumeration(make: Callable[[int], T]) -> Check[T]:
-    """Return the check for a value of an enumeration."""
+def enumeration(kind: type[E]) -> Check[E]:
+    """Return the check for a value of an enumeration, or any union of a flag's."""
+    members = {int(member): member for member in kind}
+    if issubclass(kind, IntFlag):
+        members = {value: cast("E", kind(value)) for value in range(2 * max(members))}
 
-    def check(value: object) -> T:
-        if type(value) is not int or value < 0:  # a flag takes -1 for all of its bits: a second encoding
-            raise _malformed("not an integer")
-        try:
-            return make(value)
-        except ValueError:
-            raise _malformed("an unknown value of an enumeration") from None
+    def check(value: object) -> E:
+        found = members.get(value) if type(value) is int else None
+        if found is None:
+            raise _malformed("not a value of an enumeration")
+        return found
 
     return check
 
@@ -234,14 +237,17 @@ def signed(
     scheme: bytes, key: bytes, body: Body, opening: Opening | bytes = b"", signature: bytes = b""
 ) -> Signed[Body]:
     """Return a wallet's statement with its id. ``opening`` is an opening, a commitment, or empty off the tape."""
-    commitment = bytes(DIGEST)
+    commitment = ZERO
     shown: Opening | None = None
+    place: TapeOpening | None = None
     if isinstance(opening, Opening):
-        commitment, shown = opening.tape().commitment(), opening
+        shown, place = opening, opening.tape()
+        commitment = place.commitment()
     elif opening:
         commitment = opening
-    digest = statement_id(scheme, KIND[type(body)], key, sha256(pack(body)), commitment)
-    return Signed(digest, key, body, commitment, signature, shown)
+    public = sha256(pack(body))
+    named = statement_id(scheme, KIND[type(body)], key, public, commitment)
+    return Signed(named, key, body, public, commitment, signature, shown, place)
 
 
 # The whole form of a wallet's statement: in a store, a sync, a ledger and in evidence.
