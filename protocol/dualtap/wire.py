@@ -127,17 +127,17 @@ def boolean(value: object) -> bool:
 
 def enumeration(kind: type[E]) -> Check[E]:
     """Return the check for a value of an enumeration, or any union of a flag's."""
-    members = {int(member): member for member in kind}
+    members: dict[int, IntEnum | IntFlag] = {int(member): member for member in kind}
     if issubclass(kind, IntFlag):
-        members = {value: cast("E", kind(value)) for value in range(2 * max(members))}
+        members = {value: kind(value) for value in range(2 * max(members))}
 
-    def check(value: object) -> E:
+    def check(value: object) -> IntEnum | IntFlag:
         found = members.get(value) if type(value) is int else None
         if found is None:
             raise _malformed("not a value of an enumeration")
         return found
 
-    return check
+    return cast("Check[E]", check)
 
 
 def _currency(value: object) -> str:
