@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias, cast
 from dualtap import limits, wire
 from dualtap.book import Book
 from dualtap.context import Charge, Order, Pay
-from dualtap.errors import Code
+from dualtap.errors import Code, TapError
 from dualtap.events import (
     Ask,
     Begin,
@@ -556,24 +556,26 @@ class Meeting:
         elif self._welcome is None:
             frame = self._welcomed(sender, wire.decode_welcome(frame), rewrite)
         else:
-            said = self.opened(sender, frame)
-            self.heard.append(Seen(sender, said))
-            changed = rewrite(said) if rewrite else said
-            if changed is not said:
-                frame = self.forge(sender, cast("Message", changed))
-            self._sealed[sender] += 1
+            frame = self._overheard(sender, frame, rewrite)
         return intercept(frame) if intercept else [frame]
+
+    def _overheard(self, sender: Actor, frame: bytes, rewrite: Rewrite | None) -> bytes:
+        try:
+            said = self.opened(sender, frame)
+        except TapError:
+            return frame  # an altered greeting gave both sides other keys than ours
+        self.heard.append(Seen(sender, said))
+        changed = rewrite(said) if rewrite else said
+        if changed is not said:
+            frame = self.forge(sender, cast("Message", changed))
+        self._sealed[sender] += 1
+        return frame
 
     def _welcomed(self, sender: Actor, welcome: Welcome, rewrite: Rewrite | None) -> bytes:
         self._welcome = welcome
         self.heard.append(Seen(sender, welcome))
         if welcome.sealed:
-            said = self.opened(sender, welcome.sealed)
-            self.heard.append(Seen(sender, said))
-            changed = rewrite(said) if rewrite else said
-            if changed is not said:
-                welcome = welcome._replace(sealed=self.forge(sender, cast("Message", changed)))
-            self._sealed[sender] += 1
+            welcome = welcome._replace(sealed=self._overheard(sender, welcome.sealed, rewrite))
         outer = rewrite(welcome) if rewrite else welcome
         return wire.encode_welcome(cast("Welcome", outer))
 
