@@ -7,6 +7,7 @@ whether a payee may believe them, and :func:`bundle` makes the bundle that the n
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple, cast
@@ -165,9 +166,14 @@ def check_spans(graph: Graph, transfer: Transfer) -> None:
 
     Raises ``BROKEN_PROVENANCE``, ``NOT_OWNER``, ``SPAN_OUTSIDE``, ``SPANS_OVERLAP`` or ``EPOCH_BACKWARDS``.
     """
+    check_origins(transfer, graph.origin)
+
+
+def check_origins(transfer: Transfer, origin_of: Callable[[Parent], Origin]) -> None:
+    """Raise as :func:`check_spans`, for whoever finds what a parent gives elsewhere than in a graph."""
     taken: list[tuple[bytes, int, int]] = []
     for parent, start, end in transfer.body.spans:
-        origin = graph.origin(parent)
+        origin = origin_of(parent)
         if origin.owner != transfer.key:
             raise TapError(Code.NOT_OWNER)
         if not origin.start <= start < end <= origin.end:
