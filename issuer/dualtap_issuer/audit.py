@@ -1,0 +1,224 @@
+"""Audits (SPEC §16): everything is recomputed from the statements, and compared with the rows of the store.
+
+:func:`account` is promise 2 of the design: it reads every wallet's store beside the ledger, and counts each unit once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, cast
+
+from dualtap.book import Book
+from dualtap.errors import Code, TapError
+from dualtap.evidence import outcome_of
+from dualtap.statements import Body, Signed, TapeStatement
+from dualtap.trust import Trust
+from dualtap_issuer.facts import Facts, asked_fact, certificate_fact, statement_facts, token_fact
+from dualtap_issuer.rules import EVER, NEVER, Conflict, Leaf, Lot, World
+from dualtap_issuer.store import Store
+
+
+class Named(NamedTuple):
+    """A wallet that cheated: its id, how (a fraud's name), and the evidence's bytes."""
+
+    wallet_id: str
+    kind: str
+    evidence: bytes
+
+
+class Audit(NamedTuple):
+    """What a ledger holds, in minor units of one currency.
+
+    ``settled`` is what deposits credited and what was credited at ``claim_by``; ``at_risk`` is the part of it that is
+    provisional; ``outstanding`` is what is still in wallets: issued + overspend - settled.
+    """
+
+    currency: str
+    issued: int
+    settled: int
+    at_risk: int
+    outstanding: int
+    overspend: int
+    conflicts: tuple[Named, ...]
+
+
+class Account(NamedTuple):
+    """Every unit of one currency, counted once, by what wallets' stores say.
+
+    ``overspend`` is proved by the ledger's evidence, ``unseen`` only by the stores put together: somebody has yet to
+    sync. ``held`` is with whoever accepted it, ``in_doubt`` with its payer.
+    """
+
+    issued: int
+    overspend: int
+    unseen: int
+    held: int
+    in_doubt: int
+    settled: int
+
+    @property
+    def accounted(self) -> bool:
+        """Whether nothing was lost, and nothing came from nowhere."""
+        return self.issued + self.overspend + self.unseen == self.held + self.in_doubt + self.settled
+
+
+def _corrupt(row: str) -> TapError:
+    return TapError(Code.LEDGER_CORRUPT, row)
+
+
+def check_genuine(facts: Facts, trust: Trust) -> None:
+    """Raise ``LEDGER_CORRUPT`` unless every token, certificate and statement is signed, under its own digest."""
+    for key, token in facts.tokens.items():
+        try:
+            trust.check_token(token, key)
+        except TapError as error:
+            raise _corrupt(f"token {key.hex()}") from error
+    for key, certificate in facts.certificates.items():
+        try:
+            trust.check_genuine(certificate)
+        except TapError as error:
+            raise _corrupt(f"certificate {key.hex()}") from error
+        if certificate_fact(trust, certificate).digest != key:
+            raise _corrupt(f"certificate {key.hex()}")
+    for statement in facts.statements():
+        try:
+            trust.verify_statement(cast("Signed[Body]", statement))
+        except TapError as error:
+            raise _corrupt(f"statement {statement.id.hex()}") from error
+        opening = facts.openings.get(statement.id)
+        if opening is not None and opening.tape().commitment() != statement.commitment:
+            raise _corrupt(f"opening of {statement.id.hex()}")
+
+
+def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
+    """Return the rows of every index that facts imply: what :meth:`Store.index` should hold."""
+    facts = world.facts
+    found: dict[str, set[tuple[object, ...]]] = {
+        "span": set(), "hand": set(), "asked": set(), "outcome": set(), "tape": set(), "certified": set(),
+        "deposit": set(),
+    }  # fmt: skip
+    for parent, kids in world.kids.items():
+        token = world.token_of(parent)
+        found["span"].update((token, *parent, kid.start, kid.end, kid.transfer, kid.place) for kid in kids)
+    for key, transfer in facts.transfers.items():
+        body = transfer.body
+        found["hand"].add((key, transfer.key, body.payee, body.epoch, transfer.commitment))
+        asked = facts.asked.get(transfer.commitment)
+        if asked is not None:
+            found["asked"].add((body.payee, asked.request, key))
+        if key in world.shaped and body.payee in world.institutions:
+            found["deposit"].add((key, int(world.whole_at[key] < NEVER)))
+    for key, outcome in facts.outcomes.items():
+        found["outcome"].add((outcome.key, outcome.body.request, key, outcome_of(outcome)))
+    for statement in facts.statements():
+        opening = facts.openings.get(statement.id)
+        if opening is not None:
+            found["tape"].add((statement.key, opening.prev, opening.ctr, statement.id))
+    found["certified"].update((one.key, key) for key, one in facts.certificates.items())
+    return found
+
+
+def check_rows(world: World, store: Store) -> None:
+    """Raise ``LEDGER_CORRUPT``, naming a row, unless the store's rows are what its facts imply."""
+    expected, stored = index_of(world), store.index()
+    for table, rows in expected.items():
+        _same(table, rows, stored[table])
+    _same("conflict", world.conflicts(), set(store.conflicts()))
+    _same("credit", world.credits(), set(store.credits()))
+    for key, leaves in store.settled().items():
+        token = world.facts.tokens.get(key)
+        if token is None:
+            raise _corrupt(f"settled {key.hex()}")
+        _same("leaf", set(world.leaves(key, token.claim_by)), set(leaves))
+
+
+def _same(table: str, expected: Iterable[tuple[object, ...]], stored: Iterable[tuple[object, ...]]) -> None:
+    differing = set(expected) ^ set(stored)
+    if differing:
+        shown = min([_shown(row) for row in differing])
+        raise _corrupt(f"{table} {shown}")
+
+
+def _shown(row: tuple[object, ...]) -> str:
+    return " ".join(value.hex() if isinstance(value, bytes) else str(value) for value in row)
+
+
+def overspend_of(world: World, conflicts: Iterable[Conflict], settled: Iterable[bytes], currency: str) -> int:
+    """Return the units of a currency that conflicts prove overspent; of a settled token, as of its ``claim_by``."""
+    known, done, total = list(conflicts), set(settled), 0
+    for key, token in world.facts.tokens.items():
+        if token.currency == currency:
+            total += world.overspend(known, key, token.claim_by if key in done else EVER)
+    return total
+
+
+def totals(
+    world: World,
+    conflicts: list[Conflict],
+    settled: dict[bytes, list[Leaf]],
+    currency: str,
+    named: tuple[Named, ...],
+) -> Audit:
+    """Return the totals of a currency."""
+    tokens = {key: token for key, token in world.facts.tokens.items() if token.currency == currency}
+    issued = sum(token.amount for token in tokens.values())
+    overspend = overspend_of(world, conflicts, settled, currency)
+    final = sum(leaf.amount for key, leaves in settled.items() if key in tokens for leaf in leaves)
+    credits = [credit for credit in world.credits() if credit.token in tokens and credit.token not in settled]
+    at_risk = sum(credit.amount for credit in credits)
+    total = final + at_risk
+    return Audit(currency, issued, total, at_risk, issued + overspend - total, overspend, named)
+
+
+def take_store(facts: Facts, trust: Trust, book: Book, epoch: int) -> None:
+    """Add what a wallet's store says to a set of facts, also what it has not signed yet: that counts already."""
+    graph = book.graph
+    for token in graph.tokens.values():
+        facts.put(token_fact(trust, token), epoch)
+    for certificate in graph.certificates.values():
+        facts.put(certificate_fact(trust, certificate), epoch)
+    answers = [item.outcome for item in book.questions.values() if item.outcome is not None]
+    warrants = list(graph.warrants.values())
+    outcomes = [warrant.outcome for warrant in warrants]
+    statements: list[TapeStatement] = [*graph.transfers.values(), *book.tape, *answers, *book.heard, *outcomes]
+    for statement in statements:
+        for fact in statement_facts(statement):
+            facts.put(fact, epoch)
+    for warrant in warrants:
+        facts.put(asked_fact(warrant.opening), epoch)
+
+
+def account(
+    ledger: World,
+    conflicts: list[Conflict],
+    settled: dict[bytes, list[Leaf]],
+    stores: World,
+    currency: str,
+) -> Account:
+    """Count every unit of a currency, each once, by the ledger's evidence on one side and all stores on the other.
+
+    ``stores`` is the world of what the ledger and every wallet's store know together (:func:`take_store`). A deposit
+    that the ledger has not credited is in doubt.
+    """
+    credited = {credit.transfer for credit in ledger.credits()}
+    held = in_doubt = final = issued = overspend = proved = 0
+    everything = stores.conflicts()
+    for key, token in ledger.facts.tokens.items():
+        if token.currency != currency:
+            continue
+        issued += token.amount
+        if key in settled:
+            final += sum(leaf.amount for leaf in settled[key])
+            known = ledger.overspend(conflicts, key, token.claim_by)
+            overspend, proved = overspend + known, proved + known
+            continue
+        overspend += ledger.overspend(conflicts, key, EVER)
+        proved += stores.overspend(everything, key, EVER)
+        for leaf in stores.leaves(key, EVER):
+            if leaf.lot is Lot.HELD:
+                held += leaf.amount
+            elif leaf.lot is Lot.DEPOSITED and leaf.transfer in credited:
+                final += leaf.amount
+            else:
+                in_doubt += leaf.amount
+    return Account(issued, overspend, proved - overspend, held, in_doubt, final)

@@ -1,0 +1,200 @@
+"""What a ledger knows: facts, each under its digest, each with the epoch in which it was first seen.
+
+A set of facts is all that names and credits depend on. Repeating a fact changes nothing; where two stamps meet,
+the smaller stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Final, NamedTuple, cast
+
+from dualtap import wire
+from dualtap.errors import Code, TapError
+from dualtap.records import BYTES, ITEMS, plain
+from dualtap.statements import (
+    Body,
+    Opening,
+    Outcome,
+    Private,
+    RequestOpening,
+    Scheme,
+    Signed,
+    TapeStatement,
+    Token,
+    Transfer,
+    TransferBody,
+    Verification,
+    WalletCertificate,
+)
+from dualtap.suite import sha256
+from dualtap.trust import Trust, issued_id
+from dualtap.wire import blob, counter, digest, enumeration, issued_check, record, statement_check, statement_fields
+
+
+class FactKind(IntEnum):
+    """What a fact is."""
+
+    TOKEN = 1
+    CERTIFICATE = 2
+    STATEMENT = 3
+    OPENING = 4
+    ASKED = 5
+
+
+class Fact(NamedTuple):
+    """A fact as it is stored: its kind, its digest (32 bytes) and its canonical bytes."""
+
+    kind: FactKind
+    digest: bytes
+    body: bytes
+
+
+class OpeningOf(NamedTuple):
+    """What a statement commits to."""
+
+    statement: bytes
+    opening: Opening
+
+
+class AskedBy(NamedTuple):
+    """The request that a commitment answers. It is stored also before any statement with that commitment is."""
+
+    commitment: bytes
+    opening: RequestOpening
+
+
+FactValue = Token | WalletCertificate | TapeStatement | OpeningOf | AskedBy
+
+
+def opening_digest(statement: bytes) -> bytes:
+    """Return the digest of the opening of the statement with this id: an id commits to one opening."""
+    return sha256(b"dualtap opening" + statement)
+
+
+def asked_digest(commitment: bytes) -> bytes:
+    """Return the digest of the request's opening of this commitment."""
+    return sha256(b"dualtap asked" + commitment)
+
+
+def token_fact(trust: Trust, token: Token) -> Fact:
+    """Return a token as a fact; raise ``UNKNOWN_ISSUER``. Its signature is not checked, here or below."""
+    return Fact(FactKind.TOKEN, trust.token_id(token), wire.pack(plain(token)))
+
+
+def certificate_fact(trust: Trust, certificate: WalletCertificate) -> Fact:
+    """Return a wallet's certificate as a fact; raise ``UNKNOWN_ISSUER``."""
+    key = issued_id(trust.scheme, certificate, trust.issuer_key(certificate.issuer))
+    return Fact(FactKind.CERTIFICATE, key, wire.pack(plain(certificate)))
+
+
+def statement_facts(statement: TapeStatement) -> list[Fact]:
+    """Return a statement as facts: itself, closed; what it commits to, if it is open; the request it answers."""
+    closed = replace(cast("Signed[Body]", statement), opening=None)
+    facts = [Fact(FactKind.STATEMENT, statement.id, wire.pack(statement_fields(closed)))]
+    opening = statement.opening
+    if opening is not None:
+        body = wire.pack((statement.id, opening))
+        facts.append(Fact(FactKind.OPENING, opening_digest(statement.id), body))
+        if opening.request and isinstance(statement.body, TransferBody):
+            facts.append(asked_fact(opening.answered()))
+    return facts
+
+
+def asked_fact(opening: RequestOpening) -> Fact:
+    """Return the opening of a request as a fact."""
+    commitment = opening.commitment()
+    return Fact(FactKind.ASKED, asked_digest(commitment), wire.pack((commitment, opening)))
+
+
+_opening: Final = record(
+    Opening, blob(16), counter, counter, record(Private, enumeration(Verification), blob(0, 32)), blob(0, 32)
+)
+_opening_of: Final = record(OpeningOf, digest, _opening)
+_asked_by: Final = record(AskedBy, digest, record(RequestOpening, digest, digest, digest))
+
+
+@dataclass(slots=True)
+class Facts:
+    """A stamped set of facts, decoded. Openings are by statement, requests by commitment, stamps by digest."""
+
+    scheme: Scheme
+    tokens: dict[bytes, Token] = field(default_factory=dict[bytes, Token])
+    certificates: dict[bytes, WalletCertificate] = field(default_factory=dict[bytes, WalletCertificate])
+    transfers: dict[bytes, Transfer] = field(default_factory=dict[bytes, Transfer])
+    outcomes: dict[bytes, Outcome] = field(default_factory=dict[bytes, Outcome])
+    openings: dict[bytes, Opening] = field(default_factory=dict[bytes, Opening])
+    asked: dict[bytes, RequestOpening] = field(default_factory=dict[bytes, RequestOpening])
+    seen: dict[bytes, int] = field(default_factory=dict[bytes, int])
+
+    def put(self, fact: Fact, epoch: int) -> None:
+        """Take in a fact; raise ``LEDGER_CORRUPT`` if its bytes do not give its digest."""
+        known = self.seen.get(fact.digest)
+        if known is not None:
+            self.seen[fact.digest] = min(known, epoch)
+            return
+        value = decode_fact(self.scheme, fact)
+        self.seen[fact.digest] = epoch
+        match value:
+            case Token():
+                self.tokens[fact.digest] = value
+            case WalletCertificate():
+                self.certificates[fact.digest] = value
+            case OpeningOf(statement, opening):
+                self.openings[statement] = opening
+            case AskedBy(commitment, opening):
+                self.asked[commitment] = opening
+            case Signed():
+                if isinstance(value.body, TransferBody):
+                    self.transfers[value.id] = cast("Transfer", value)
+                else:
+                    self.outcomes[value.id] = cast("Outcome", value)
+
+    def statements(self) -> Iterator[TapeStatement]:
+        """Yield every statement."""
+        yield from self.transfers.values()
+        yield from self.outcomes.values()
+
+    def digest(self) -> bytes:
+        """Return a digest of the stamped set: two ledgers that agree on it agree on everything."""
+        rows = sorted(key + epoch.to_bytes(4, "big") for key, epoch in self.seen.items())
+        return sha256(b"".join(rows))
+
+
+def decode_fact(scheme: Scheme, fact: Fact) -> FactValue:
+    """Return what a fact says; raise ``LEDGER_CORRUPT`` if its bytes are not what its digest stands for.
+
+    The digests of tokens and certificates depend on their issuer's whole key: an audit checks those.
+    """
+    try:
+        return _decode(scheme, fact)
+    except TapError as error:
+        raise TapError(Code.LEDGER_CORRUPT, f"fact {fact.digest.hex()}") from error
+
+
+def _decode(scheme: Scheme, fact: Fact) -> FactValue:
+    raw = wire.unpack(fact.body, BYTES, ITEMS)
+    match fact.kind:
+        case FactKind.TOKEN:
+            return issued_check(Token)(raw)
+        case FactKind.CERTIFICATE:
+            return issued_check(WalletCertificate)(raw)
+        case FactKind.STATEMENT:
+            statement = statement_check(scheme.id)(raw)
+            _same(statement.id, fact.digest)
+            return cast("TapeStatement", statement)
+        case FactKind.OPENING:
+            shown = _opening_of(raw)
+            _same(opening_digest(shown.statement), fact.digest)
+            return shown
+        case FactKind.ASKED:
+            asked = _asked_by(raw)
+            _same(asked_digest(asked.opening.commitment()), fact.digest)
+            return asked
+
+
+def _same(found: bytes, stored: bytes) -> None:
+    if found != stored:
+        raise TapError(Code.LEDGER_CORRUPT, "a digest of something else")

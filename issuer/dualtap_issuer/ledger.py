@@ -1,0 +1,287 @@
+"""The ledger (SPEC §16): keeps every genuine statement, names who cheated, credits who is owed.
+
+This is the seam that a service puts a network in front of. It has no clock and no randomness: epochs, entropy and
+serials are passed in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from dualtap import limits, wire
+from dualtap.errors import Code, TapError
+from dualtap.evidence import Fraud, dead_spent, encode_evidence, fork, tape_fork, two_outcomes
+from dualtap.records import BYTES, ITEMS, News, plain
+from dualtap.statements import (
+    Carrier,
+    Condition,
+    Outcome,
+    Policy,
+    Present,
+    Role,
+    TapeOpening,
+    TapeStatement,
+    Tier,
+    Token,
+    WalletCertificate,
+    Warrant,
+)
+from dualtap.suite import sha256
+from dualtap.sync import Reply, Upload, decode_signed_upload, decode_upload, encode_reply, sync_statement
+from dualtap_issuer import audit
+from dualtap_issuer.audit import Audit, Named
+from dualtap_issuer.authority import SchemeAuthority
+from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
+from dualtap_issuer.ingest import Ingest, behind, graph_of
+from dualtap_issuer.rules import Conflict, World
+from dualtap_issuer.store import Store
+
+HOTLIST = limits.STATEMENTS
+"""Keys on the hotlist: as many as every device's decoder takes."""
+
+
+class Terms(NamedTuple):
+    """What the institution issues: currency, epochs to spend it, epochs of grace to claim it, hops, and the tiers."""
+
+    currency: str
+    spend: int
+    grace: int
+    hops: int
+    tiers: tuple[Tier, ...]
+
+
+class Ledger:
+    """One scheme's ledger over one store. Not for two threads at once."""
+
+    def __init__(self, store: Store, authority: SchemeAuthority, terms: Terms) -> None:
+        self.store = store
+        self.authority = authority
+        self.terms = terms
+        self.scheme = authority.scheme
+        self.trust = authority.trust()
+        self.institutions = frozenset({authority.institution})
+        self.refused = 0
+        if store.policy() is None:
+            with store.transaction():
+                self._put_policy(1, ())
+
+    # Joining
+
+    def challenge(self, entropy: bytes) -> bytes:
+        """Return 32 bytes for one sync or one certificate; ``entropy`` is 32 fresh bytes."""
+        challenge = sha256(b"dualtap challenge" + entropy)
+        with self.store.transaction():
+            self.store.put_challenge(challenge)
+        return challenge
+
+    def certify(self, proof: Present, carrier: Carrier, tier: int, role: Role, expires: int) -> WalletCertificate:
+        """Return the certificate of the key that answered a challenge by ``proof``; see ``SchemeAuthority.certify``."""
+        with self.store.transaction():
+            if not self.store.take_challenge(proof.body.session):
+                raise TapError(Code.REPLAYED_REQUEST, "this challenge was not given, or was answered before")
+        return self.authority.certify(proof, proof.body.session, carrier, tier, role, expires)
+
+    def news(self, epoch: int, certificate: WalletCertificate | None = None) -> News:
+        """Return what the scheme says at ``epoch``: for a reply, or for a wallet that joins."""
+        policy = self.policy
+        return News(certificate, self.authority.authorities, self.authority.header(epoch, policy.version), policy)
+
+    def issue(
+        self, owner: bytes, amount: int, epoch: int, serial: bytes, conditions: tuple[Condition, ...] = ()
+    ) -> Token:
+        """Issue a token to a wallet's key and queue it for that wallet's next sync; ``serial`` is 8 fresh bytes.
+
+        Raises as :meth:`SchemeAuthority.token`, ``BAD_KEY``, and ``BAD_INPUT`` for a serial that was used.
+        """
+        self.scheme.suite.verifier(owner)
+        terms = self.terms
+        spend_by = epoch + terms.spend
+        token = self.authority.token(
+            serial, amount, terms.currency, owner, epoch, spend_by, spend_by + terms.grace, terms.hops, conditions
+        )
+        fact = token_fact(self.trust, token)
+        with self.store.transaction():
+            if self.store.has(fact.digest):
+                raise TapError(Code.BAD_INPUT, "this serial was used")
+            Ingest(self.store, self.trust, self.institutions, epoch).token(token)
+            self.store.put_delivery(owner, fact.digest)
+        return token
+
+    # Syncing
+
+    def sync(self, signed_upload: bytes, epoch: int) -> bytes:
+        """Take a wallet's upload, stamped ``epoch`` as a whole, and return the reply's bytes.
+
+        Raises what :func:`dualtap.sync.decode_upload` raises, ``BAD_SIGNATURE``, or ``REPLAYED_REQUEST`` for a
+        challenge that is not open; ``BAD_INPUT`` for an epoch that was settled. Nothing has changed then.
+        A statement in it that is not genuine is left out, and counted in ``refused``.
+        """
+        item = decode_signed_upload(signed_upload)
+        upload = decode_upload(self.scheme, item.upload)
+        self.trust.check_genuine(upload.certificate)
+        key = upload.certificate.key
+        word = sync_statement(self.scheme, key, item.upload, item.challenge, item.epoch)
+        self.trust.verify_statement(word.sealed(item.signature))
+        with self.store.transaction():
+            if epoch < self.store.closed_epoch():
+                raise TapError(Code.BAD_INPUT, "this epoch was settled")
+            if not self.store.take_challenge(item.challenge):
+                raise TapError(Code.REPLAYED_REQUEST, "this challenge was not given, or was answered before")
+            ingest = Ingest(self.store, self.trust, self.institutions, epoch)
+            ingest.upload(upload)
+            if ingest.named:
+                self._hotlist(epoch)
+            reply = self._reply(upload, epoch)
+        self.refused += ingest.refused
+        return encode_reply(reply)
+
+    def _reply(self, upload: Upload, epoch: int) -> Reply:
+        outcomes: list[Outcome] = []
+        deposits: list[bytes] = []
+        for transfer in upload.pending:
+            if self.store.is_credited(transfer):
+                deposits.append(transfer)
+            asked = self.store.asked(transfer)
+            # Its Receipt first, if a lying payee gave both: the payer's money then counts as paid.
+            found = self.store.outcomes(*asked) if asked else []
+            for outcome, _ in sorted(found, key=lambda row: row[1] != transfer)[:1]:
+                outcomes.append(cast("Outcome", self._statement(outcome)))
+        key = upload.certificate.key
+        queued = self.store.deliveries(key, upload.delivered)
+        tokens = tuple([self._token(token) for _, token in queued])
+        delivered = max([upload.delivered, *[number for number, _ in queued]])
+        return Reply(self.news(epoch), tuple(outcomes), tuple(deposits), tokens, delivered)
+
+    def _token(self, digest: bytes) -> Token:
+        return cast("Token", self._value(digest))
+
+    def _statement(self, digest: bytes) -> TapeStatement:
+        return cast("TapeStatement", self._value(digest))
+
+    def _value(self, digest: bytes) -> object:
+        found = self.store.fact(digest)
+        if found is None:
+            raise TapError(Code.LEDGER_CORRUPT, f"fact {digest.hex()} is missing")
+        return decode_fact(self.scheme, found[0])
+
+    # Naming
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        body = self.store.policy()
+        if body is None:
+            raise TapError(Code.LEDGER_CORRUPT, "there is no policy")
+        return wire.issued_check(Policy)(wire.unpack(body, BYTES, ITEMS))
+
+    def _put_policy(self, version: int, hotlist: tuple[bytes, ...]) -> None:
+        policy = self.authority.policy(version, self.terms.tiers, hotlist)
+        self.store.put_policy(version, wire.pack(plain(policy)))
+
+    def _hotlist(self, epoch: int) -> None:
+        """Put every named key on the hotlist, in a new policy, while its certificate lasts: expiry blocks it after."""
+        named: dict[bytes, int] = {}
+        for conflict in self.conflicts():
+            named[conflict.key] = max(cert.expires for cert in self._certificates(conflict.key))
+        live = sorted((-expires, key) for key, expires in named.items() if expires >= epoch)
+        hotlist = tuple(sorted(key for _, key in live[:HOTLIST]))
+        policy = self.policy
+        if hotlist != policy.hotlist:
+            self._put_policy(policy.version + 1, hotlist)
+
+    def _certificates(self, key: bytes) -> list[WalletCertificate]:
+        return [cast("WalletCertificate", self._value(digest)) for digest in self.store.certificates(key)]
+
+    def conflicts(self) -> list[Conflict]:
+        """Return every conflict that names a certified wallet. A key without a certificate is nobody."""
+        return [found for found in self.store.conflicts() if self.store.certificates(found.key)]
+
+    def evidence(self, conflict: Conflict) -> bytes:
+        """Return the portable evidence of a conflict, for :func:`dualtap.evidence.verify_evidence`."""
+        certificate = self._certificates(conflict.key)[0]
+        match conflict.fraud:
+            case Fraud.FORK:
+                graph = graph_of(self._behind(conflict))
+                one, other = graph.transfers[conflict.first], graph.transfers[conflict.second]
+                graph.certificates[conflict.key] = certificate
+                found = fork(self.trust, graph, one, other)
+            case Fraud.DEAD_SPENT:
+                facts = self._behind(conflict)
+                graph = graph_of(facts)
+                graph.certificates[conflict.key] = certificate
+                dead = graph.transfers[conflict.first]
+                warrant = self._warrant(facts, conflict.first)
+                found = dead_spent(self.trust, graph, dead, warrant, graph.transfers[conflict.second])
+            case Fraud.TAPE_FORK:
+                places = (self._place(conflict.first), self._place(conflict.second))
+                found = tape_fork(self.trust, certificate, *self._pair(conflict), *places)
+            case Fraud.TWO_OUTCOMES:
+                given = cast("tuple[Outcome, Outcome]", self._pair(conflict))
+                found = two_outcomes(self.trust, certificate, *given)
+        return encode_evidence(found)
+
+    def _behind(self, conflict: Conflict) -> Facts:
+        return behind(self.store, self.trust, [conflict.first, conflict.second])
+
+    def _warrant(self, facts: Facts, transfer: bytes) -> Warrant:
+        payee, request = self.store.asked(transfer) or (b"", b"")
+        for outcome, accepted in self.store.outcomes(payee, request):
+            if accepted != transfer:
+                return Warrant(facts.asked[facts.transfers[transfer].commitment], facts.outcomes[outcome])
+        raise TapError(Code.LEDGER_CORRUPT, f"no warrant for {transfer.hex()}")
+
+    def _pair(self, conflict: Conflict) -> tuple[TapeStatement, TapeStatement]:
+        return self._statement(conflict.first), self._statement(conflict.second)
+
+    def _place(self, statement: bytes) -> TapeOpening:
+        return cast("OpeningOf", self._value(opening_digest(statement))).opening.tape()
+
+    # Settling and auditing
+
+    def facts(self) -> Facts:
+        """Return everything that this ledger knows."""
+        facts = Facts(self.scheme)
+        for fact, epoch in self.store.facts():
+            facts.put(fact, epoch)
+        return facts
+
+    def world(self) -> World:
+        """Return everything that this ledger knows, indexed."""
+        return World(self.facts(), self.institutions)
+
+    def settle(self, epoch: int) -> int:
+        """Credit the holder of every leaf of every token whose ``claim_by`` is past; return the minor units.
+
+        To be called once every sync stamped before ``epoch`` is stored: none is taken afterwards.
+        """
+        with self.store.transaction():
+            done, world, total = self.store.settled(), self.world(), 0
+            for key, token in world.facts.tokens.items():
+                if token.claim_by < epoch and key not in done:
+                    leaves = world.leaves(key, token.claim_by)
+                    self.store.put_settled(key, epoch, leaves)
+                    total += sum(leaf.amount for leaf in leaves)
+            self.store.close_epoch(epoch)
+        return total
+
+    def audit(self) -> Audit:
+        """Recompute everything from the statements, compare it with the rows, and return the totals.
+
+        Raises ``LEDGER_CORRUPT``, naming the first row that differs.
+        """
+        world = self.world()
+        audit.check_genuine(world.facts, self.trust)
+        audit.check_rows(world, self.store)
+        named = tuple(
+            Named(wallet_id(found.key), found.fraud.name.lower(), self.evidence(found)) for found in self.conflicts()
+        )
+        return audit.totals(world, self.store.conflicts(), self.store.settled(), self.terms.currency, named)
+
+    def digest(self) -> bytes:
+        """Return a digest of the stamped set: a function of nothing else."""
+        return self.facts().digest()
+
+
+def wallet_id(key: bytes) -> str:
+    """Return the name by which people know a wallet: 16 hexadecimal digits."""
+    return sha256(key)[:8].hex()

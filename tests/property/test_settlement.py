@@ -1,0 +1,448 @@
+"""Random worlds of statements, honest and not, against an oracle that follows every unit by itself.
+
+The oracle is written from the rules (SPEC §16), unit by unit and recursively, and shares nothing with the ledger.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias, cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dualtap.statements import (
+    Carrier,
+    CloseBody,
+    Opening,
+    Parent,
+    ReceiptBody,
+    RequestOpening,
+    Role,
+    Side,
+    Span,
+    TapeBody,
+    TapeStatement,
+    Token,
+    Transfer,
+    TransferBody,
+    WalletCertificate,
+)
+from dualtap.suite import SUITES, Signer, sha256
+from dualtap.trust import Trust, issue
+from dualtap.wire import signed
+from dualtap_issuer import audit
+from dualtap_issuer.authority import SchemeAuthority, Secrets
+from dualtap_issuer.facts import (
+    Fact,
+    Facts,
+    asked_digest,
+    asked_fact,
+    certificate_fact,
+    opening_digest,
+    statement_facts,
+    token_fact,
+)
+from dualtap_issuer.ingest import Ingest
+from dualtap_issuer.rules import EVER, World
+from dualtap_issuer.store import Store
+
+AMOUNT = 6
+CLAIM = 6
+LAST = 9
+SUITE = SUITES["ed25519"]
+AUTHORITY = SchemeAuthority(SUITE, Secrets(*[bytes([n]) * 32 for n in range(1, 5)]), Store(), 99, 99)
+INSTITUTION = SUITE.signer(bytes([3]) * 32)
+BANK = SUITE.signer(bytes([4]) * 32)
+SIGNERS = [SUITE.signer(bytes([n]) * 32) for n in range(10, 14)]
+
+
+Item: TypeAlias = Token | WalletCertificate | TapeStatement | RequestOpening
+"""What a ledger is told."""
+
+
+class Deed(NamedTuple):
+    """A transfer as the oracle sees it."""
+
+    payer: bytes
+    payee: bytes
+    request: bytes
+    spans: tuple[Span, ...]
+    epoch: int
+
+
+@dataclass
+class Played:
+    """A random world: what was issued and signed, who is certified, and when each fact was first seen."""
+
+    tokens: dict[bytes, Token] = field(default_factory=dict[bytes, Token])
+    statements: list[TapeStatement] = field(default_factory=list[TapeStatement])
+    certificates: list[WalletCertificate] = field(default_factory=list[WalletCertificate])
+    items: list[tuple[Item, int]] = field(default_factory=list[tuple["Item", int]])
+    seen: dict[bytes, int] = field(default_factory=dict[bytes, int])
+
+
+def play(seed: int, steps: int = 14) -> Played:
+    """Let four keys sign at random: mostly what they could, sometimes what they could not."""
+    draw, played, trust = random.Random(seed), Played(), AUTHORITY.trust()
+    for signer in SIGNERS:
+        blank = WalletCertificate(signer.public, Carrier.CARD, 1, Role.PAY, 0, b"", 99, 1, b"", b"")
+        certificate = issue(AUTHORITY.scheme, BANK, blank)
+        if draw.random() < 0.95:
+            played.certificates.append(certificate)
+    for number in range(2):
+        owner = draw.choice(SIGNERS).public
+        token = AUTHORITY.token(bytes([number]) * 8, AMOUNT, "CNY", owner, 0, 3, CLAIM + number)
+        played.tokens[trust.token_id(token)] = token
+    heads: dict[bytes, int] = defaultdict(int)
+    requests: list[bytes] = []
+    transfers: list[Transfer] = []
+    for _ in range(steps):
+        if transfers and draw.random() < 0.4:
+            body, signer = _outcome(draw, transfers)
+            opening = _place(draw, heads, signer)
+            played.statements.append(_signed(signer, body, opening))
+            continue
+        signer = draw.choice(SIGNERS)
+        bank = draw.random() < 0.2
+        payee = INSTITUTION.public if bank else draw.choice(SIGNERS).public
+        requests.append(sha256(draw.randbytes(4)))
+        request = b"" if bank else draw.choice(requests[-2:])
+        spans = tuple(_span(draw, played, transfers, signer.public) for _ in range(draw.choice([1, 1, 1, 2])))
+        epoch = 5 if draw.random() < 0.95 else 4
+        opening = _place(draw, heads, signer)._replace(request=request)
+        transfer = cast("Transfer", _signed(signer, TransferBody(payee, spans, epoch, ()), opening))
+        transfers.append(transfer)
+        played.statements.append(transfer)
+    _stamp(draw, played, trust)
+    return played
+
+
+def _signed(signer: Signer, body: TapeBody, opening: Opening) -> TapeStatement:
+    blank = signed(AUTHORITY.scheme.id, signer.public, body, opening)
+    return cast("TapeStatement", blank.sealed(signer.sign(blank.id)))
+
+
+def _place(draw: random.Random, heads: dict[bytes, int], signer: Signer) -> Opening:
+    prev = heads[signer.public] - (draw.random() < 0.05)
+    prev = max(prev, 0)
+    ctr = prev + draw.choice([1, 1, 2])
+    heads[signer.public] = max(heads[signer.public], ctr)
+    return Opening(draw.randbytes(16), prev, ctr)
+
+
+def _outcome(draw: random.Random, transfers: list[Transfer]) -> tuple[ReceiptBody | CloseBody, Signer]:
+    transfer = draw.choice(transfers)
+    holders = [signer for signer in SIGNERS if signer.public == transfer.body.payee] or SIGNERS
+    request = transfer.shown().request or bytes(32)
+    if draw.random() < 0.4:
+        return CloseBody(request, 1, 5), holders[0]
+    other = transfer if draw.random() < 0.9 else draw.choice(transfers)
+    return ReceiptBody(request, other.id, 5), holders[0]
+
+
+def _span(draw: random.Random, played: Played, transfers: list[Transfer], key: bytes) -> Span:
+    mine: list[Span] = [
+        Span(Parent(token_id, Side.TOKEN, 0), 0, AMOUNT)
+        for token_id, token in played.tokens.items()
+        if token.owner == key or draw.random() < 0.05
+    ]
+    for transfer in transfers[-6:]:
+        for place, (_, start, end) in enumerate(transfer.body.spans):
+            if transfer.body.payee == key or draw.random() < 0.03:
+                mine.append(Span(Parent(transfer.id, Side.PAYEE, place), start, end))
+            if transfer.key == key:
+                mine.append(Span(Parent(transfer.id, Side.PAYER, place), start, end))
+    if not mine:
+        return Span(Parent(next(iter(played.tokens)), Side.TOKEN, 0), 0, 1)
+    parent, start, end = draw.choice(mine)
+    low = draw.randrange(start, end)
+    return Span(parent, low, draw.randrange(low + 1, end + 1 + (draw.random() < 0.03)))
+
+
+def _stamp(draw: random.Random, played: Played, trust: Trust) -> None:
+    """Lose a few facts, close some statements, and choose the epoch in which the ledger first sees each."""
+    told: list[Item] = list(played.certificates)
+    for statement in played.statements:
+        if draw.random() < 0.85:
+            told.append(statement)
+        if draw.random() < 0.2:
+            told.append(closed(statement))
+            if isinstance(statement.body, TransferBody) and statement.shown().request:
+                told.append(statement.shown().answered())
+    played.items = [(token, 0) for token in played.tokens.values()]
+    played.items += [(item, draw.choice([1, 2, 3, 4, CLAIM, LAST])) for item in told]
+    for item, epoch in played.items:
+        for fact in facts_of(trust, item):
+            played.seen[fact.digest] = min(epoch, played.seen.get(fact.digest, 99))
+
+
+def closed(statement: TapeStatement) -> TapeStatement:
+    bare = signed(AUTHORITY.scheme.id, statement.key, statement.body, statement.commitment, statement.signature)
+    return cast("TapeStatement", bare)
+
+
+def facts_of(trust: Trust, item: Item) -> list[Fact]:
+    match item:
+        case Token():
+            return [token_fact(trust, item)]
+        case WalletCertificate():
+            return [certificate_fact(trust, item)]
+        case RequestOpening():
+            return [asked_fact(item)]
+        case _:
+            return statement_facts(item)
+
+
+# The oracle
+
+
+class Oracle:
+    """Names and credits, unit by unit."""
+
+    def __init__(self, played: Played) -> None:
+        self.tokens = played.tokens
+        seen = self.seen = played.seen
+        trust = AUTHORITY.trust()
+        self.deeds: dict[bytes, Deed] = {}
+        self.outcomes: list[tuple[bytes, bytes, bytes, int, bytes]] = []
+        self.tapes: list[tuple[bytes, int, int, bytes]] = []
+        self.certified = {one.key: seen.get(certificate_fact(trust, one).digest, 99) for one in played.certificates}
+        self.asked: dict[bytes, int] = {}
+        for statement in played.statements:
+            if statement.id not in seen:
+                continue
+            body, opening = statement.body, statement.shown()
+            if isinstance(body, TransferBody):
+                self.deeds[statement.id] = Deed(statement.key, body.payee, opening.request, body.spans, body.epoch)
+                self.asked[statement.id] = seen.get(asked_digest(statement.commitment), 99)
+            else:
+                accepted = body.transfer if isinstance(body, ReceiptBody) else b""
+                self.outcomes.append((statement.key, body.request, accepted, seen[statement.id], statement.id))
+            if opening_digest(statement.id) in seen:
+                self.tapes.append((statement.key, opening.prev, opening.ctr, statement.id))
+        self.shaped = {key for key in self.deeds if self.is_shaped(key)}
+
+    def owner(self, parent: Parent) -> tuple[bytes, bytes, int, int, int]:
+        """Return owner, token, bounds and epoch of a parent, or raise ``KeyError``."""
+        if parent.side is Side.TOKEN:
+            token = self.tokens[parent.id]
+            return token.owner, parent.id, 0, AMOUNT, 0
+        deed = self.deeds[parent.id]
+        if not self.is_shaped(parent.id):
+            raise KeyError(parent)
+        above, start, end = deed.spans[parent.place]
+        owner = deed.payee if parent.side is Side.PAYEE else deed.payer
+        return owner, self.owner(above)[1], start, end, deed.epoch
+
+    def is_shaped(self, key: bytes) -> bool:
+        units: set[tuple[bytes, int]] = set()
+        deed = self.deeds[key]
+        for parent, start, end in deed.spans:
+            try:
+                owner, token, low, high, epoch = self.owner(parent)
+            except (KeyError, IndexError):
+                return False
+            mine = {(token, unit) for unit in range(start, end)}
+            if owner != deed.payer or start < low or end > high or deed.epoch < epoch or units & mine:
+                return False
+            units |= mine
+        return True
+
+    def dead_at(self, key: bytes) -> int:
+        return self._fate(key, accepted=False)
+
+    def accepted_at(self, key: bytes) -> int:
+        return self._fate(key, accepted=True)
+
+    def _fate(self, key: bytes, *, accepted: bool) -> int:
+        deed = self.deeds[key]
+        epochs = [
+            max(epoch, self.asked[key])
+            for payee, request, transfer, epoch, _ in self.outcomes
+            if (payee, request) == (deed.payee, deed.request) and (transfer == key) == accepted
+        ]
+        return min(epochs, default=99)
+
+    def whole_at(self, key: bytes) -> int:
+        deed = self.deeds[key]
+        epochs = [self.seen[key], self.certified.get(deed.payer, 99)]
+        for parent, _, _ in deed.spans:
+            if parent.side is Side.TOKEN:
+                epochs.append(self.seen[parent.id])
+                continue
+            epochs.append(self.whole_at(parent.id))
+            if parent.side is Side.PAYER:
+                epochs.append(self.dead_at(parent.id))
+        return max(epochs)
+
+    def kids(self, parent: Parent, unit: int, by: int) -> list[tuple[bytes, int]]:
+        return [
+            (key, place)
+            for key in self.shaped
+            for place, span in enumerate(self.deeds[key].spans)
+            if span.parent == parent and span.start <= unit < span.end and self.whole_at(key) <= by
+        ]
+
+    def leaves(self, parent: Parent, unit: int, holder: bytes, by: int) -> list[bytes]:
+        kids = self.kids(parent, unit, by)
+        found: list[bytes] = [] if kids else [holder]
+        for key, place in kids:
+            deed = self.deeds[key]
+            there = Parent(key, Side.PAYEE, place)
+            spent = self.kids(there, unit, by)
+            if deed.payee == INSTITUTION.public:
+                found.append(deed.payer)
+            elif self.dead_at(key) <= by:
+                found += self.leaves(Parent(key, Side.PAYER, place), unit, deed.payer, by)
+                found += self.leaves(there, unit, deed.payee, by) if spent else []
+            elif spent or self.accepted_at(key) <= by:
+                found += self.leaves(there, unit, deed.payee, by)
+            else:
+                found.append(deed.payer)
+        return sorted(found)
+
+    def units(self, by: int | None = None) -> dict[tuple[bytes, int], list[bytes]]:
+        """Return who is entitled to each unit, by its token's ``claim_by`` or by an epoch."""
+        return {
+            (key, unit): self.leaves(
+                Parent(key, Side.TOKEN, 0), unit, token.owner, token.claim_by if by is None else by
+            )
+            for key, token in self.tokens.items()
+            for unit in range(AMOUNT)
+        }
+
+    def names(self) -> set[tuple[bytes, int, frozenset[bytes]]]:
+        """Return every conflict: key, fraud's number, and the two statements."""
+        found: set[tuple[bytes, int, frozenset[bytes]]] = set()
+        spent: dict[tuple[Parent, int], set[bytes]] = defaultdict(set)
+        for key in self.shaped:
+            for parent, start, end in self.deeds[key].spans:
+                for unit in range(start, end):
+                    spent[parent, unit].add(key)
+                if parent.side is Side.PAYEE and self.dead_at(parent.id) < 99:
+                    found.add((self.deeds[key].payer, 4, frozenset({parent.id, key})))
+        for keys in spent.values():
+            found |= {(self.deeds[a].payer, 1, frozenset({a, b})) for a in keys for b in keys if a != b}
+        counters: dict[tuple[bytes, int], set[bytes]] = defaultdict(set)
+        for key, prev, ctr, statement in self.tapes:
+            for counter in range(prev + 1, ctr + 1):
+                counters[key, counter].add(statement)
+        for (key, _), ids in counters.items():
+            found |= {(key, 2, frozenset({a, b})) for a in ids for b in ids if a != b}
+        for key, request, accepted, _, one in self.outcomes:
+            for other_key, other_request, other_accepted, _, other in self.outcomes:
+                if (key, request) == (other_key, other_request) and accepted != other_accepted:
+                    found.add((key, 3, frozenset({one, other})))
+        return found
+
+
+# What must hold
+
+SEEDS = st.integers(min_value=0, max_value=2**32)
+
+
+def world_of(played: Played) -> World:
+    facts, trust = Facts(AUTHORITY.scheme), AUTHORITY.trust()
+    for item, epoch in played.items:
+        for fact in facts_of(trust, item):
+            facts.put(fact, epoch)
+    return World(facts, frozenset({INSTITUTION.public}))
+
+
+def units_of(world: World, by: int | None = None) -> dict[tuple[bytes, int], list[bytes]]:
+    found: dict[tuple[bytes, int], list[bytes]] = {}
+    for key, token in world.facts.tokens.items():
+        for unit in range(token.amount):
+            found[key, unit] = []
+        for leaf in world.leaves(key, token.claim_by if by is None else by):
+            for unit in range(leaf.start, leaf.end):
+                found[key, unit].append(leaf.holder)
+    return {key: sorted(holders) for key, holders in found.items()}
+
+
+@settings(max_examples=300, deadline=None)
+@given(SEEDS)
+def test_names_and_credits_are_the_oracles(seed: int) -> None:
+    played = play(seed)
+    world, oracle = world_of(played), Oracle(played)
+    names = {(key, int(fraud), frozenset({first, second})) for key, fraud, first, second in world.conflicts()}
+    assert names == oracle.names()
+    assert units_of(world) == oracle.units()
+    assert units_of(world, EVER) == oracle.units(98)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SEEDS)
+def test_no_unit_is_credited_twice_unless_evidence_proves_it(seed: int) -> None:
+    world = world_of(play(seed))
+    for by in (CLAIM, EVER):
+        for key, token in world.facts.tokens.items():
+            leaves = sum(leaf.amount for leaf in world.leaves(key, by))
+            assert leaves == token.amount + world.overspend(world.conflicts(), key, by)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SEEDS, SEEDS)
+def test_order_batches_and_repetition_change_nothing(seed: int, other: int) -> None:
+    played, draw = play(seed), random.Random(other)
+    expected = world_of(played)
+    ledgers = [_fed(played, draw), _fed(played, draw)]
+    for store in ledgers:
+        facts = Facts(AUTHORITY.scheme)
+        for fact, epoch in store.facts():
+            facts.put(fact, epoch)
+        world = World(facts, frozenset({INSTITUTION.public}))
+        assert facts.digest() == expected.facts.digest()
+        audit.check_rows(world, store)
+        assert set(store.conflicts()) == expected.conflicts()
+        assert set(store.credits()) == expected.credits()
+
+
+def _fed(played: Played, draw: random.Random) -> Store:
+    """Return a store that was told everything in any order, in batches, some of it again and later."""
+    store, trust = Store(), AUTHORITY.trust()
+    arrivals = list(played.items)
+    arrivals += [(item, epoch + 1) for item, epoch in played.items if draw.random() < 0.5]
+    draw.shuffle(arrivals)
+    while arrivals:
+        count = draw.choice([1, 2, 5])
+        batch, arrivals = arrivals[:count], arrivals[count:]
+        for epoch in {epoch for _, epoch in batch}:
+            ingest = Ingest(store, trust, frozenset({INSTITUTION.public}), epoch)
+            with store.transaction():
+                for item, stamp in batch:
+                    if stamp == epoch:
+                        _tell(ingest, item)
+                ingest.credit()
+    return store
+
+
+def _tell(ingest: Ingest, item: Item) -> None:
+    match item:
+        case Token():
+            ingest.token(item)
+        case WalletCertificate():
+            ingest.certificate(item)
+        case RequestOpening():
+            ingest.asked(item)
+        case _:
+            ingest.statement(item)
+
+
+def test_the_oracle_meets_every_rule() -> None:
+    """The random worlds are worth something: each fraud, each lot and late facts occur in them."""
+    kinds: set[int] = set()
+    overspent = restored = late = 0
+    for seed in range(300):
+        played = play(seed)
+        oracle = Oracle(played)
+        kinds |= {fraud for _, fraud, _ in oracle.names()}
+        units = oracle.units(98)
+        overspent += any(len(holders) > 1 for holders in units.values())
+        restored += any(oracle.dead_at(key) < 99 for key in oracle.deeds)
+        late += units != oracle.units()
+    assert kinds == {1, 2, 3, 4}
+    assert min(overspent, restored, late) > 10
