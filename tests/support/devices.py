@@ -13,13 +13,14 @@ from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
 from dualtap import limits
+from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Report
 from dualtap.keystore import Head, Keystore
 from dualtap.limits import Profile
 from dualtap.records import Funded, News
-from dualtap.statements import Kind, Scheme, TapeOpening, statement_id
+from dualtap.statements import Kind, ReceiptBody, Scheme, TapeOpening, statement_id
 from dualtap.suite import Drbg, Ephemeral, Signer, Suite, Verify
 from dualtap_devices.driver import Driver, Watch, unseen
 from dualtap_devices.flash import CrashFlash, Faults, Keep, PowerCut
@@ -264,19 +265,21 @@ class Bench:
 
 
 def check_value(bench: Bench, pair: Pair) -> None:
+    """Nothing is made and nothing lost between the two."""
+    check_books(bench.issued, pair.payer.wallet.book, pair.payee.wallet.book)
+
+
+def check_books(issued: int, payer: Book, payee: Book) -> None:
     """Nothing is made and nothing lost: each unit is with the payee if it has a Receipt, else with the payer."""
     units: list[tuple[bytes, int, int]] = []
-    for own, other in (
-        (pair.payer.wallet.book, pair.payee.wallet.book),
-        (pair.payee.wallet.book, pair.payer.wallet.book),
-    ):
+    for own, other in ((payer, payee), (payee, payer)):
         units += [(held.token, held.start, held.end) for held in own.holdings]
         for sent in own.pending.values():
             if sent.transfer.id not in other.taken:
                 units += [(own.graph.origin(p).token, start, end) for p, start, end in sent.transfer.body.spans]
     for (token, start, end), (another, begin, stop) in combinations(units, 2):
         assert token != another or end <= begin or stop <= start, "a unit is in two places"
-    assert sum(end - start for _, start, end in units) == bench.issued, "value was lost or made"
+    assert sum(end - start for _, start, end in units) == issued, "value was lost or made"
 
 
 def check_tape(pair: Pair) -> None:
@@ -288,10 +291,13 @@ def check_tape(pair: Pair) -> None:
 
 def payments(device: Device, basket: bytes) -> int:
     """Return how many payments this device accepted for a basket."""
-    book = device.wallet.book
-    requests = book.parts.get((basket, 0), [])
-    outcomes = [book.questions[request].outcome for request in requests]
-    return sum(outcome is not None and hasattr(outcome.body, "transfer") for outcome in outcomes)
+    return payments_for(device.wallet.book, basket)
+
+
+def payments_for(book: Book, basket: bytes) -> int:
+    """Return how many payments a wallet accepted for a basket."""
+    outcomes = [book.questions[request].outcome for request in book.parts.get((basket, 0), [])]
+    return sum(outcome is not None and isinstance(outcome.body, ReceiptBody) for outcome in outcomes)
 
 
 def check_settled(pair: Pair) -> None:
