@@ -57,7 +57,12 @@ def read_label(folder: Path) -> Label:
         raise TapError(Code.BAD_INPUT, f"{folder}/wallet.json is damaged")
     if fields["suite"] not in SUITES:
         raise TapError(Code.BAD_INPUT, f"{folder}/wallet.json names an unknown suite")
-    return Label(*cast("list[str]", values))
+    label = Label(*cast("list[str]", values))
+    try:
+        label.anchor()
+    except (ValueError, TapError) as error:
+        raise TapError(Code.BAD_INPUT, f"{folder}/wallet.json names no root key") from error
+    return label
 
 
 @contextmanager
@@ -74,9 +79,12 @@ def opened(folder: Path) -> Generator[Wallet]:
 @contextmanager
 def created(folder: Path, label: Label) -> Generator[Wallet]:
     """Make a folder with a new key in it and open it; raise ``BAD_INPUT`` if something is there already."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TapError(Code.BAD_INPUT, f"{folder} exists; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise TapError(Code.BAD_INPUT, f"{folder} exists; name a new folder")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TapError(Code.BAD_INPUT, f"cannot make {folder}: {error.strerror}") from error
     with _wallet(folder, label, secrets.token_bytes(32)) as wallet:
         yield wallet
     # Written last: a folder without a label is no wallet, so that a cut leaves none half made.
