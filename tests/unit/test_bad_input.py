@@ -78,7 +78,8 @@ def measured(actor: Actor, frame: bytes) -> Report:
 STANDS = [
     (Part.PAYEE, State.AWAIT_HELLO, True), (Part.PAYER, State.AWAIT_HELLO, False),
     (Part.PAYEE, State.AWAIT_WELCOME, False), (Part.PAYER, State.AWAIT_WELCOME, True),
-    (Part.PAYEE, State.AWAIT_TRANSFER, False), (Part.PAYER, State.AWAIT_REQUEST, False), (Part.PAYER, State.AWAIT_OUTCOME, False),
+    (Part.PAYEE, State.AWAIT_TRANSFER, False), (Part.PAYER, State.AWAIT_REQUEST, False),
+    (Part.PAYER, State.AWAIT_OUTCOME, False),
 ]  # fmt: skip
 
 
