@@ -121,12 +121,6 @@ class Store:
         for key, kind, body, epoch in self._db.execute("SELECT digest, kind, body, epoch FROM fact"):
             yield Fact(FactKind(kind), key, body), epoch
 
-    def tokens(self) -> Iterator[tuple[Fact, int]]:
-        """Yield every token and its stamp."""
-        rows = self._db.execute("SELECT digest, body, epoch FROM fact WHERE kind = ?", (FactKind.TOKEN,))
-        for key, body, epoch in rows:
-            yield Fact(FactKind.TOKEN, key, body), epoch
-
     # What spends what
 
     def put_hand(self, transfer: Transfer) -> None:
@@ -149,12 +143,6 @@ class Store:
         parent, kid, token = spend
         row = (*parent, kid.start, kid.end, kid.transfer, kid.place, token)
         self._db.execute("INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-
-    def spans(self) -> Iterator[Spend]:
-        """Yield every span of every statement."""
-        rows = self._db.execute('SELECT parent, side, place, start, "end", transfer, number, token FROM span')
-        for row in rows:
-            yield _spend(row)
 
     def span(self, transfer: bytes, number: int) -> Spend | None:
         """Return one span of a transfer, if that is a statement."""

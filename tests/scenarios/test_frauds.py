@@ -168,6 +168,17 @@ def test_a_receipt_seen_by_claim_by_pays_the_payee_that_never_deposits(mint: Min
     assert mint.account().accounted
 
 
+def test_what_is_told_after_claim_by_names_but_does_not_credit(mint: Mint) -> None:
+    payer, payee = mint.wallet(1000), mint.wallet()
+    mint.pay(payer, payee, 400)
+    mint.epoch += 16
+    mint.settle_in(payee, deposit=True)
+    mint.ledger.settle(mint.epoch)
+    ((_, leaves),) = mint.store.settled().items()
+    assert {leaf.holder: leaf.amount for leaf in leaves} == {payer.book.key: 1000}
+    mint.ledger.audit()
+
+
 def test_a_sync_heals_a_payer_whose_payee_told_first(mint: Mint) -> None:
     payer, payee = mint.wallet(1000), mint.wallet()
     cut = next(n for n in range(1, 20) if _in_doubt(n))

@@ -308,6 +308,14 @@ def test_statements_off_the_tape_or_open_are_refused(bench: Bench) -> None:
     evidence = bench.fork()
     opened = replace(evidence, first=bench.pay(0, 600))
     assert bench.refused(opened) is Code.MALFORMED
+    answer = cast("Transfer", replace(bench.answer(FAR), opening=None))
+    assert bench.refused(replace(evidence, transfers=(answer,))) is Code.MALFORMED
+    first, second = sorted((evidence.first, answer), key=lambda statement: statement.id)
+    mixed = replace(evidence, key=bench.peer.book.key, certificate=bench.peer.book.certificate)
+    assert bench.refused(replace(mixed, first=first, second=second)) is Code.NOT_EVIDENCE
+    outcomes = bench.two_outcomes()
+    both = replace(evidence, key=outcomes.key, certificate=outcomes.certificate, first=outcomes.first)
+    assert bench.refused(replace(both, second=outcomes.second)) is Code.NOT_EVIDENCE
     assert (
         bench.refused(replace(evidence, transfers=cast("tuple[Transfer, ...]", (bench.answer(FAR),)))) is Code.MALFORMED
     )

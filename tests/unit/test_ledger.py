@@ -19,6 +19,7 @@ from dualtap.statements import (
     Side,
     Span,
     Token,
+    Transfer,
     TransferBody,
 )
 from dualtap.sync import Upload, decode_reply, upload_of
@@ -221,6 +222,44 @@ def test_a_receipt_for_another_request_accepts_nothing(mint: Mint) -> None:
     mint.ledger.settle(mint.epoch)
     ((_, leaves),) = mint.store.settled().items()
     assert {leaf.holder for leaf in leaves} == {payer.book.key}
+
+
+def test_a_thousand_hands_hide_nobody(mint: Mint) -> None:
+    thief = mint.wallet(100)
+    ((token_id, _),) = thief.book.graph.tokens.items()
+    parent = Parent(token_id, Side.TOKEN, 0)
+    chain: list[Transfer] = []
+    for place in range(1200):
+        body = TransferBody(thief.book.key, (Span(parent, 0, 100),), mint.epoch, ())
+        chain.append(mint.sign(thief, body, mint.opening(place, place + 1)))
+        parent = Parent(chain[-1].id, Side.PAYEE, 0)
+    for place in (1200, 1201):
+        body = TransferBody(mint.authority.institution, (Span(parent, 0, 100),), mint.epoch, ())
+        chain.append(mint.sign(thief, body, mint.opening(place, place + 1)))
+    upload = upload_of(thief.book)._replace(transfers=tuple(reversed(chain)))
+    mint.sync(mint.signed_upload(thief, upload))
+    found = mint.ledger.audit()
+    assert (found.overspend, found.settled) == (100, 200)
+    ((_, kind, evidence),) = found.conflicts
+    assert (kind, verify_evidence(evidence, mint.scheme.root).key) == ("fork", thief.book.key)
+
+
+def test_a_certificate_that_comes_late_names_its_wallet(mint: Mint) -> None:
+    """A conflict of a key that nobody knows yet is kept, and names it as soon as it is somebody."""
+    payer, partner = mint.wallet(100), mint.wallet()
+    ((token_id, _),) = payer.book.graph.tokens.items()
+    body = TransferBody(partner.book.key, (Span(Parent(token_id, Side.TOKEN, 0), 0, 100),), mint.epoch, ())
+    first = mint.sign(payer, body, mint.opening(50, 51))
+    there = (Span(Parent(first.id, Side.PAYEE, 0), 0, 100),)
+    twice = [
+        mint.sign(partner, TransferBody(payer.book.key, there, mint.epoch, ()), mint.opening(place, place + 1))
+        for place in (0, 1)
+    ]
+    mint.sync(mint.signed_upload(payer, upload_of(payer.book)._replace(transfers=(first, *twice))))
+    assert (mint.ledger.conflicts(), mint.ledger.policy.hotlist) == ([], ())
+    mint.settle_in(partner)
+    assert [found.key for found in mint.ledger.conflicts()] == [partner.book.key]
+    assert mint.ledger.policy.hotlist == (partner.book.key,)
 
 
 # Keeping
