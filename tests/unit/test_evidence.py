@@ -242,6 +242,11 @@ def test_a_dead_transfer_that_nobody_spent_names_nobody(bench: Bench) -> None:
     elsewhere = replace(bench.pay(0, 10), opening=None)
     assert bench.refused(replace(evidence, second=elsewhere)) is Code.NOT_EVIDENCE
     assert bench.refused(replace(evidence, warrant=None)) is Code.NOT_EVIDENCE
+    given = bench.pay(500, 600)
+    spender = bench.pay(500, 600, by=bench.peer, parent=Parent(given.id, Side.PAYEE, 0))
+    assert evidence.warrant is not None
+    honest = dead_spent(bench.trust, bench.graph, cast("Transfer", evidence.first), evidence.warrant, spender)
+    assert bench.refused(honest) is Code.NOT_EVIDENCE
 
 
 def test_nothing_beside_what_is_needed(bench: Bench) -> None:
