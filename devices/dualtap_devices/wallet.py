@@ -32,7 +32,7 @@ class Wallet:
         decode = decoder(scheme.id)
         try:
             self.book.replay(decode(item) for item in store.records)
-        except (TapError, KeyError) as error:
+        except (TapError, LookupError) as error:
             raise TapError(Code.STORE_FAILED, "the log was not written by this wallet") from error
         self.book.free = store.free
         self.quarantined = keystore.head.id not in self.book.tail_ids()
@@ -61,7 +61,12 @@ class Wallet:
 
     def write(self, *records: Record) -> None:
         """Change the wallet by these records, durably first."""
-        self.persist([encode_record(item) for item in self.book.with_unsaved(records)])
+        unsaved = self.book.unsaved
+        try:
+            self.persist([encode_record(item) for item in self.book.with_unsaved(records)])
+        except TapError:
+            self.book.unsaved = unsaved
+            raise
         self.book.replay(records)
 
     def persist(self, records: Iterable[bytes]) -> None:
