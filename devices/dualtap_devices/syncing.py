@@ -55,18 +55,19 @@ def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncR
     random, book = Drbg(entropy), wallet.book
     closed = deposited = 0
     if not wallet.quarantined:
+        wallet.check()
         for request in list(book.open):
             close(wallet, request, random)
             closed += 1
         if deposit:
             deposited = _deposit(wallet, random)
-    upload = encode_upload(upload_of(book))
+    upload, told = encode_upload(upload_of(book)), book.counter
     challenge = issuer.challenge()
     statement = sync_statement(book.scheme, book.key, upload, challenge, book.trust.epoch)
     signature = sign_with(wallet.keystore, statement)
     item = SignedUpload(upload, challenge, book.trust.epoch, signature)
     reply = decode_reply(book.scheme, issuer.sync(encode_signed_upload(item)))
-    records = take_reply(book, reply)
+    records = take_reply(book, reply, told)
     wallet.write(*records)
     wallet.compact()
     funded = sum(token.amount for token in reply.tokens)

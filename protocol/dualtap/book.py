@@ -339,12 +339,14 @@ class Book:
             if sent is not None:
                 amount = amount_of(sent.transfer)
                 self._line("settled", amount, self.currency(sent.transfer), b"", key, self.trust.epoch)
-        self.since = Since()
         self.delivered = max(self.delivered, synced.delivered)
-        self.heard = []
-        if self.tape and self.tape[-1].signature:
-            self.previous = self.tape[-1].id
-            self.tape = []
+        told = [entry for entry in self.tape if entry.signature and entry.shown().ctr <= synced.ctr]
+        if told:
+            self.previous = told[-1].id
+            self.tape = self.tape[len(told) :]
+        if not self.tape:
+            # A tap while the reply was on its way keeps its counts, and what it heard, for the next sync.
+            self.since, self.heard = Since(), []
 
     # Compaction
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from dualtap import limits, session, wire
-from dualtap.book import Book
+from dualtap.book import ENTRY_ROOM, Book
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Persist, Report, Result, Send, Sign, Signature
 from dualtap.records import Asked, News, Record, Sent, SignedTail, encode_record
@@ -213,6 +213,8 @@ class Context:
 
     def learn(self, authorities: tuple[AuthorityCertificate, ...], header: Header | None) -> None:
         """Keep what the peer brought of the scheme: authorities and a later date, if the root's word proves them."""
+        if authorities or header is not None:
+            self.book.reserve(ENTRY_ROOM)
         new = self.book.trust.learn(authorities)
         if new:
             self.persist(News(None, new, None, None))

@@ -26,7 +26,7 @@ from dualtap.statements import (
     Role,
     Transfer,
 )
-from dualtap.states import State
+from dualtap.states import Part, State
 from dualtap.wire import OutcomeMessage, RequestMessage, TransferMessage, signed
 
 UNSIGNED = bytes(64)
@@ -38,7 +38,8 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
     trust, book = context.book.trust, context.book
     provenance, spans = bundle(trust, book.graph, transfer, book.certificate)
     opening, body = transfer.shown(), transfer.body
-    peer_behind = context.request is None or context.request.body.epoch < trust.epoch
+    # A payer knows the payee's date by its request; a payee that shows a transfer knows nothing of the payer's.
+    known = context.request.body.epoch if context.part is Part.PAYER and context.request is not None else 0
     tokens = [book.graph.tokens[book.graph.origin(span.parent).token] for span in body.spans]
     return TransferMessage(
         opening.request if resume else b"",
@@ -52,7 +53,7 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
         opening.private.refund_of,
         transfer.signature,
         provenance,
-        trust.header if peer_behind else None,
+        trust.header if known < trust.epoch else None,
         trust.chain(book.certificate, tokens, provenance.certificates) if context.peer_wants_authorities else (),
     )
 

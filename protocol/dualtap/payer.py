@@ -44,6 +44,7 @@ from dualtap.wire import (
     RequestMessage,
     TransferMessage,
     Welcome,
+    decode,
     encode,
     signed,
 )
@@ -163,13 +164,20 @@ def consent(context: Context, event: Consent) -> None:
     statement = TransferBody(asked.key, spans, book.trust.epoch, ())
     transfer = cast("Transfer", signed(book.scheme.id, book.key, statement, opening))
     if any(span.parent.id in book.graph.transfers for span in spans) or len(spans) > 1:
-        measured = encode(transfer_message(context, transfer.sealed(UNSIGNED), resume=True))
-        if len(measured) + TAG > body.size:
-            raise TapError(Code.TOO_LARGE, "the payee cannot carry this value's history")
+        check_size(context, transfer, body.size)
     sent = Sent(transfer, body.basket, body.part)
     context.persist(sent)
     context.shown = sent
     context.sign(transfer, State.SIGN_TRANSFER)
+
+
+def check_size(context: Context, transfer: Transfer, size: int) -> None:
+    """Raise ``TOO_LARGE`` unless the payee can take this transfer's message: before it is signed, not after."""
+    measured = encode(transfer_message(context, transfer.sealed(UNSIGNED), resume=True))
+    try:
+        decode(measured, size - TAG)
+    except TapError as error:
+        raise TapError(Code.TOO_LARGE, "the payee cannot carry this value's history") from error
 
 
 def decline(context: Context, event: Decline) -> None:

@@ -307,7 +307,7 @@ class Acceptance:
 
 
 def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | None = None) -> int:
-    """Return the amount (minor units) that a payee may accept; raise the refusal of highest precedence.
+    """Return the amount (minor units) that a payee may accept; raise the first refusal that is found.
 
     Statements that ``known`` already holds are not verified again; everything else is.
     """

@@ -153,10 +153,11 @@ def decode_reply(scheme: Scheme, data: bytes) -> Reply:
     return check(wire.unpack(data, BYTES, ITEMS))
 
 
-def take_reply(book: Book, reply: Reply) -> tuple[Record, ...]:
-    """Verify a reply and return the records that a wallet writes, all at once; raise and change nothing otherwise.
+def take_reply(book: Book, reply: Reply, told: int) -> tuple[Record, ...]:
+    """Verify a reply and return the records that a wallet writes, all at once; raise, and write none, otherwise.
 
-    The issuer is believed only where it signs: dates, policy, tokens. Outcomes are believed by their payee's key.
+    ``told`` is the tape's counter when the upload was made: entries after it stay for the next sync. The issuer is
+    believed only where it signs: dates, policy, tokens. Outcomes are believed by their payee's key.
     """
     trust = book.trust
     trust.learn(reply.news.authorities)
@@ -177,12 +178,15 @@ def take_reply(book: Book, reply: Reply) -> tuple[Record, ...]:
                 accepted = isinstance(outcome.body, ReceiptBody) and outcome.body.transfer == transfer.id
                 if accepted or transfer.id not in healed:
                     healed[transfer.id] = Healed(transfer.id, outcome)
-    for token in reply.tokens:
+    fresh = reply.tokens if reply.delivered > book.delivered else ()  # else an old reply, replayed: taken before
+    for token in fresh:
         token_id = trust.token_id(token)
         trust.check_token(token, token_id)
         if token.owner != book.key:
             raise TapError(Code.NOT_OWNER, "a token for another wallet")
-    deposits = tuple(key for key in reply.deposits if key in book.pending)
-    ctr = book.counter
-    funded = tuple(Funded(token) for token in reply.tokens)
-    return (reply.news, *healed.values(), *funded, Synced(ctr, deposits, reply.delivered))
+    # Only a deposit ends by the issuer's word: a payment ends by its payee's.
+    deposits = tuple(
+        key for key in reply.deposits if key in book.pending and not book.pending[key].transfer.shown().request
+    )
+    funded = tuple(Funded(token) for token in fresh)
+    return (reply.news, *healed.values(), *funded, Synced(told, deposits, reply.delivered))
