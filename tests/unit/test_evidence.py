@@ -148,6 +148,14 @@ def test_no_byte_can_change(suite: str, step: int, make: Callable[[Bench], Evide
         verify_evidence(data + b"\0", bench.root)
 
 
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+def test_nobody_is_named_for_what_another_key_signed(bench: Bench, make: Callable[[Bench], Evidence]) -> None:
+    evidence = make(bench)
+    victim = bench.peer if evidence.key == bench.thief.book.key else bench.thief
+    framed = replace(evidence, key=victim.book.key, certificate=victim.book.certificate)
+    assert bench.refused(framed) is Code.NOT_EVIDENCE
+
+
 def test_an_expired_certificate_excuses_nobody(bench: Bench) -> None:
     assert bench.thief.book.certificate.expires < bench.mint.epoch + 1000
     bench.mint.epoch += 2000
