@@ -88,11 +88,6 @@ class Context:
         self.effects: list[Effect] = []
 
     @property
-    def ended(self) -> bool:
-        """Whether the tap is over."""
-        return self.state is State.ENDED
-
-    @property
     def epoch(self) -> int:
         """The strictest date known: what the scheme proved, or what this device's clock says, if later."""
         return max(self.book.trust.epoch, int(self.now) // limits.EPOCH_SECONDS)

@@ -171,11 +171,12 @@ def transfer(context: Context, message: TransferMessage) -> None:
     """Decide the transfer that answers this session's request."""
     if context.asked is None:
         raise TapError(Code.REPLAYED_REQUEST)
-    context.answering = message
-    question = context.book.questions[context.asked.request]
-    if question.outcome is not None:
-        raise TapError(Code.UNEXPECTED_MESSAGE, "this request has its outcome")
     answer(context, message, context.asked.request)
+    outcome = context.book.questions[context.asked.request].outcome
+    if context.state is State.AWAIT_TRANSFER and outcome is not None:
+        # Another tap of this wallet closed the request: the payer was told so, and nothing else is to come.
+        body = outcome.body
+        context.end(decode_code(body.reason) if isinstance(body, CloseBody) else Code.BASKET_PAID)
 
 
 def resume(context: Context, message: TransferMessage) -> None:

@@ -85,7 +85,7 @@ TABLE: dict[tuple[Part, State, On], Move] = {
     (Part.PAYEE, _S.AWAIT_WELCOME, On.WELCOME): Move("welcome", (_S.SIGN_REQUEST, _S.SIGN_PRESENT)),
     (Part.PAYEE, _S.SIGN_REQUEST, On.SIGNED): Move("requested", (_S.AWAIT_TRANSFER,)),
     (Part.PAYEE, _S.SIGN_PRESENT, On.SIGNED): Move("presented", (_S.AWAIT_TRANSFER,)),
-    (Part.PAYEE, _S.AWAIT_TRANSFER, On.TRANSFER): Move("transfer", (_S.SIGN_OUTCOME,)),
+    (Part.PAYEE, _S.AWAIT_TRANSFER, On.TRANSFER): Move("transfer", (_S.SIGN_OUTCOME, _S.ENDED)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.RESUME): Move("resume", (_S.SIGN_OUTCOME, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.PRESENT): Move("proved", (_S.AWAIT_OUTCOME, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.REFUSE): Move("refused", (_S.ENDED,)),

@@ -151,6 +151,15 @@ def two_lanes(starts: Part) -> Callable[[World], Meeting]:
     return story
 
 
+def closed_by_another_lane(world: World) -> Meeting:
+    """While the payer's person thinks, another tap of the till closes the request and opens its own."""
+    till = world.wallet()
+    first = meet(world, world.wallet(fund=1000), till, PAYEE)
+    first.until(PAYER, S.AWAIT_CONSENT)
+    meet(world, world.wallet(fund=1000), till, PAYEE, declined=True).run()
+    return first
+
+
 def paid_before(starts: Part) -> Callable[[World], Meeting]:
     def story(world: World) -> Meeting:
         payer, payee = world.wallet(fund=1000), world.wallet()
@@ -253,7 +262,10 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
     ),
     (PAYEE, S.SIGN_REQUEST, On.SIGNED): ("requested", (Way(S.AWAIT_TRANSFER, pay(PAYEE)),)),
     (PAYEE, S.SIGN_PRESENT, On.SIGNED): ("presented", (Way(S.AWAIT_TRANSFER, paid_before(PAYEE)),)),
-    (PAYEE, S.AWAIT_TRANSFER, On.TRANSFER): ("transfer", (Way(S.SIGN_OUTCOME, pay(PAYEE)),)),
+    (PAYEE, S.AWAIT_TRANSFER, On.TRANSFER): (
+        "transfer",
+        (Way(S.SIGN_OUTCOME, pay(PAYEE)), Way(S.ENDED, closed_by_another_lane)),
+    ),
     (PAYEE, S.AWAIT_TRANSFER, On.RESUME): (
         "resume",
         (

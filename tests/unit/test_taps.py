@@ -357,10 +357,9 @@ def test_a_second_lane_closes_the_request_of_the_first() -> None:
     first.until(Part.PAYER, State.AWAIT_CONSENT)
     world.meet(world.wallet(fund=1000), till, charge=APPLES).run()
     first.run()
-    assert told(first.payee) == [(Result.NOT_PAID, Code.UNEXPECTED_MESSAGE)]
-    assert told(first.payer) == [(Result.IN_DOUBT, Code.UNEXPECTED_MESSAGE)]
-    healed = world.meet(watch, till, charge=APPLES).run()
-    assert told(healed.payer)[0] == (Result.HEALED_RESTORED, None)
+    assert told(first.payee) == [(Result.NOT_PAID, Code.TIMEOUT)]
+    assert told(first.payer) == [(Result.NOT_PAID, Code.TIMEOUT)]
+    assert watch.book.in_doubt() == 0
     world.check()
 
 
