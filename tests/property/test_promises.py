@@ -20,15 +20,14 @@ from hypothesis.stateful import (
 
 from dualtap import limits
 from dualtap.statements import Carrier
-from tests.property.town import CLEAN, Device, Fault, Town
+from tests.property.town import CLEAN, DECLINED, Device, Fault, Town
 
 PEOPLE = 6
 who = st.integers(0, 11)
 amounts = st.integers(1, 6)
 lost = st.builds(Fault, st.just("drop"), st.booleans(), st.integers(1, 6))
 cuts = st.builds(Fault, st.just("cut"), st.booleans(), st.integers(1, 9), st.sampled_from([0, 0, 3]))
-torn = lost | cuts
-faults = st.just(CLEAN) | lost | cuts
+faults = st.just(CLEAN) | lost | cuts | st.just(DECLINED)
 LIES = ["fork", "tape fork", "dead spent", "two outcomes", "another's", "one unit twice"]
 
 
@@ -106,6 +105,44 @@ class Life(RuleBasedStateMachine):
         one, other = self.torn.pop(which % len(self.torn))
         if self.town.honest(one) and self.town.honest(other):
             self.town.heal(*((other, one) if turned else (one, other)))
+
+    @rule(
+        payer=who,
+        other=who,
+        till=who,
+        amount=amounts,
+        fault=st.just(CLEAN) | lost,
+        turns=st.lists(st.integers(0, 1), max_size=10),
+        same=st.booleans(),
+    )
+    def two_taps_at_once(
+        self, payer: int, other: int, till: int, amount: int, fault: Fault, turns: list[int], same: bool
+    ) -> None:
+        """At one till, with two cards or twice with one; for one basket or two."""
+        first, second = self.pair(payer, till), self.pair(other, till)
+        if first is None or second is None:
+            return
+        basket = self.town.basket()
+        baskets = (basket, basket if same else self.town.basket())
+        taps = [
+            (*pair, amount, name, broken)
+            for pair, name, broken in zip((first, second), baskets, (fault, CLEAN), strict=True)
+        ]
+        self.town.at_once(taps, turns)
+
+    @rule(payer=who, payee=who, amount=amounts, when=st.integers(2, 6), payer_syncs=st.booleans())
+    def somebody_syncs_in_a_tap(self, payer: int, payee: int, amount: int, when: int, payer_syncs: bool) -> None:
+        pair = self.pair(payer, payee)
+        if pair is not None:
+            self.town.sync_in_a_tap(*pair, amount, when, payer_syncs)
+            self.ledger_moved = True
+
+    @rule(number=who, length=st.integers(1, 12))
+    def a_backup_is_restored(self, number: int, length: int) -> None:
+        device = self.device(number)
+        if self.town.honest(device):
+            self.town.restore_backup(device, length)
+            self.ledger_moved = True
 
     @rule(giver=who, fault=faults)
     def somebody_refunds(self, giver: int, fault: Fault) -> None:

@@ -18,7 +18,7 @@ import pytest
 from dualtap import limits
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
-from dualtap.events import Effect, Report
+from dualtap.events import Ask, Decline, Effect, Report
 from dualtap.evidence import verify_evidence
 from dualtap.keystore import Head, sign_with
 from dualtap.limits import Profile
@@ -163,6 +163,13 @@ class Fault:
 
 
 CLEAN = Fault()
+DECLINED = Fault("decline")
+
+
+def declines(ask: Ask) -> Decline:
+    """Be a person who does not agree."""
+    del ask
+    return Decline()
 
 
 class Town:
@@ -183,6 +190,7 @@ class Town:
         self.settles: list[int] = []
         self.settled: set[bytes] = set()
         self.verified: set[Conflict] = set()
+        self.overlapped: set[tuple[bytes, int]] = set()
         self.sync_fault = "none"
         self._decode = decoder(self.ledger.scheme.id)
         self._lies = 0
@@ -253,6 +261,45 @@ class Town:
         tap.run()
         self.read()
         return tap.report(tap.payer), tap.report(tap.payee)
+
+    def at_once(self, taps: Sequence[tuple[Device, Device, int, bytes, Fault]], turns: Sequence[int]) -> None:
+        """Run several taps at the same time: ``turns`` says which of them goes on next."""
+        self.overlapped |= {(basket, 0) for _, _, _, basket, _ in taps}
+        going = [
+            _Tap(self, payer, payee, Charge(amount, "CNY", basket, person=True), Pay(), True, fault)
+            for payer, payee, amount, basket, fault in taps
+        ]
+        for turn in turns:
+            going[turn % len(going)].advance()
+            self.read()
+            self.check()
+        for tap in going:
+            tap.run()
+        self.read()
+
+    def sync_in_a_tap(self, payer: Device, payee: Device, amount: int, when: int, syncing: bool) -> None:
+        """Run a tap in the middle of which one side syncs."""
+        tap = _Tap(self, payer, payee, Charge(amount, "CNY", self.basket(), person=True), Pay(), True, CLEAN)
+        for _ in range(when):
+            tap.advance()
+        self.sync(payer if syncing else payee, deposit=True)
+        tap.run()
+        self.read()
+
+    def restore_backup(self, device: Device, length: int) -> None:
+        """Open an old copy of a store: it may sync and nothing else, unless it misses nothing that was signed."""
+        records = device.store.records[:length]
+        store = JournalStore(records)
+        old = Wallet(SCHEME, device.profile, device.keystore, store)
+        if [entry.id for entry in old.book.tape] == [entry.id for entry in device.wallet.book.tape]:
+            return
+        if not old.quarantined:
+            # Only what was not signed yet may be missing.
+            assert device.keystore.head.id in old.book.tail_ids()
+            return
+        with pytest.raises(TapError, match=Code.QUARANTINED.name):
+            Driver.fresh(old, Pay(), True)
+        sync(old, _Office(self), self.draw(), True)
 
     def heal(self, one: Device, other: Device) -> None:
         """Promise 4: one clean tap between two honest devices leaves nothing in doubt between them."""
@@ -483,9 +530,14 @@ class Town:
             if key in self.bad:
                 continue
             paid: dict[tuple[bytes, int], set[bytes]] = {}
+            unanswered: Counter[tuple[bytes, int]] = Counter()
             for request, basket in asked.items():
                 accepted = self.known.answers.get((key, request), set()) - {b""}
                 paid.setdefault(basket, set()).update(accepted)
+                if (key, request) not in self.known.answers:
+                    unanswered[basket] += 1
+            doubled = {basket for basket, count in unanswered.items() if count > 1}
+            assert doubled <= self.overlapped, "a part has two open requests"
             assert all(len(transfers) <= 1 for transfers in paid.values()), "a basket was paid twice"
 
     def check_ledger(self) -> None:
@@ -574,7 +626,7 @@ class _Tap:
         self.fault, self.effects = fault, 0
         self.payer, self.payee = payer, payee
         self.dark: Device | None = None
-        self._town, self._frames = town, 0
+        self._frames = 0
         orders: dict[Device, Order] = {payer: pay, payee: charge}
         self.drivers = {
             device: Driver(
@@ -583,13 +635,14 @@ class _Tap:
                 (device is payer) == payer_starts,
                 SUITE.ephemeral(town.draw()),
                 town.draw(),
-                always,
+                declines if fault.kind == "decline" else always,
                 partial(self._watch, device),
                 lambda: 0.0,
             )
             for device, order in orders.items()
         }
         self.first, self.second = (payer, payee) if payer_starts else (payee, payer)
+        self._waiting: deque[tuple[Device, bytes | None]] = deque([(self.second, None), (self.first, None)])
 
     def _watch(self, device: Device, effect: Effect) -> None:
         del effect
@@ -607,28 +660,38 @@ class _Tap:
 
     def run(self) -> None:
         """Carry frames, until nothing more is said or something breaks."""
-        first, second = self.first, self.second
-        waiting: deque[tuple[Device, bytes | None]] = deque([(second, None), (first, None)])
-        while waiting:
-            device, frame = waiting.popleft()
-            driver = self.drivers[device]
-            if driver.ended:
-                continue
-            if frame is not None:
-                self._frames += 1
-                if self.fault.kind == "drop" and self._frames > self.fault.at:
-                    break
-            try:
-                frames = driver.begin() if frame is None else driver.receive(frame)
-            except PowerCut:
-                self.dark = device
-                device.reopen(self.fault.skip)
-                break
-            other = second if device is first else first
-            waiting.extend((other, said) for said in frames)
+        while self.advance():
+            pass
+
+    def advance(self) -> bool:
+        """Let one side do one thing; return whether there is more to come."""
+        if not self._waiting:
+            self._lose()
+            return False
+        device, frame = self._waiting.popleft()
+        driver = self.drivers[device]
+        if driver.ended:
+            return True
+        if frame is not None:
+            self._frames += 1
+            if self.fault.kind == "drop" and self._frames > self.fault.at:
+                self._waiting.clear()
+                return True
+        try:
+            frames = driver.begin() if frame is None else driver.receive(frame)
+        except PowerCut:
+            self.dark = device
+            device.reopen(self.fault.skip)
+            self._waiting.clear()
+            return True
+        other = self.second if device is self.first else self.first
+        self._waiting.extend((other, said) for said in frames)
+        return True
+
+    def _lose(self) -> None:
+        self.fault = CLEAN
         for device, driver in self.drivers.items():
             if device is not self.dark:
-                self.fault = CLEAN
                 driver.stop(Code.LINK_LOST)
 
 
