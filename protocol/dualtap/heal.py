@@ -88,7 +88,8 @@ def take_outcome(context: Context, message: OutcomeMessage) -> Outcome:
     if context.peer_verify is None:
         raise TapError(Code.UNEXPECTED_MESSAGE)
     context.peer_verify(outcome.signature, outcome.id)
-    context.persist(Healed(transfer.id, outcome))
+    if transfer.id in context.book.pending:  # else another tap of this wallet was quicker
+        context.persist(Healed(transfer.id, outcome))
     with suppress(TapError):  # the outcome stands, whatever date came with it
         context.learn((), message.header)
     return outcome
