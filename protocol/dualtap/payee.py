@@ -22,7 +22,7 @@ from dualtap.statements import (
     RequestBody,
     Verification,
 )
-from dualtap.states import State
+from dualtap.states import Part, State
 from dualtap.wire import (
     DoneMessage,
     Hello,
@@ -162,8 +162,9 @@ def authorities(context: Context) -> tuple[Any, ...]:
 
 def presented(context: Context, event: Signature) -> None:
     """Send the proof that this wallet holds its key."""
-    present = cast("Present", context.signed(event))
-    context.send(PresentMessage(present.body.epoch, present.signature, context.book.certificate, authorities(context)))
+    present, book = cast("Present", context.signed(event)), context.book
+    prove = context.part is Part.PAYEE and bool(book.pending)
+    context.send(PresentMessage(prove, present.body.epoch, present.signature, book.certificate, authorities(context)))
     context.state = State.AWAIT_TRANSFER
 
 

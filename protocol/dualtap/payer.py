@@ -79,11 +79,17 @@ def request(context: Context, message: RequestMessage) -> None:
     context.request = asked
     context.asked = Asked(asked.id, body.basket, body.part, body.amount, body.currency, body.epoch)
     context.request_message = message
-    if message.prove:
-        present = PresentBody(channel.transcript, channel.initiator, book.trust.epoch)
-        context.sign(signed(book.scheme.id, book.key, present), State.SIGN_PRESENT)
-    else:
+    prove(context, message.prove)
+
+
+def prove(context: Context, wanted: bool) -> None:
+    """Prove this wallet's key first, if the payee has something in doubt; then go on."""
+    if not wanted:
         go_on(context)
+        return
+    channel, book = context.established(), context.book
+    present = PresentBody(channel.transcript, channel.initiator, book.trust.epoch)
+    context.sign(signed(book.scheme.id, book.key, present), State.SIGN_PRESENT)
 
 
 def presented(context: Context, event: Signature) -> None:
@@ -95,8 +101,7 @@ def presented(context: Context, event: Signature) -> None:
 def present(context: Context, message: PresentMessage) -> None:
     """The payee has nothing to charge: heal only."""
     take_present(context, message)
-    if not show_pending(context):
-        finish(context)
+    prove(context, message.prove)
 
 
 def finish(context: Context) -> None:
@@ -127,11 +132,14 @@ def proceed(context: Context, message: ProceedMessage) -> None:
 
 
 def go_on(context: Context) -> None:
-    """Heal before paying; then check the request and ask the person."""
+    """Heal before paying; then check the request and ask the person. Without a request, healing is all."""
     if show_pending(context):
         return
+    if context.request is None:
+        finish(context)
+        return
     message = cast("RequestMessage", context.request_message)
-    asked = cast("Request", context.request)
+    asked = context.request
     check_request(context, message, asked)
     check_refund(context, asked)
     body, book = asked.body, context.book
@@ -208,7 +216,7 @@ def outcome(context: Context, message: OutcomeMessage) -> None:
         context.state = State.ENDED
         return
     report_healed(context, sent, found)
-    if asked is not None and not already_paid(context, sent, found):
+    if not already_paid(context, sent, found):
         go_on(context)
     elif not show_pending(context):
         finish(context)
@@ -216,8 +224,10 @@ def outcome(context: Context, message: OutcomeMessage) -> None:
 
 def already_paid(context: Context, sent: Sent, found: Outcome) -> bool:
     """Return whether the healed transfer paid the very part that is asked for again."""
-    asked = cast("Asked", context.asked)
-    return paid_by(found, sent.transfer) and (sent.basket, sent.part) == (asked.basket, asked.part)
+    asked = context.asked
+    return (
+        asked is not None and paid_by(found, sent.transfer) and (sent.basket, sent.part) == (asked.basket, asked.part)
+    )
 
 
 ACTIONS: dict[str, Callable[[Context, Any], None]] = {

@@ -460,8 +460,9 @@ class RequestMessage(NamedTuple):
 
 
 class PresentMessage(NamedTuple):
-    """A Present; session and role are derived."""
+    """A Present; session and role are derived. ``prove`` asks the payer for its Present too."""
 
+    prove: bool
     epoch: int
     signature: bytes
     certificate: WalletCertificate
@@ -537,7 +538,7 @@ _MESSAGE: dict[int, Check[Message]] = {
         RequestMessage, boolean, money, _currency, _basket, uint(255), _digest_or_none, uint(255), uint(255),
         uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _wallet, _authorities,
     ),
-    4: record(PresentMessage, epoch, signature, _wallet, _authorities),
+    4: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities),
     5: record(
         TransferMessage, _digest_or_none, _spans, epoch, _witness, _seed, counter, counter,
         enumeration(Verification), _digest_or_none, signature, _bundle, maybe(_header), _authorities,

@@ -194,7 +194,7 @@ messages: SearchStrategy[Message] = st.one_of(
         RequestMessage, st.booleans(), money, currencies, baskets, bytes_of, maybe_digests, bytes_of, bytes_of,
         st.integers(0, limits.MESSAGE), verifications, epochs, signatures, wallets, tuples(authorities),
     ),
-    st.builds(PresentMessage, epochs, signatures, wallets, tuples(authorities)),
+    st.builds(PresentMessage, st.booleans(), epochs, signatures, wallets, tuples(authorities)),
     st.builds(
         TransferMessage, maybe_digests, tuples(compact_spans, least=1), epochs, tuples(blobs), seeds, counters,
         counters, verifications, maybe_digests, signatures, bundles, st.none() | headers, tuples(authorities),

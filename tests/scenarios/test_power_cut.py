@@ -82,9 +82,7 @@ def scenes() -> dict[str, Scene]:
         Scene("the payee closes, heals and collects", unseen, PAYEE, pay),
         Scene("the payer heals a transfer that was accepted", answered, PAYER, pay),
         Scene("the payee repeats its receipt", answered, PAYEE, pay),
-        # Not healed by "again": for a basket that is paid the payee only presents its key, and asks for no proof of
-        # the payer's, so that what the payee itself has in doubt waits for a tap that charges something.
-        Scene("the payer collects and heals at once", answered, PAYER, pay_back, ("other", "back")),
+        Scene("the payer collects and heals at once", answered, PAYER, pay_back),
         Scene("the payee closes before a sync", unseen, PAYEE, close_for_sync),
         Scene("the payee compacts its log", answered, PAYEE, compact),
     )

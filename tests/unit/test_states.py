@@ -204,6 +204,18 @@ def in_doubt_to_another(starts: Part, *, payer_too: bool = False) -> Callable[[W
     return story
 
 
+def paid_and_in_doubt_to_another(starts: Part) -> Callable[[World], Meeting]:
+    """The basket is paid, and the payee is in doubt to somebody else."""
+
+    def story(world: World) -> Meeting:
+        payer, payee = world.wallet(fund=1000), world.wallet(fund=1000)
+        meet(world, payer, payee, PAYER).run()
+        meet(world, payee, world.wallet(), PAYER).run(stop_after=2)
+        return meet(world, payer, payee, starts)
+
+    return story
+
+
 def twice_in_doubt(world: World, doubter: Wallet, to: Wallet) -> None:
     """Two taps of one wallet at the same time, both torn."""
     lanes = [meet(world, doubter, to, PAYER, Charge(10, "CNY", world.draw(16))) for _ in range(2)]
@@ -305,7 +317,11 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
     ),
     (PAYER, S.AWAIT_REQUEST, On.PRESENT): (
         "present",
-        (Way(S.AWAIT_OUTCOME, torn_before(PAYEE, frames=3, charge=APPLES)), Way(S.ENDED, paid_before(PAYEE))),
+        (
+            Way(S.SIGN_PRESENT, paid_and_in_doubt_to_another(PAYEE)),
+            Way(S.AWAIT_OUTCOME, torn_before(PAYEE, frames=3, charge=APPLES)),
+            Way(S.ENDED, paid_before(PAYEE)),
+        ),
     ),
     (PAYER, S.AWAIT_REQUEST, On.REFUSE): ("refused", (Way(S.ENDED, pay(PAYEE), REFUSE),)),
     (PAYER, S.SIGN_PRESENT, On.SIGNED): ("presented", (Way(S.AWAIT_PROCEED, in_doubt_to_another(PAYEE)),)),
@@ -321,6 +337,7 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
         (
             Way(S.AWAIT_OUTCOME, in_doubt_to_another(PAYEE, payer_too=True)),
             Way(S.AWAIT_CONSENT, in_doubt_to_another(PAYEE)),
+            Way(S.ENDED, paid_and_in_doubt_to_another(PAYEE)),
         ),
     ),
     (PAYER, S.AWAIT_PROCEED, On.REFUSE): ("refused", (Way(S.ENDED, in_doubt_to_another(PAYEE), REFUSE),)),

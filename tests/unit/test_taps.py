@@ -537,6 +537,19 @@ def test_a_refund_goes_to_nobody_else() -> None:
     world.check()
 
 
+def test_a_paid_basket_still_heals_what_the_till_itself_has_in_doubt() -> None:
+    world = World()
+    watch, till = world.wallet(fund=1000), world.wallet()
+    meeting = world.meet(watch, till, charge=APPLES).run()
+    world.meet(till, watch, 40, pay=Pay(meeting.payer.report.transfer)).run(stop_after=3)
+    assert till.book.in_doubt() == 40
+    again = world.meet(watch, till, charge=APPLES).run()
+    assert told(again.payee) == [(Result.HEALED_PAID, None), (Result.DONE, None)]
+    assert told(again.payer) == [(Result.DONE, Code.BASKET_PAID)]
+    assert till.book.in_doubt() == 0
+    world.check()
+
+
 def test_a_refund_that_was_lost_can_be_made_again() -> None:
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()

@@ -273,12 +273,12 @@ WALLET: list[object] = [KEY, 2, 1, 3, 5411, b"", 9, 3, bytes(4), ZEROS]
      (4, 10_000), (5, b"x"), (6, 2**24 + 1), (7, 2**32), (8, bytes(3)), (9, bytes(63)), (9, None)],
 )  # fmt: skip
 def test_a_certificate_of_another_form_is_refused(place: int, value: object) -> None:
-    good = wire.pack((4, 1, ZEROS, WALLET, ()))
+    good = wire.pack((4, False, 1, ZEROS, WALLET, ()))
     assert wire.encode(wire.decode(good)) == good
     bad = list(WALLET)
     bad[place] = value
     with pytest.raises(TapError) as caught:
-        wire.decode(wire.pack((4, 1, ZEROS, bad, ())))
+        wire.decode(wire.pack((4, False, 1, ZEROS, bad, ())))
     assert caught.value.code is Code.MALFORMED
 
 
