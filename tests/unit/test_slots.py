@@ -49,9 +49,7 @@ def filled(*batches: bytes) -> bytes:
 
 
 class TestStore:
-    @pytest.mark.parametrize(
-        "make", [lambda: SlotStore.open(MemoryFlash(SIZE)), lambda: MemoryStore.open(SIZE)]
-    )
+    @pytest.mark.parametrize("make", [lambda: SlotStore.open(MemoryFlash(SIZE)), lambda: MemoryStore.open(SIZE)])
     def test_both_stores_count_and_refuse_alike(self, make: Callable[[], Store]) -> None:
         store = make()
         assert not store.records
@@ -306,9 +304,7 @@ class TestFileFlash:
 
     def test_one_user_at_a_time(self, tmp_path: Path) -> None:
         flash = FileFlash(tmp_path / "wallet", SIZE)
-        assert "in use by another process" in failure(
-            Code.STORE_FAILED, lambda: FileFlash(tmp_path / "wallet", SIZE)
-        )
+        assert "in use by another process" in failure(Code.STORE_FAILED, lambda: FileFlash(tmp_path / "wallet", SIZE))
         flash.close()
         FileFlash(tmp_path / "wallet", SIZE).close()
 
