@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -173,9 +174,9 @@ class Life(RuleBasedStateMachine):
         self.town.sync(self.device(number), deposit=deposit, fault=fault, cut=cut)
         self.ledger_moved = True
 
-    @rule(days=st.integers(1, 3))
-    def days_pass(self, days: int) -> None:
-        self.town.pass_days(days)
+    @rule(days=st.integers(1, 3), thieves_come=st.booleans())
+    def days_pass(self, days: int, thieves_come: bool) -> None:
+        self.town.pass_days(days, thieves_come)
 
     @rule(number=who, skip=st.sampled_from([0, 0, 5]))
     def the_power_fails(self, number: int, skip: int) -> None:
@@ -210,8 +211,10 @@ class Life(RuleBasedStateMachine):
             self.town.finish(len(self.baskets))
 
 
+@pytest.mark.timeout(300)
 def test_the_promises_hold_whatever_happens() -> None:
-    examples, steps = (int(part) for part in os.environ.get("DUALTAP_PROMISES", "40x40").split("x"))
+    """The same stories in every run; ``DUALTAP_PROMISES=1000x60`` asks for more of them, and longer ones."""
+    examples, steps = (int(part) for part in os.environ.get("DUALTAP_PROMISES", "80x45").split("x"))
     run_state_machine_as_test(
         Life,
         settings=settings(
