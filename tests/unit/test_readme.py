@@ -19,14 +19,14 @@ def block(language: str) -> str:
 
 def test_the_example_runs_and_prints_what_it_says() -> None:
     code = block("python")
-    said = re.findall(r"#> (.*)", code)
+    said = re.findall(r"# prints: (.*)", code)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines() == said
     assert said, "the example shows what it prints"
 
 
 def test_the_example_is_twelve_lines() -> None:
-    lines = [line for line in block("python").splitlines() if line.strip() and not line.startswith("#>")]
+    lines = [line for line in block("python").splitlines() if line.strip() and not line.startswith("# prints")]
     assert len(lines) <= 12
 
 
