@@ -14,7 +14,6 @@ from dualtap.statements import (
     Body,
     Carrier,
     Opening,
-    Present,
     PresentBody,
     Role,
     Signed,
@@ -90,7 +89,7 @@ class Mint:
     def certify(self, wallet: Wallet) -> WalletCertificate:
         body = PresentBody(self.challenge(), initiator=False, epoch=self.epoch)
         blank = signed(self.scheme.id, wallet.book.key, body)
-        proof = cast("Present", blank.sealed(sign_with(wallet.keystore, blank)))
+        proof = blank.sealed(sign_with(wallet.keystore, blank))
         return self.ledger.certify(proof, Carrier.PHONE, 1, Role.PAY | Role.COLLECT, self.epoch + 300)
 
     def fund(self, wallet: Wallet, amount: int) -> None:
@@ -147,7 +146,7 @@ class Mint:
         """Sign anything with a wallet's key: what broken hardware does."""
         signer = self.signer(wallet)
         blank = signed(self.scheme.id, signer.public, body, opening)
-        return cast("Signed[B]", blank.sealed(signer.sign(blank.id)))
+        return blank.sealed(signer.sign(blank.id))
 
     def opening(self, prev: int, ctr: int, request: bytes = b"") -> Opening:
         return Opening(self.draw(16), prev, ctr, request=request)

@@ -21,7 +21,7 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
 from dualtap.keystore import sign_with
-from dualtap.statements import Carrier, Present, PresentBody, Role, Tier
+from dualtap.statements import Carrier, PresentBody, Role, Tier
 from dualtap.suite import SUITES, sha256
 from dualtap.wire import signed
 from dualtap_apps.exits import Exit
@@ -129,7 +129,7 @@ class Office:
     def enrol(self, wallet: Wallet, carrier: Carrier) -> None:
         """Certify the key of a new wallet, which proves that it holds it, and let it join."""
         book, challenge = wallet.book, self.challenge()
-        present = cast("Present", signed(book.scheme.id, book.key, PresentBody(challenge, True, today())))
+        present = signed(book.scheme.id, book.key, PresentBody(challenge, True, today()))
         proof = present.sealed(sign_with(wallet.keystore, present))
         tier = TILL_TIER if carrier is Carrier.POS else WALLET_TIER
         expires = today() + SPEND

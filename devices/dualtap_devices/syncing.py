@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 from dualtap import limits
 from dualtap.book import amount_of
 from dualtap.errors import Code
 from dualtap.keystore import sign_with
 from dualtap.records import Answered, Healed, Holding, Record, Sent, SignedTail
-from dualtap.statements import CloseBody, Opening, Outcome, Signed, Span, TapeStatement, Transfer, TransferBody
+from dualtap.statements import CloseBody, Opening, Span, TapeStatement, TransferBody
 from dualtap.suite import Drbg
 from dualtap.sync import (
     SignedUpload,
@@ -79,14 +79,14 @@ def close(wallet: Wallet, request: bytes, random: Drbg) -> None:
     """Close an open request: durably first, then signed."""
     book = wallet.book
     body = CloseBody(request, int(Code.TIMEOUT), book.trust.epoch)
-    outcome = cast("Outcome", signed(book.scheme.id, book.key, body, _place(wallet, random)))
+    outcome = signed(book.scheme.id, book.key, body, _place(wallet, random))
     enter(wallet, Answered(outcome, b""), outcome)
 
 
 def enter(wallet: Wallet, entry: Record, statement: TapeStatement) -> None:
     """Write a tape entry, sign it, and write its signature."""
     wallet.write(entry)
-    signature = sign_with(wallet.keystore, cast("Signed[TransferBody]", statement))
+    signature = sign_with(wallet.keystore, statement)
     wallet.write(SignedTail(statement.id, signature))
 
 
@@ -101,7 +101,7 @@ def _deposit(wallet: Wallet, random: Drbg) -> int:
     for key, batch in _batches(wallet):
         spans = tuple(Span(held.parent, held.start, held.end) for held in batch)
         body = TransferBody(key, spans, book.trust.epoch, ())
-        transfer = cast("Transfer", signed(book.scheme.id, book.key, body, _place(wallet, random)))
+        transfer = signed(book.scheme.id, book.key, body, _place(wallet, random))
         enter(wallet, Sent(transfer, bytes(16), 0), transfer)
         total += amount_of(transfer)
     return total

@@ -6,14 +6,13 @@ Opening one finishes what a power cut left: an entry that is durable but unsigne
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
 
 from dualtap.book import ENTRY_ROOM, Book
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Keystore, sign_with
 from dualtap.limits import Profile
 from dualtap.records import Moved, Record, SignedTail, decoder, encode_record
-from dualtap.statements import Body, Scheme, Signed
+from dualtap.statements import Scheme
 from dualtap_devices.slots import Store
 
 
@@ -50,7 +49,7 @@ class Wallet:
             self.write(Moved(tail.id, head.ctr, head.ctr + 1))
             tail = book.tail
         if tail is not None:
-            signature = sign_with(self.keystore, cast("Signed[Body]", tail))
+            signature = sign_with(self.keystore, tail)
             self.write(SignedTail(tail.id, signature))
 
     def check(self) -> None:

@@ -5,14 +5,13 @@ Nothing here draws randomness or reads a clock: secrets, serials and epochs are 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     Authority,
     AuthorityCertificate,
-    Body,
     Carrier,
     Condition,
     Header,
@@ -20,7 +19,6 @@ from dualtap.statements import (
     Present,
     Role,
     Scheme,
-    Signed,
     Tier,
     Token,
     WalletCertificate,
@@ -100,7 +98,7 @@ class SchemeAuthority:
         """
         if proof.body.session != challenge:
             raise TapError(Code.REPLAYED_REQUEST, "a proof of possession for another challenge")
-        self.trust().verify_statement(cast("Signed[Body]", proof))
+        self.trust().verify_statement(proof)
         ordinal = self._ordinals.ordinal(proof.key, self._quota)
         if ordinal is None:
             raise TapError(Code.OVER_LIMIT, "the bank's quota of certificates is used up")

@@ -15,7 +15,6 @@ from dualtap import wire
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import (
-    Body,
     Opening,
     Outcome,
     Private,
@@ -92,7 +91,7 @@ def certificate_fact(trust: Trust, certificate: WalletCertificate) -> Fact:
 
 def statement_facts(statement: TapeStatement) -> list[Fact]:
     """Return a statement as facts: itself, closed; what it commits to, if it is open; the request it answers."""
-    closed = replace(cast("Signed[Body]", statement), opening=None)
+    closed = replace(statement, opening=None)
     facts = [Fact(FactKind.STATEMENT, statement.id, wire.pack(statement_fields(closed)))]
     opening = statement.opening
     if opening is not None:

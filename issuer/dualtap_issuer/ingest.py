@@ -12,12 +12,10 @@ from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, outcome_of
 from dualtap.provenance import Graph, Origin, check_origins
 from dualtap.statements import (
-    Body,
     Outcome,
     Parent,
     RequestOpening,
     Side,
-    Signed,
     TapeStatement,
     Token,
     Transfer,
@@ -106,7 +104,7 @@ class Ingest:
     def statement(self, statement: TapeStatement) -> None:
         """Keep a statement and what it shows; raise ``BAD_SIGNATURE`` or ``BAD_KEY``, or for what is off the tape."""
         if not self.store.has(statement.id):
-            self.trust.verify_statement(cast("Signed[Body]", statement))
+            self.trust.verify_statement(statement)
         closed, *shown = statement_facts(statement)
         if self._keep(closed):
             if isinstance(statement.body, TransferBody):

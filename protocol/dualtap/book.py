@@ -312,7 +312,7 @@ class Book:
         if tail.id != moved.id or tail.signature:
             raise TapError(Code.STORE_FAILED, "only the tape's unsigned last entry can move")
         opening = tail.shown()._replace(prev=moved.prev, ctr=moved.ctr)
-        self._replace_tail(cast("TapeStatement", signed(self.scheme.id, tail.key, tail.body, opening)))
+        self._replace_tail(signed(self.scheme.id, tail.key, tail.body, opening))
         self.counter = moved.ctr
 
     def _heal(self, key: bytes, outcome: Outcome) -> None:

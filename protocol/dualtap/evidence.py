@@ -145,7 +145,7 @@ def fork(trust: Trust, graph: Graph, one: Transfer, other: Transfer) -> Evidence
 
 def dead_spent(trust: Trust, graph: Graph, dead: Transfer, warrant: Warrant, spender: Transfer) -> Evidence:
     """Return the evidence that ``spender`` spends the payee's side of a transfer that ``warrant`` shows dead."""
-    bare = Warrant(warrant.opening, cast("Outcome", _closed(cast("Signed[Body]", warrant.outcome))))
+    bare = Warrant(warrant.opening, _closed(warrant.outcome))
     return _with_provenance(trust, graph, Fraud.DEAD_SPENT, _closed(dead), _closed(spender), bare)
 
 
@@ -169,7 +169,7 @@ def two_outcomes(trust: Trust, certificate: WalletCertificate, one: Outcome, oth
 
 
 def _bare(statement: TapeStatement) -> TapeStatement:
-    return cast("TapeStatement", _closed(cast("Signed[Body]", statement)))
+    return _closed(statement)
 
 
 def _with_provenance(
@@ -301,7 +301,7 @@ def verify_evidence(evidence: bytes | Evidence, root: bytes) -> Verdict:
         raise _nothing("another wallet's certificate")
     trust.check_genuine(found.certificate)
     for statement in (found.first, found.second):
-        trust.verify_statement(cast("Signed[Body]", statement))
+        trust.verify_statement(statement)
     _CHECKS[found.fraud](trust, found)
     return Verdict(found.key, found.certificate, found.fraud)
 

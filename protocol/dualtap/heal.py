@@ -84,7 +84,7 @@ def take_outcome(context: Context, message: OutcomeMessage) -> Outcome:
         case _:
             raise TapError(Code.MALFORMED, "an outcome is a Receipt or a Close")
     opening = Opening(message.seed, message.prev, message.ctr)
-    outcome = cast("Outcome", signed(context.book.scheme.id, transfer.body.payee, body, opening, message.signature))
+    outcome = signed(context.book.scheme.id, transfer.body.payee, body, opening, message.signature)
     if context.peer_verify is None:
         raise TapError(Code.UNEXPECTED_MESSAGE)
     context.peer_verify(outcome.signature, outcome.id)
@@ -134,7 +134,7 @@ def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
     except TapError as error:
         context.reason = error
         body = CloseBody(asked.request, int(error.code), book.trust.epoch)
-    outcome = cast("Outcome", signed(book.scheme.id, book.key, body, context.place()))
+    outcome = signed(book.scheme.id, book.key, body, context.place())
     context.persist(Answered(outcome, accepted))
     context.sign(outcome, State.SIGN_OUTCOME)
 

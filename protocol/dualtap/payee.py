@@ -77,7 +77,7 @@ def close(context: Context, request: bytes, reason: Code, state: State) -> None:
     """Durably close a request, and have the Close signed."""
     book = context.book
     body = CloseBody(request, int(reason), book.trust.epoch)
-    outcome = cast("Outcome", signed(book.scheme.id, book.key, body, context.place()))
+    outcome = signed(book.scheme.id, book.key, body, context.place())
     context.persist(Answered(outcome, b""))
     context.sign(outcome, state)
 
@@ -122,7 +122,7 @@ def ask(context: Context) -> None:
         Verification.NONE,
         trust.epoch,
     )
-    request = cast("Request", signed(book.scheme.id, book.key, body))
+    request = signed(book.scheme.id, book.key, body)
     asked = Asked(request.id, charge.basket, charge.part, charge.amount, charge.currency, trust.epoch)
     context.asked = asked
     context.persist(asked)

@@ -74,7 +74,7 @@ def request(context: Context, message: RequestMessage) -> None:
     channel, book = context.established(), context.book
     context.learn(message.authorities, None)
     body = RequestBody(channel.transcript, not channel.initiator, *message[1:11])
-    asked = cast("Request", signed(book.scheme.id, message.certificate.key, body, b"", message.signature))
+    asked = signed(book.scheme.id, message.certificate.key, body, b"", message.signature)
     context.meet(message.certificate, asked)
     context.request = asked
     context.asked = Asked(asked.id, body.basket, body.part, body.amount, body.currency, body.epoch)
@@ -170,7 +170,7 @@ def consent(context: Context, event: Consent) -> None:
     private = Private(event.verification, cast("Pay", context.order).refund_of)
     opening = context.place(asked.id)._replace(private=private)
     statement = TransferBody(asked.key, spans, book.trust.epoch, ())
-    transfer = cast("Transfer", signed(book.scheme.id, book.key, statement, opening))
+    transfer = signed(book.scheme.id, book.key, statement, opening)
     if any(span.parent.id in book.graph.transfers for span in spans) or len(spans) > 1:
         check_size(context, transfer, body.size)
     sent = Sent(transfer, body.basket, body.part)

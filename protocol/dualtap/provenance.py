@@ -10,14 +10,13 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     CloseBody,
     Opening,
-    Outcome,
     Parent,
     Private,
     ReceiptBody,
@@ -248,7 +247,7 @@ def rebuild(trust: Trust, message: TransferMessage, payee: bytes, request: bytes
     private = Private(message.verification, message.refund_of)
     opening = Opening(message.seed, message.prev, message.ctr, private, request)
     body = TransferBody(payee, _spans(message.spans, parents, order), message.epoch, message.witness)
-    transfer = cast("Transfer", signed(scheme.id, certificates[0].key, body, opening, message.signature))
+    transfer = signed(scheme.id, certificates[0].key, body, opening, message.signature)
     return Received(transfer, graph, tuple(order))
 
 
@@ -283,15 +282,15 @@ def _rebuild_hand(
     payer = _at(certificates, compact.payer).key
     proof = compact.proof
     if isinstance(proof, bytes):
-        return cast("Transfer", signed(scheme.id, payer, body, proof, compact.signature))
+        return signed(scheme.id, payer, body, proof, compact.signature)
     opening = RequestOpening(proof.place, proof.salt, proof.request)
-    hand = cast("Transfer", signed(scheme.id, payer, body, opening.commitment(), compact.signature))
+    hand = signed(scheme.id, payer, body, opening.commitment(), compact.signature)
     answer = (
         ReceiptBody(proof.request, proof.transfer, proof.epoch)
         if proof.transfer
         else CloseBody(proof.request, proof.reason, proof.epoch)
     )
-    outcome = cast("Outcome", signed(scheme.id, payee, answer, proof.commitment, proof.signature))
+    outcome = signed(scheme.id, payee, answer, proof.commitment, proof.signature)
     graph.warrants[hand.id] = Warrant(opening, outcome)
     return hand
 

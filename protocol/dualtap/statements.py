@@ -302,7 +302,7 @@ TapeBody: TypeAlias = TransferBody | ReceiptBody | CloseBody
 OffTapeBody: TypeAlias = RequestBody | PresentBody | SyncBody | SuccessorBody
 Body: TypeAlias = TapeBody | OffTapeBody
 
-KIND: dict[type[Body], Kind] = {
+KIND: dict[type[object], Kind] = {
     RequestBody: Kind.REQUEST,
     PresentBody: Kind.PRESENT,
     SyncBody: Kind.SYNC,
@@ -417,8 +417,8 @@ Present: TypeAlias = Signed[PresentBody]
 Transfer: TypeAlias = Signed[TransferBody]
 Receipt: TypeAlias = Signed[ReceiptBody]
 Close: TypeAlias = Signed[CloseBody]
-Outcome: TypeAlias = Signed[ReceiptBody] | Signed[CloseBody]
-TapeStatement: TypeAlias = Signed[TransferBody] | Signed[ReceiptBody] | Signed[CloseBody]
+Outcome: TypeAlias = Signed[ReceiptBody | CloseBody]
+TapeStatement: TypeAlias = Signed[TapeBody]
 
 
 def statement_id(scheme: bytes, kind: Kind, key: bytes, public_digest: bytes, commitment: bytes = ZERO) -> bytes:

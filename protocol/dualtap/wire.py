@@ -56,6 +56,7 @@ from dualtap.suite import DIGEST, SIGNATURE, sha256
 VERSION: Final = 1
 T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum | IntFlag)
+B = TypeVar("B", bound=Body)
 Check: TypeAlias = Callable[[object], T]
 """Turns a decoded msgpack object into a typed value, or raises ``MALFORMED``."""
 
@@ -233,9 +234,7 @@ def public_digest(fields: tuple[object, ...]) -> bytes:
     return sha256(pack(fields))
 
 
-def signed(
-    scheme: bytes, key: bytes, body: Body, opening: Opening | bytes = b"", signature: bytes = b""
-) -> Signed[Body]:
+def signed(scheme: bytes, key: bytes, body: B, opening: Opening | bytes = b"", signature: bytes = b"") -> Signed[B]:
     """Return a wallet's statement with its id. ``opening`` is an opening, a commitment, or empty off the tape."""
     commitment = ZERO
     shown: Opening | None = None

@@ -122,7 +122,7 @@ def play(seed: int, steps: int = 14) -> Played:
 
 def _signed(signer: Signer, body: TapeBody, opening: Opening) -> TapeStatement:
     blank = signed(AUTHORITY.scheme.id, signer.public, body, opening)
-    return cast("TapeStatement", blank.sealed(signer.sign(blank.id)))
+    return blank.sealed(signer.sign(blank.id))
 
 
 def _place(draw: random.Random, heads: dict[bytes, int], signer: Signer) -> Opening:
@@ -180,8 +180,7 @@ def _stamp(draw: random.Random, played: Played, trust: Trust) -> None:
 
 
 def closed(statement: TapeStatement) -> TapeStatement:
-    bare = signed(AUTHORITY.scheme.id, statement.key, statement.body, statement.commitment, statement.signature)
-    return cast("TapeStatement", bare)
+    return signed(AUTHORITY.scheme.id, statement.key, statement.body, statement.commitment, statement.signature)
 
 
 def facts_of(trust: Trust, item: Item) -> list[Fact]:

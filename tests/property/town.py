@@ -30,7 +30,6 @@ from dualtap.statements import (
     Opening,
     Outcome,
     Parent,
-    Present,
     PresentBody,
     ReceiptBody,
     Role,
@@ -212,9 +211,8 @@ class Town:
         keystore = MemoryKeystore(self.ledger.scheme, secret)
         device = Device(name, keystore, JournalStore(), profile)
         self.secrets[device.key] = secret
-        present = cast(
-            "Present",
-            signed(self.ledger.scheme.id, device.key, PresentBody(self.ledger.challenge(self.draw()), True, START)),
+        present = signed(
+            self.ledger.scheme.id, device.key, PresentBody(self.ledger.challenge(self.draw()), True, START)
         )
         proof = present.sealed(sign_with(keystore, present))
         certificate = self.ledger.certify(proof, carrier, 1, Role.PAY | Role.COLLECT, LAST)
@@ -495,7 +493,7 @@ class Town:
                     self.known.requests.pop(moved, None)
                     opening = old.shown()._replace(prev=prev, ctr=ctr)
                     again = signed(self.ledger.scheme.id, old.key, old.body, opening)
-                    self._note(cast("Transfer", again))
+                    self._note(again)
             case _:
                 pass
 

@@ -17,7 +17,6 @@ from dualtap.statements import (
     Private,
     Span,
     TapeStatement,
-    Transfer,
     TransferBody,
     Verification,
 )
@@ -104,7 +103,7 @@ def test_a_deposit_is_in_doubt_until_the_issuer_has_it() -> None:
     held = book.holdings[0]
     body = TransferBody(world.institution.public, (Span(held.parent, 0, 100),), EPOCH, ())
     opening = Opening(bytes(16), 0, 1, Private(Verification.NONE))
-    deposit = cast("Transfer", signed(world.scheme.id, book.key, body, opening))
+    deposit = signed(world.scheme.id, book.key, body, opening)
     watch.write(Sent(deposit, bytes(16), 0))
     watch.check()
     assert (book.history[-1].what, book.in_doubt(), book.since.payments) == ("deposited", 100, 0)

@@ -64,7 +64,7 @@ class Bench:
 
     def answer(self, request: bytes, accepted: bytes = b"") -> Outcome:
         body = ReceiptBody(request, accepted, 1) if accepted else CloseBody(request, 10, 1)
-        return cast("Outcome", self.mint.sign(self.peer, body, self.mint.opening(0, 1)))
+        return self.mint.sign(self.peer, body, self.mint.opening(0, 1))
 
     def fork(self) -> Evidence:
         return fork(self.trust, self.graph, self.pay(0, 600), self.pay(500, 900))

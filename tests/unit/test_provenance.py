@@ -17,7 +17,6 @@ from dualtap.statements import (
     CloseBody,
     Condition,
     Opening,
-    Outcome,
     Parent,
     ReceiptBody,
     Side,
@@ -64,12 +63,12 @@ class Ledger:
         opening = Opening(self.world.draw(16), self.count, self.count + 1, request=request)
         body = TransferBody(payee.public, spans, epoch, ())
         transfer = signed(self.world.scheme.id, payer.public, body, opening)
-        return cast("Transfer", transfer.sealed(payer.sign(transfer.id)))
+        return transfer.sealed(payer.sign(transfer.id))
 
     def close(self, payee: Signer, transfer: Transfer, **more: bytes) -> Warrant:
         request = more.get("request", transfer.shown().request)
         body = ReceiptBody(request, more["receipt"], EPOCH) if "receipt" in more else CloseBody(request, 81, EPOCH)
-        outcome = cast("Outcome", signed(self.world.scheme.id, payee.public, body, Opening(bytes(16), 0, 1)))
+        outcome = signed(self.world.scheme.id, payee.public, body, Opening(bytes(16), 0, 1))
         outcome = outcome.sealed(payee.sign(outcome.id))
         self.graph.warrants[transfer.id] = Warrant(transfer.shown().answered(), outcome)
         return self.graph.warrants[transfer.id]
@@ -283,7 +282,7 @@ def test_a_transfer_is_taken_in_once_and_dropped_whole(ledger: Ledger) -> None:
     anna, ben = ledger.key(), ledger.key()
     token = ledger.token(anna)
     shown = ledger.pay(anna, ben, Span(token, 0, 60))
-    bare = cast("Transfer", signed(ledger.world.scheme.id, shown.key, shown.body, shown.commitment, shown.signature))
+    bare = signed(ledger.world.scheme.id, shown.key, shown.body, shown.commitment, shown.signature)
     graph = Graph()
     for transfer in (bare, shown, bare, shown):
         graph.put(transfer)
