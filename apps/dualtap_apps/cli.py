@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from dualtap import limits
 from dualtap.errors import TapError
 from dualtap_apps.exits import Exit, exit_of
-from dualtap_apps.output import note
+from dualtap_apps.output import emit, note
 
 FOLDER = click.Path(path_type=Path)
 
@@ -50,8 +51,14 @@ class ExampleGroup(click.Group):
         super().format_help(ctx, formatter)
 
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object; amounts in minor units.")
-TIMEOUT = click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, help="Seconds to wait.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON; amounts in minor units.")
+TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=float(limits.SESSION_SECONDS),
+    show_default=True,
+    help="Seconds to wait for the other device, and then for each of its frames.",
+)
 ON = click.option("--on", required=True, metavar="ADDRESS", help="Where the other device is: tcp:HOST:PORT.")
 
 
@@ -69,7 +76,10 @@ ON = click.option("--on", required=True, metavar="ADDRESS", help="Where the othe
 )
 @click.version_option(package_name="dualtap")
 def cli() -> None:
-    """Dual-offline payments: two devices, neither online, move value in one tap."""
+    """Dual-offline payments: two devices, neither online, move value in one tap.
+
+    Exit codes: 0 ok, 1 error, 2 usage, 3 declined, 4 double spend found, 5 peer or link lost, 6 issuer unreachable.
+    """
 
 
 def _end(code: Exit) -> None:
@@ -111,7 +121,7 @@ def scheme_new(folder: Path, currency: str, suite: str, as_json: bool) -> None:
 @AS_JSON
 def scheme_audit(folder: Path, wallets: tuple[Path, ...], as_json: bool) -> None:
     """Recompute the ledger from its statements; name who spent twice. Exit code 4 if anybody did."""
-    from dualtap_apps.schemes import audit
+    from dualtap_apps.audits import audit
 
     _end(audit(folder, wallets, as_json))
 
@@ -209,13 +219,14 @@ def charge(
 def pay(folder: Path, on: str, yes: bool, timeout: float, as_json: bool) -> None:
     """Pay whoever charges at ADDRESS."""
     from dualtap_apps import taps
-    from dualtap_devices.driver import always
 
     def confirm(question: str) -> bool:
-        return click.confirm(question, err=True)
+        try:
+            return click.confirm(question, err=True)
+        except click.Abort:
+            return False
 
-    person = always if yes else taps.asks(confirm)
-    _end(taps.pay(folder, on, person, timeout, as_json))
+    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json))
 
 
 @cli.command(
@@ -258,7 +269,7 @@ def evidence() -> None:
 @AS_JSON
 def evidence_verify(file: Path, root: str, as_json: bool) -> None:
     """Check FILE with nothing but the root KEY, and say whom it names."""
-    from dualtap_apps.schemes import verify
+    from dualtap_apps.audits import verify
 
     _end(verify(file, root, as_json))
 
@@ -294,6 +305,8 @@ def run(arguments: Sequence[str]) -> int:
         cli.main(list(arguments), prog_name="dualtap", standalone_mode=False)
     except TapError as error:
         note(f"dualtap: {error}")
+        if "--json" in arguments:
+            emit(True, {"error": getattr(error.code, "name", str(error.code)), "detail": error.detail})
         return exit_of(error.code) or Exit.ERROR
     except click.ClickException as error:
         error.show()

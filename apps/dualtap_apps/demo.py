@@ -12,10 +12,11 @@ from pathlib import Path
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Report
+from dualtap_apps.audits import audit_fields
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import show
 from dualtap_apps.output import emit, report_fields, report_text, wallet_id
-from dualtap_apps.schemes import Office, audit_fields, create, read_scheme
+from dualtap_apps.schemes import Office, create, read_scheme
 from dualtap_devices.disk import Label, created, opened, read_label
 from dualtap_devices.driver import Driver, exchange
 from dualtap_devices.models import MODELS
@@ -127,8 +128,8 @@ class Town:
         """Copy a watch, chip and all, and pay with both."""
         self.title("4. A thief copies a watch, chip and all, and pays twice with the same money, at two tills")
         shutil.copytree(self.folder / "thief", self.folder / "clone")
-        self.tap("thief", "shop", 40_00, secrets.token_bytes(16))
-        self.tap("clone", "teahouse", 40_00, secrets.token_bytes(16))
+        self.tap("thief", "shop", 50_00, secrets.token_bytes(16))
+        self.tap("clone", "teahouse", 50_00, secrets.token_bytes(16))
         with opened(self.folder / "thief") as wallet:
             return wallet_id(wallet.book.key)
 

@@ -1,4 +1,4 @@
-"""``scheme new|audit`` and ``evidence verify``: a scheme in a folder, with its keys and its ledger.
+"""``scheme new``: a scheme in a folder, with its keys and its ledger; and the office that wallets reach in it.
 
 ``scheme.json`` says what the scheme is, ``secrets.json`` holds its keys (for trials: a bank keeps them in hardware),
 ``ledger.sqlite`` is the ledger, ``evidence/`` the proofs that audits wrote.
@@ -10,29 +10,26 @@ import json
 import os
 import re
 import secrets
+import shlex
+import sqlite3
 import time
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap.evidence import verify_evidence
 from dualtap.keystore import sign_with
 from dualtap.statements import Carrier, PresentBody, Role, Tier
-from dualtap.suite import SUITES, sha256
+from dualtap.suite import SUITES
 from dualtap.wire import signed
 from dualtap_apps.exits import Exit
-from dualtap_apps.money import show
-from dualtap_apps.output import emit, wallet_id
-from dualtap_devices.disk import opened
+from dualtap_apps.output import emit
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer.audit import account, take_store
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.ledger import Ledger, Terms
-from dualtap_issuer.rules import World
 from dualtap_issuer.store import Store
 
 QUOTA = 1_000_000
@@ -44,7 +41,7 @@ TILL_TIER = Tier(2, payment=500_000, payments=1_000, receipts=100_000, received=
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class SchemeFile:
     """What ``scheme.json`` says: suite, root key (hex), currency, and when the authorities expire."""
 
     suite: str
@@ -58,7 +55,7 @@ def today() -> int:
     return int(time.time()) // limits.EPOCH_SECONDS
 
 
-def read_scheme(folder: Path) -> Card:
+def read_scheme(folder: Path) -> SchemeFile:
     """Return a folder's card; raise ``ISSUER_UNREACHABLE`` if there is no scheme."""
     try:
         found: object = json.loads((folder / "scheme.json").read_text(encoding="utf-8"))
@@ -68,10 +65,10 @@ def read_scheme(folder: Path) -> Card:
     suite, root, currency, expires = (fields.get(name) for name in ("suite", "root", "currency", "expires"))
     if not (isinstance(suite, str) and isinstance(root, str) and isinstance(currency, str)) or suite not in SUITES:
         raise TapError(Code.ISSUER_UNREACHABLE, f"{folder}/scheme.json is damaged")
-    return Card(suite, root, currency, expires if isinstance(expires, int) else 0)
+    return SchemeFile(suite, root, currency, expires if isinstance(expires, int) else 0)
 
 
-def create(folder: Path, currency: str, suite: str) -> Card:
+def create(folder: Path, currency: str, suite: str) -> SchemeFile:
     """Make a scheme in a new folder; raise ``BAD_INPUT`` if something is there, or for no currency."""
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise TapError(Code.BAD_INPUT, f"{currency!r} is not an ISO 4217 code; write it like CNY")
@@ -80,7 +77,7 @@ def create(folder: Path, currency: str, suite: str) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
     keys = Secrets(*(secrets.token_bytes(32) for _ in range(4)))
     root = SUITES[suite].signer(keys.root).public
-    card = Card(suite, root.hex(), currency, today() + 20 * 365)
+    card = SchemeFile(suite, root.hex(), currency, today() + 20 * 365)
     path = folder / "secrets.json"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump([key.hex() for key in keys], file)
@@ -106,11 +103,15 @@ class Office:
             held = Secrets(*keys)
         except (OSError, ValueError, TypeError) as error:
             raise TapError(Code.ISSUER_UNREACHABLE, f"{folder} has lost its keys") from error
-        store = Store(folder / "ledger.sqlite")
+        store = Store(folder / "ledger.sqlite", create=False)
         try:
             authority = SchemeAuthority(SUITES[card.suite], held, store, card.expires, QUOTA)
             terms = Terms(card.currency, SPEND, GRACE, limits.HOPS, (WALLET_TIER, TILL_TIER))
             yield cls(Ledger(store, authority, terms))
+        except sqlite3.OperationalError as error:
+            raise TapError(Code.ISSUER_UNREACHABLE, f"{folder}/ledger.sqlite: {error}") from error
+        except sqlite3.Error as error:
+            raise TapError(Code.LEDGER_CORRUPT, f"{folder}/ledger.sqlite: {error}") from error
         finally:
             store.close()
 
@@ -146,127 +147,6 @@ def new(folder: Path, currency: str, suite: str, as_json: bool) -> Exit:
         {"scheme": str(folder), "root": root, "currency": card.currency, "suite": suite},
         f"A scheme in {folder}, in {card.currency}",
         f"Root key {root}",
-        f"Next: dualtap wallet new anna --scheme {folder} --carrier watch --name Anna",
-    )
-    return Exit.OK
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFields:
-    """What an audit found, in minor units; the last four are known only with the wallets' stores."""
-
-    issued: int
-    settled: int
-    at_risk: int
-    outstanding: int
-    overspend: int
-    conflicts: list[dict[str, str]]
-    held: int = 0
-    in_doubt: int = 0
-    accounted: bool | None = None
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the fields, without those that are not known."""
-        fields: dict[str, object] = asdict(self)
-        if self.accounted is None:
-            for name in ("held", "in_doubt", "accounted"):
-                del fields[name]
-        return fields
-
-
-def audit_fields(folder: Path, wallets: Sequence[Path]) -> AuditFields:
-    """Audit a ledger, write the evidence files, and count the stores of these wallets.
-
-    ``settled`` is then what the stores' own count settles. Raises ``LEDGER_CORRUPT``.
-    """
-    with Office.open(folder) as office, ExitStack() as stack:
-        ledger = office.ledger
-        audit = ledger.audit()
-        conflicts = [
-            {"wallet_id": named.wallet_id, "kind": named.kind, "evidence": str(_write(folder, named.evidence))}
-            for named in audit.conflicts
-        ]
-        fields = AuditFields(audit.issued, audit.settled, audit.at_risk, audit.outstanding, audit.overspend, conflicts)
-        if not wallets:
-            return fields
-        everything = ledger.facts()
-        for path in wallets:
-            wallet = stack.enter_context(opened(path))
-            if wallet.book.scheme.id != ledger.scheme.id:
-                raise TapError(Code.WRONG_SCHEME, f"{path} belongs to another scheme")
-            take_store(everything, ledger.trust, wallet.book, today())
-        count = account(
-            ledger.world(),
-            ledger.conflicts(),
-            ledger.store.settled(),
-            World(everything, ledger.institutions),
-            audit.currency,
-        )
-        accounted = count.issued + count.overspend == count.held + count.in_doubt + count.settled
-        return AuditFields(
-            audit.issued,
-            audit.settled,
-            audit.at_risk,
-            audit.outstanding,
-            audit.overspend,
-            conflicts,
-            count.held,
-            count.in_doubt,
-            accounted,
-        )
-
-
-def _write(folder: Path, evidence: bytes) -> Path:
-    """Write evidence under its digest, and return its path. The same evidence is one file."""
-    place = folder / "evidence"
-    place.mkdir(exist_ok=True)
-    path = place / f"{sha256(evidence)[:16].hex()}.evidence"
-    path.write_bytes(evidence)
-    return path
-
-
-def audit(folder: Path, wallets: Sequence[Path], as_json: bool) -> Exit:
-    """Print an audit; exit code 4 if anybody is named."""
-    currency = read_scheme(folder).currency
-    found = audit_fields(folder, wallets)
-    lines = [
-        f"issued      {show(found.issued, currency)}",
-        f"settled     {show(found.settled, currency)} (at risk {show(found.at_risk, currency)})",
-        f"outstanding {show(found.outstanding, currency)}",
-        f"overspend   {show(found.overspend, currency)}",
-    ]
-    if found.accounted is not None:
-        lines.append(f"held        {show(found.held, currency)}; in doubt {show(found.in_doubt, currency)}")
-        verdict = "every unit is accounted for" if found.accounted else "NOT every unit is accounted for"
-        lines.append(
-            f"{verdict} (a wallet that is not listed, or has not synced, is missing)" * (not found.accounted) or verdict
-        )
-    lines += [f"named: wallet {item['wallet_id']} ({item['kind']}), {item['evidence']}" for item in found.conflicts]
-    if not found.conflicts:
-        lines.append("nobody is named")
-    emit(as_json, found.as_dict(), *lines)
-    return Exit.DOUBLE_SPEND if found.conflicts else Exit.OK
-
-
-def verify(file: Path, root: str, as_json: bool) -> Exit:
-    """Verify a file of evidence with nothing but the root key."""
-    suite, _, digits = root.rpartition(":")
-    try:
-        key = bytes.fromhex(digits)
-    except ValueError:
-        key = b""
-    if not key or (suite and suite not in SUITES):
-        raise TapError(Code.BAD_INPUT, "a root key is written like p256:02ab…, as `dualtap scheme new` prints it")
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise TapError(Code.BAD_INPUT, f"{file} cannot be read") from error
-    verdict = verify_evidence(data, key)
-    kind = verdict.fraud.name.lower()
-    named = wallet_id(verdict.key)
-    emit(
-        as_json,
-        {"wallet_id": named, "kind": kind, "key": verdict.key.hex()},
-        f"This proves that wallet {named} cheated: {kind}",
+        f"Next: dualtap wallet new anna --scheme {shlex.quote(str(folder))} --carrier watch --name Anna",
     )
     return Exit.OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
@@ -17,6 +18,9 @@ from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, Person, always, run
 from dualtap_devices.syncing import close
 from dualtap_transports.link import Link, open_scheme
+
+Confirm: TypeAlias = Callable[[str], bool]
+"""Puts a question to a person."""
 
 
 def basket_of(name: str | None) -> tuple[str, bytes]:
@@ -37,13 +41,19 @@ def charge(folder: Path, amount: str, on: str, basket: str | None, timeout: floa
         wallet.check()
         listener = scheme.listen(address)
         try:
-            note(f"Ready: charging {amount} {label.currency}, basket {name}, on {listener.address}")
+            where = f"{on.partition(':')[0]}:{listener.address}"
+            note(f"Ready: charging {show(minor, label.currency)}, basket {name}, on {where}")
             link = listener.accept(timeout)
+        except TapError as error:
+            raise TapError(error.code, f"nobody came to pay within {timeout:g} s; charge again") from error
         finally:
             listener.close()
         order = Charge(minor, label.currency, identity, person=True)
         driver = Driver.fresh(wallet, order, initiator=False)
         report = run(driver, link, timeout)
+        paid = wallet.book.accepted(identity, 0)
+        if report.code is Code.BASKET_PAID and paid is not None:
+            note(f"Basket {name} was paid before, by receipt {paid.hex()}")
         return _tell(driver, report, as_json, basket=name)
 
 
@@ -53,6 +63,8 @@ def cancel(folder: Path, basket: str, as_json: bool) -> Exit:
     with opened(folder) as wallet:
         wallet.check()
         book, random = wallet.book, Drbg(secrets.token_bytes(32))
+        if not any(key == identity for key, _ in book.parts):
+            raise TapError(Code.BAD_INPUT, f"this wallet never charged a basket {name!r}")
         found = [asked for asked in book.open.values() if asked.basket == identity]
         for asked in found:
             close(wallet, asked.request, random)
@@ -64,9 +76,9 @@ def cancel(folder: Path, basket: str, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def pay(folder: Path, on: str, person: Person, timeout: float, as_json: bool) -> Exit:
-    """Pay whoever charges at an address, after the person agreed."""
-    return _pay(folder, Pay(), on, person, timeout, as_json)
+def pay(folder: Path, on: str, confirm: Confirm | None, timeout: float, as_json: bool) -> Exit:
+    """Pay whoever charges at an address, after the person agreed; without ``confirm`` nobody is asked."""
+    return _pay(folder, Pay(), on, confirm, timeout, as_json)
 
 
 def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: float, as_json: bool) -> Exit:
@@ -79,16 +91,22 @@ def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: flo
     if len(transfer) != 32:
         raise TapError(Code.BAD_INPUT, "a receipt is the 64 hex digits that `charge` printed")
     minor = None if amount is None else parse(amount, label.currency)
-    return _pay(folder, Pay(transfer, minor), on, always, timeout, as_json)
+    return _pay(folder, Pay(transfer, minor), on, None, timeout, as_json)
 
 
-def _pay(folder: Path, order: Pay, on: str, person: Person, timeout: float, as_json: bool) -> Exit:
+def _pay(folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: float, as_json: bool) -> Exit:
     scheme, address = open_scheme(on)
     with opened(folder) as wallet:
         wallet.check()
         if order.refund_of and order.refund_of not in wallet.book.taken:
             raise TapError(Code.NOT_A_REFUND, "this wallet never received that payment")
-        link: Link = scheme.connect(address, timeout)
+        try:
+            link: Link = scheme.connect(address, timeout)
+        except TapError as error:
+            if error.code is Code.BAD_INPUT:
+                raise
+            raise TapError(error.code, f"nobody charges at {on}: start `dualtap charge` there first") from error
+        person = always if confirm is None else asks(confirm, link)
         driver = Driver.fresh(wallet, order, initiator=True, person=person)
         report = run(driver, link, timeout)
         return _tell(driver, report, as_json)
@@ -109,11 +127,19 @@ def _tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
     return exit_of_report(report)
 
 
-def asks(confirm: Callable[[str], bool]) -> Person:
-    """Return a person who is asked by ``confirm``."""
+def asks(confirm: Confirm, link: Link) -> Person:
+    """Return a person who is asked by ``confirm``. A yes after the payee has gone counts as a no: nothing is signed."""
 
     def person(ask: Ask) -> Consent | Decline:
         question = f"Pay {show(ask.amount, ask.currency)} to wallet {wallet_id(ask.payee.key)}?"
-        return Consent() if confirm(question) else Decline()
+        if not confirm(question):
+            return Decline()
+        try:
+            link.receive(0)
+        except TapError as error:
+            if error.code is Code.TIMEOUT:
+                return Consent()
+        note("The other device has gone: nothing was paid.")
+        return Decline()
 
     return person

@@ -3,28 +3,75 @@
 from __future__ import annotations
 
 import secrets
-import time
+import shlex
+from dataclasses import asdict
+from datetime import date, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
-from dualtap import limits
+from dualtap.book import amount_of
+from dualtap.errors import Code, TapError
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
-from dualtap_apps.output import emit, note, wallet_id
-from dualtap_apps.schemes import Office, read_scheme
+from dualtap_apps.output import emit, wallet_id
+from dualtap_apps.schemes import Office, read_scheme, today
 from dualtap_devices.disk import Label, created, opened, read_label
 from dualtap_devices.models import MODELS
 from dualtap_devices.syncing import SyncReport, sync
 from dualtap_devices.wallet import Wallet
 
 
-def today() -> int:
-    """Return this machine's epoch: whole days since 1970."""
-    return int(time.time()) // limits.EPOCH_SECONDS
+class Summary(NamedTuple):
+    """What ``wallet show --json`` prints; amounts in minor units."""
+
+    wallet_id: str
+    name: str
+    carrier: str
+    currency: str
+    available: int
+    in_doubt: int
+    received_unsettled: int
+    payments_left: int
+    counter: int
+    quarantined: bool
+
+
+def summary(wallet: Wallet, label: Label) -> Summary:
+    """Return what a wallet holds."""
+    book = wallet.book
+    return Summary(
+        wallet_id(book.key),
+        label.name,
+        label.model,
+        label.currency,
+        book.available(max(today(), book.trust.epoch)),
+        book.in_doubt(),
+        book.received_unsettled(),
+        book.payments_left(),
+        book.counter,
+        wallet.quarantined,
+    )
+
+
+def doubts(wallet: Wallet) -> list[str]:
+    """Return a sentence for each transfer in doubt: until when, at the latest (SPEC §16)."""
+    book, lines = wallet.book, list[str]()
+    for sent in book.pending.values():
+        transfer = sent.transfer
+        tokens = [book.graph.tokens[book.graph.origin(span.parent).token] for span in transfer.body.spans]
+        until = date(1970, 1, 1) + timedelta(days=max(token.claim_by for token in tokens))
+        lines.append(
+            f"{money(amount_of(transfer), tokens[0].currency)} in doubt until wallet {wallet_id(transfer.body.payee)} "
+            f"is tapped again or syncs, at the latest {until.isoformat()}"
+        )
+    return lines
 
 
 def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: bool) -> Exit:
     """Make a key, have it certified, and let it join the scheme."""
+    if not name.strip() or not name.isprintable():
+        raise TapError(Code.BAD_INPUT, "a name is one line of text, such as Anna")
     card = read_scheme(scheme_folder)
     label = Label(name, carrier, card.currency, card.suite, card.root, str(scheme_folder.resolve()))
     with Office.open(scheme_folder) as office, created(folder, label) as wallet:
@@ -34,7 +81,9 @@ def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: boo
         as_json,
         {"wallet_id": identity, "name": name, "carrier": carrier, "currency": card.currency},
         f"{name}: a {carrier}, wallet {identity}, in {folder}",
-        f"Next: dualtap wallet fund {folder} 100.00",
+        f"Next: dualtap charge {shlex.quote(str(folder))} 12.50 --on tcp:127.0.0.1:7000"
+        if MODELS[carrier].deposits
+        else f"Next: dualtap wallet fund {shlex.quote(str(folder))} 100.00",
     )
     return Exit.OK
 
@@ -60,43 +109,20 @@ def show(folder: Path, as_json: bool) -> Exit:
     """Show what a wallet holds."""
     label = read_label(folder)
     with opened(folder) as wallet:
-        fields = summary(wallet, label)
+        found, unsure = summary(wallet, label), doubts(wallet)
     currency = label.currency
     emit(
         as_json,
-        fields,
-        f"{label.name}: {label.model}, wallet {fields['wallet_id']}"
-        + (" (QUARANTINED: sync it)" if fields["quarantined"] else ""),
-        f"  available            {money(_int(fields['available']), currency)}",
-        f"  in doubt             {money(_int(fields['in_doubt']), currency)}",
-        f"  received, unsettled  {money(_int(fields['received_unsettled']), currency)}",
-        f"  payments left        {fields['payments_left']}",
-        f"  counter              {fields['counter']}",
+        found._asdict(),
+        f"{label.name}: {label.model}, wallet {found.wallet_id}" + " (QUARANTINED: sync it)" * found.quarantined,
+        f"  available            {money(found.available, currency)}",
+        f"  in doubt             {money(found.in_doubt, currency)}",
+        f"  received, unsettled  {money(found.received_unsettled, currency)}",
+        f"  payments left        {found.payments_left}",
+        f"  counter              {found.counter}",
+        *(f"  {line}" for line in unsure),
     )
-    if fields["in_doubt"]:
-        note("Tap the same device again, or sync: that settles what is in doubt.")
     return Exit.OK
-
-
-def _int(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def summary(wallet: Wallet, label: Label) -> dict[str, object]:
-    """Return what ``wallet show --json`` prints."""
-    book = wallet.book
-    return {
-        "wallet_id": wallet_id(book.key),
-        "name": label.name,
-        "carrier": label.model,
-        "currency": label.currency,
-        "available": book.available(max(today(), book.trust.epoch)),
-        "in_doubt": book.in_doubt(),
-        "received_unsettled": book.received_unsettled(),
-        "payments_left": book.payments_left(),
-        "counter": book.counter,
-        "quarantined": wallet.quarantined,
-    }
 
 
 def history(folder: Path, as_json: bool) -> Exit:
@@ -129,18 +155,9 @@ def sync_wallet(folder: Path, as_json: bool) -> Exit:
     label = read_label(folder)
     with opened(folder) as wallet, Office.open(Path(label.scheme)) as office:
         report = sync(wallet, office, secrets.token_bytes(32), label.device.deposits)
-        fields = summary(wallet, label)
-    emit(as_json, {**_synced(report), **fields}, *_sentences(report, label))
+        found, unsure = summary(wallet, label), doubts(wallet)
+    emit(as_json, {**asdict(report), **found._asdict()}, *_sentences(report, label), *unsure)
     return Exit.OK
-
-
-def _synced(report: SyncReport) -> dict[str, object]:
-    return {
-        "closed": report.closed,
-        "deposited": report.deposited,
-        "funded": report.funded,
-        "healed": report.healed,
-    }
 
 
 def _sentences(report: SyncReport, label: Label) -> list[str]:

@@ -14,6 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
 from dualtap.statements import Parent, Side, Transfer
 from dualtap_issuer.facts import Fact, FactKind
@@ -75,11 +76,19 @@ class Spend(NamedTuple):
 class Store:
     """The rows of one ledger, in a file or in ``":memory:"``. Not for two threads at once."""
 
-    def __init__(self, path: str | Path = ":memory:") -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
+    def __init__(self, path: str | Path = ":memory:", *, create: bool = True) -> None:
+        """Open a file; raise ``LEDGER_CORRUPT`` if it is no ledger, or is missing and not to be created."""
+        try:
+            if create:
+                self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+            else:
+                there = f"{Path(path).resolve().as_uri()}?mode=rw"
+                self._db = sqlite3.connect(there, uri=True, isolation_level=None, cached_statements=256)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise TapError(Code.LEDGER_CORRUPT, f"{path}: {error}") from error
 
     def close(self) -> None:
         """Close the file."""

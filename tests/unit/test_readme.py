@@ -25,6 +25,15 @@ def test_the_example_runs_and_prints_what_it_says() -> None:
     assert said, "the example shows what it prints"
 
 
+def test_the_demo_prints_what_the_readme_says() -> None:
+    done = subprocess.run([sys.executable, "-m", "dualtap_apps", "demo"], capture_output=True, text=True, check=True)
+
+    def masked(text: str) -> str:
+        return re.sub(r"wallet [0-9a-f]{16}", "wallet ID", text).strip()
+
+    assert masked(done.stdout).endswith(masked(block("text")))
+
+
 def test_the_example_is_twelve_lines() -> None:
     lines = [line for line in block("python").splitlines() if line.strip() and not line.startswith("# prints")]
     assert len(lines) <= 12
