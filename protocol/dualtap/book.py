@@ -217,7 +217,7 @@ class Book:
             return
         self.graph.tokens[token_id] = token
         self.holdings.append(Holding(Parent(token_id, Side.TOKEN, 0), token_id, 0, token.amount))
-        self._line("funded", token.amount, token.currency, token.issuer and b"", token_id, self.trust.epoch)
+        self._line("funded", token.amount, token.currency, b"", token_id, self.trust.epoch)
 
     def _line(self, what: str, amount: int, currency: str, peer: bytes, transfer: bytes, epoch: int) -> None:
         self.history.append(Line(what, amount, currency, peer, transfer, epoch))

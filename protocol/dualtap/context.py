@@ -68,7 +68,6 @@ class Context:
         self.random = Drbg(entropy)
         self.state = State.READY
         self.now = 0.0
-        self.began: float | None = None
         self.hello: Hello | None = None
         self.channel: session.Channel | None = None
         self.welcome_with: Welcome | None = None
@@ -82,7 +81,6 @@ class Context:
         self.chosen: tuple[Span, ...] = ()
         self.answering: TransferMessage | None = None
         self.reason: TapError | None = None
-        self.decided = False
         self.signing: Signed[Body] | None = None
         self.shown: Sent | None = None
         self.effects: list[Effect] = []

@@ -120,7 +120,7 @@ def answer(context: Context, message: TransferMessage, request: bytes) -> None:
     if question.outcome is None:
         decide(context, question.asked, message)
     else:
-        send_outcome(context, question.outcome)
+        send_outcome(context, question.outcome, fresh=False)
 
 
 def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
@@ -165,14 +165,17 @@ def examine(context: Context, asked: Asked, message: TransferMessage) -> Transfe
     return received.transfer
 
 
-def send_outcome(context: Context, outcome: Outcome) -> None:
-    """Send the outcome of the transfer just shown, and a later date if the payer's is older."""
+def send_outcome(context: Context, outcome: Outcome, fresh: bool) -> None:
+    """Send the outcome of the transfer just shown, and a later date if the payer's is older.
+
+    ``fresh`` says that this outcome was decided for that very transfer; a stored one may be another's.
+    """
     opening, body, trust = outcome.shown(), outcome.body, context.book.trust
     message = cast("TransferMessage", context.answering)
     other, reason, kind = b"", 0, Kind.CLOSE
     if isinstance(body, ReceiptBody):
         kind = Kind.RECEIPT
-        if not answers(context, message, body):
+        if not fresh and not answers(context, message, body):
             other = body.transfer
     else:
         reason = body.reason
@@ -194,8 +197,6 @@ def send_outcome(context: Context, outcome: Outcome) -> None:
 
 def answers(context: Context, message: TransferMessage, body: ReceiptBody) -> bool:
     """Return whether a Receipt is for the transfer in this message."""
-    if context.decided:
-        return True
     try:
         shown = rebuild(context.book.trust, message, context.book.key, body.request)
     except TapError:

@@ -188,9 +188,7 @@ def resume(context: Context, message: TransferMessage) -> None:
 def decided(context: Context, event: Signature) -> None:
     """Send the outcome; end if it is this session's."""
     outcome = cast("Outcome", context.signed(event))
-    context.decided = True
-    send_outcome(context, outcome)
-    context.decided = False
+    send_outcome(context, outcome, fresh=True)
     reason, context.reason = context.reason, None
     if context.asked is None or outcome.body.request != context.asked.request:
         context.state = State.AWAIT_TRANSFER

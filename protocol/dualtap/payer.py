@@ -119,9 +119,8 @@ def resume(context: Context, message: TransferMessage) -> None:
 def decided(context: Context, event: Signature) -> None:
     """Send the outcome of what the payee showed, and wait for more."""
     outcome = cast("Outcome", context.signed(event))
-    context.decided = True
-    send_outcome(context, outcome)
-    context.decided, context.reason = False, None
+    send_outcome(context, outcome, fresh=True)
+    context.reason = None
     context.state = State.AWAIT_PROCEED
 
 
