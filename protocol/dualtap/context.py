@@ -1,6 +1,7 @@
 """What a tap knows while it lasts, and the few things that both parts do with it (SPEC §11).
 
-Transitions are written in :mod:`dualtap.payee`, :mod:`dualtap.payer` and :mod:`dualtap.heal`, in terms of these.
+Transitions are written in :mod:`dualtap.payee` and :mod:`dualtap.payer`, and what those share in
+:mod:`dualtap.both`, :mod:`dualtap.outcome` and :mod:`dualtap.heal`, in terms of these.
 """
 
 from __future__ import annotations

@@ -7,29 +7,27 @@ from typing import Any, cast
 
 from dualtap import limits
 from dualtap.book import ENTRY_ROOM
+from dualtap.both import authorities, refused, send_present, sign_present, stop, take_present
 from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError, decode_code
-from dualtap.events import Begin, Result, Signature, Stop
-from dualtap.heal import answer, report_healed, send_outcome, show_pending, take_outcome
+from dualtap.events import Begin, Result, Signature
+from dualtap.heal import report_healed, show_pending, take_outcome
+from dualtap.outcome import answer, send_decided
 from dualtap.records import Answered, Asked, Sent
 from dualtap.statements import (
     CloseBody,
-    Outcome,
-    Present,
-    PresentBody,
     ReceiptBody,
     Request,
     RequestBody,
     Verification,
 )
-from dualtap.states import Part, State
+from dualtap.states import State
 from dualtap.wire import (
     DoneMessage,
     Hello,
     OutcomeMessage,
     PresentMessage,
     ProceedMessage,
-    RefuseMessage,
     RequestMessage,
     TransferMessage,
     Welcome,
@@ -105,8 +103,7 @@ def ask(context: Context) -> None:
     charge, book = order_of(context), context.book
     channel, trust, profile = context.established(), book.trust, book.profile
     if book.accepted(charge.basket, charge.part):
-        present = PresentBody(channel.transcript, channel.initiator, trust.epoch)
-        context.sign(signed(book.scheme.id, book.key, present), State.SIGN_PRESENT)
+        sign_present(context)
         return
     body = RequestBody(
         channel.transcript,
@@ -155,16 +152,9 @@ def requested(context: Context, event: Signature) -> None:
     context.state = State.AWAIT_TRANSFER
 
 
-def authorities(context: Context) -> tuple[Any, ...]:
-    """Return this wallet's chain if the peer lacks it."""
-    return context.book.trust.chain(context.book.certificate) if context.peer_wants_authorities else ()
-
-
 def presented(context: Context, event: Signature) -> None:
-    """Send the proof that this wallet holds its key."""
-    present, book = cast("Present", context.signed(event)), context.book
-    prove = context.part is Part.PAYEE and bool(book.pending)
-    context.send(PresentMessage(prove, present.body.epoch, present.signature, book.certificate, authorities(context)))
+    """Send the proof that this wallet holds its key, and ask for the payer's if something is in doubt to it."""
+    send_present(context, event, prove=bool(context.book.pending))
     context.state = State.AWAIT_TRANSFER
 
 
@@ -187,8 +177,7 @@ def resume(context: Context, message: TransferMessage) -> None:
 
 def decided(context: Context, event: Signature) -> None:
     """Send the outcome; end if it is this session's."""
-    outcome = cast("Outcome", context.signed(event))
-    send_outcome(context, outcome, fresh=True)
+    outcome = send_decided(context, event)
     reason, context.reason = context.reason, None
     if context.asked is None or outcome.body.request != context.asked.request:
         context.state = State.AWAIT_TRANSFER
@@ -207,14 +196,6 @@ def proved(context: Context, message: PresentMessage) -> None:
         context.send(ProceedMessage())
 
 
-def take_present(context: Context, message: PresentMessage) -> None:
-    """Believe a Present of this session."""
-    channel, book = context.established(), context.book
-    context.learn(message.authorities, None)
-    body = PresentBody(channel.transcript, not channel.initiator, message.epoch)
-    context.meet(message.certificate, signed(book.scheme.id, message.certificate.key, body, b"", message.signature))
-
-
 def healed(context: Context, message: OutcomeMessage) -> None:
     """Keep the outcome of the transfer shown; show the next, or let the payer go on."""
     sent = cast("Sent", context.shown)
@@ -224,21 +205,11 @@ def healed(context: Context, message: OutcomeMessage) -> None:
         context.state = State.AWAIT_TRANSFER
 
 
-def refused(context: Context, message: RefuseMessage) -> None:
-    """The peer will not go on."""
-    context.end(decode_code(message.code), "said by the other device")
-
-
 def done(context: Context, message: DoneMessage) -> None:
     """The payer has nothing more to say."""
     del message
     context.report(Result.DONE)
     context.state = State.ENDED
-
-
-def stop(context: Context, event: Stop) -> None:
-    """The link or the device gave up."""
-    context.end(event.code)
 
 
 ACTIONS: dict[str, Callable[[Context, Any], None]] = {

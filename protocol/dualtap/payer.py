@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from dualtap import limits
+from dualtap.book import ENTRY_ROOM
+from dualtap.both import refused, send_present, sign_present, stop, take_present
 from dualtap.context import Context, Pay
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Ask, Begin, Consent, Decline, Result, Signature
-from dualtap.heal import (
-    UNSIGNED,
-    answer,
-    check_request,
-    paid_by,
-    report_healed,
-    send_outcome,
-    show_pending,
-    take_outcome,
-    transfer_message,
-)
-from dualtap.payee import presented as _presented
-from dualtap.payee import refused, stop, take_present
+from dualtap.heal import paid_by, report_healed, show_pending, take_outcome, transfer_message
+from dualtap.outcome import answer, send_decided
 from dualtap.records import Asked, Sent
 from dualtap.select import choose
 from dualtap.statements import (
     Outcome,
-    PresentBody,
     Private,
     Request,
     RequestBody,
+    Role,
     Transfer,
     TransferBody,
 )
@@ -48,6 +40,9 @@ from dualtap.wire import (
     encode,
     signed,
 )
+
+UNSIGNED = bytes(64)
+"""Stands for a signature while a message is measured."""
 
 
 def begin(context: Context, event: Begin) -> None:
@@ -87,14 +82,12 @@ def prove(context: Context, wanted: bool) -> None:
     if not wanted:
         go_on(context)
         return
-    channel, book = context.established(), context.book
-    present = PresentBody(channel.transcript, channel.initiator, book.trust.epoch)
-    context.sign(signed(book.scheme.id, book.key, present), State.SIGN_PRESENT)
+    sign_present(context)
 
 
 def presented(context: Context, event: Signature) -> None:
     """Send the proof that was asked for, and answer for what it brings up."""
-    _presented(context, event)
+    send_present(context, event, prove=False)
     context.state = State.AWAIT_PROCEED
 
 
@@ -118,8 +111,7 @@ def resume(context: Context, message: TransferMessage) -> None:
 
 def decided(context: Context, event: Signature) -> None:
     """Send the outcome of what the payee showed, and wait for more."""
-    outcome = cast("Outcome", context.signed(event))
-    send_outcome(context, outcome, fresh=True)
+    send_decided(context, event)
     context.reason = None
     context.state = State.AWAIT_PROCEED
 
@@ -145,6 +137,25 @@ def go_on(context: Context) -> None:
     context.chosen = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
     context.effects.append(Ask(body.amount, body.currency, message.certificate))
     context.state = State.AWAIT_CONSENT
+
+
+def check_request(context: Context, message: RequestMessage, request: Request) -> None:
+    """Raise unless this payer may pay this request."""
+    book, tier = context.book, context.book.tier
+    body = request.body
+    book.trust.check_valid(message.certificate, context.epoch)
+    if not message.certificate.role & Role.COLLECT:
+        raise TapError(Code.WRONG_CERTIFICATE, "this wallet may not collect")
+    if not body.amount:
+        raise TapError(Code.ZERO_AMOUNT)
+    if body.epoch > context.epoch + limits.EPOCH_STEP:
+        raise TapError(Code.EPOCH_AHEAD)
+    currencies = {token.currency for token in book.graph.tokens.values()}
+    if currencies and body.currency not in currencies:
+        raise TapError(Code.WRONG_CURRENCY)
+    if body.amount > tier.payment or book.since.payments >= tier.payments:
+        raise TapError(Code.OVER_LIMIT)
+    book.reserve(2 * ENTRY_ROOM)
 
 
 def check_refund(context: Context, asked: Request) -> None:

@@ -1,0 +1,121 @@
+"""What both parts do with a transfer that is shown to them (SPEC §11.4): decide it once, and repeat its outcome.
+
+A payee decides the transfer that answers its request. Later, either part may be shown a transfer that was once made
+to this wallet, and answers by the outcome that it stored.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from dualtap.context import Context
+from dualtap.errors import Code, TapError
+from dualtap.events import Signature
+from dualtap.provenance import Acceptance, rebuild, verify
+from dualtap.records import Answered, Asked
+from dualtap.statements import CloseBody, Kind, Outcome, ReceiptBody, Role, Transfer
+from dualtap.states import State
+from dualtap.wire import OutcomeMessage, TransferMessage, signed
+
+
+def answer(context: Context, message: TransferMessage, request: bytes) -> None:
+    """Answer a transfer that is shown here: by the stored outcome, or by deciding it now.
+
+    Raises ``UNKNOWN_REQUEST`` for a request that this wallet never made: never a Close from ignorance.
+    """
+    question = context.book.questions.get(request)
+    if question is None:
+        raise TapError(Code.UNKNOWN_REQUEST)
+    context.answering = message
+    if question.outcome is None:
+        decide(context, question.asked, message)
+    else:
+        send_outcome(context, question.outcome, fresh=False)
+
+
+def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
+    """Accept a transfer or close its request; either way durably, and once."""
+    book = context.book
+    body: ReceiptBody | CloseBody
+    accepted = b""
+    try:
+        transfer = examine(context, asked, message)
+        body, accepted = ReceiptBody(asked.request, transfer.id, book.trust.epoch), context.raw
+    except TapError as error:
+        context.reason = error
+        body = CloseBody(asked.request, int(error.code), book.trust.epoch)
+    outcome = signed(book.scheme.id, book.key, body, context.place())
+    context.persist(Answered(outcome, accepted))
+    context.sign(outcome, State.SIGN_OUTCOME)
+
+
+def examine(context: Context, asked: Asked, message: TransferMessage) -> Transfer:
+    """Return the transfer in a message if this payee may accept it, or raise why not."""
+    book, tier = context.book, context.book.tier
+    context.learn(message.authorities, message.header)
+    trust = book.trust
+    if message.epoch > trust.epoch:
+        raise TapError(Code.EPOCH_AHEAD)
+    received = rebuild(trust, message, book.key, asked.request)
+    payer = message.bundle.certificates[0]
+    if payer.key == book.key:
+        raise TapError(Code.SELF_PAYMENT)
+    if not payer.role & Role.PAY:
+        raise TapError(Code.WRONG_CERTIFICATE, "this wallet may not pay")
+    profile = book.profile
+    accept = Acceptance(asked.currency, context.epoch, profile.hops, profile.spans)
+    amount = verify(trust, received, accept, book.graph)
+    if amount != asked.amount:
+        raise TapError(Code.WRONG_AMOUNT)
+    if book.since.receipts >= tier.receipts or book.since.received + amount > tier.received:
+        raise TapError(Code.OVER_LIMIT, "this wallet must sync before it collects more")
+    if book.accepted(asked.basket, asked.part):
+        raise TapError(Code.BASKET_PAID)
+    book.examined, context.peer = received, payer
+    return received.transfer
+
+
+def send_decided(context: Context, event: Signature) -> Outcome:
+    """Send the outcome that was just decided and signed; return it."""
+    outcome = cast("Outcome", context.signed(event))
+    send_outcome(context, outcome, fresh=True)
+    return outcome
+
+
+def send_outcome(context: Context, outcome: Outcome, fresh: bool) -> None:
+    """Send the outcome of the transfer just shown, and a later date if the payer's is older.
+
+    ``fresh`` says that this outcome was decided for that very transfer; a stored one may be another's.
+    """
+    opening, body, trust = outcome.shown(), outcome.body, context.book.trust
+    message = cast("TransferMessage", context.answering)
+    other, reason, kind = b"", 0, Kind.CLOSE
+    if isinstance(body, ReceiptBody):
+        kind = Kind.RECEIPT
+        if not fresh and not answers(context, message, body):
+            other = body.transfer
+    else:
+        reason = body.reason
+    behind = message.epoch < trust.epoch
+    context.send(
+        OutcomeMessage(
+            kind,
+            other,
+            reason,
+            body.epoch,
+            opening.seed,
+            opening.prev,
+            opening.ctr,
+            outcome.signature,
+            trust.header if behind else None,
+        )
+    )
+
+
+def answers(context: Context, message: TransferMessage, body: ReceiptBody) -> bool:
+    """Return whether a Receipt is for the transfer in this message."""
+    try:
+        shown = rebuild(context.book.trust, message, context.book.key, body.request)
+    except TapError:
+        return False
+    return shown.transfer.id == body.transfer
