@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from dualtap import limits
+from dualtap.conditions import check_conditions
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     Authority,
@@ -124,8 +125,7 @@ class SchemeAuthority:
         Raises ``UNKNOWN_CONDITION`` for a condition that no device here understands, ``ZERO_AMOUNT``, or
         ``BAD_INPUT`` for dates out of order or a life longer than an outcome is kept.
         """
-        for condition in conditions:
-            raise TapError(Code.UNKNOWN_CONDITION, f"code {condition.code}")
+        check_conditions(conditions)
         if not amount:
             raise TapError(Code.ZERO_AMOUNT)
         if not 0 < amount <= limits.AMOUNT or not epoch <= spend_by <= claim_by <= epoch + limits.MAX_LIFE:

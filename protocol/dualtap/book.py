@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import cast
 
 from dualtap import limits
+from dualtap.conditions import understood
 from dualtap.errors import Code, TapError
 from dualtap.limits import Profile
-from dualtap.provenance import Graph, Received, rebuild
+from dualtap.provenance import Graph, Received, offline_refusal, rebuild
 from dualtap.records import (
     Answered,
     Asked,
@@ -128,12 +129,7 @@ class Book:
         """Return whether a holding can be paid offline to a payee that takes this many hops."""
         token = self.graph.tokens[holding.token]
         origin = self.graph.origin(holding.parent)
-        return (
-            epoch <= token.spend_by
-            and not token.conditions
-            and origin.hops < min(hops, token.hops)
-            and origin.restored <= limits.WARRANTS
-        )
+        return understood(token.conditions) and offline_refusal(token, origin, epoch, hops) is None
 
     def holds(self, span: Span) -> bool:
         """Return whether these units are still held here."""

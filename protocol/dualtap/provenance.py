@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from dualtap import limits
+from dualtap.conditions import check_conditions
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     CloseBody,
@@ -305,6 +306,17 @@ class Acceptance:
     spans: int
 
 
+def offline_refusal(token: Token, origin: Origin, epoch: int, hops: int) -> Code | None:
+    """Return why a payee that takes ``hops`` refuses value of this origin offline, if it does (SPEC §8.1)."""
+    if epoch > token.spend_by:
+        return Code.TOKEN_EXPIRED
+    if origin.hops >= min(hops, token.hops):
+        return Code.TOO_MANY_HOPS
+    if origin.restored > limits.WARRANTS:
+        return Code.TOO_MANY_WARRANTS
+    return None
+
+
 def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | None = None) -> int:
     """Return the amount (minor units) that a payee may accept; raise the first refusal that is found.
 
@@ -317,8 +329,7 @@ def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | 
     for token_id, token in graph.tokens.items():
         if known is None or token_id not in known.tokens:
             trust.check_token(token, token_id)
-        for condition in token.conditions:
-            raise TapError(Code.UNKNOWN_CONDITION, f"code {condition.code}")
+        check_conditions(token.conditions)
     for hand in order:
         _check_hand(trust, graph, hand, known)
     trust.verify_statement(transfer)
@@ -331,12 +342,9 @@ def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | 
         token = graph.tokens[origin.token]
         if token.currency != accept.currency:
             raise TapError(Code.WRONG_CURRENCY)
-        if accept.epoch > token.spend_by:
-            raise TapError(Code.TOKEN_EXPIRED)
-        if origin.hops >= min(accept.hops, token.hops):
-            raise TapError(Code.TOO_MANY_HOPS)
-        if origin.restored > limits.WARRANTS:
-            raise TapError(Code.TOO_MANY_WARRANTS)
+        refusal = offline_refusal(token, origin, accept.epoch, accept.hops)
+        if refusal is not None:
+            raise TapError(refusal)
     graph.put(transfer)
     check_conflicts(graph, known)
     return sum(end - start for _, start, end in transfer.body.spans)
