@@ -10,7 +10,7 @@ from dualtap.book import amount_of
 from dualtap.errors import Code
 from dualtap.keystore import sign_with
 from dualtap.records import Answered, Healed, Holding, Record, Sent, SignedTail
-from dualtap.statements import CloseBody, Opening, Span, TapeStatement, TransferBody
+from dualtap.statements import Span, TapeStatement, TransferBody
 from dualtap.suite import Drbg
 from dualtap.sync import (
     SignedUpload,
@@ -77,9 +77,7 @@ def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncR
 
 def close(wallet: Wallet, request: bytes, random: Drbg) -> None:
     """Close an open request: durably first, then signed."""
-    book = wallet.book
-    body = CloseBody(request, int(Code.TIMEOUT), book.trust.epoch)
-    outcome = signed(book.scheme.id, book.key, body, _place(wallet, random))
+    outcome = wallet.book.close_of(request, Code.TIMEOUT, random)
     enter(wallet, Answered(outcome, b""), outcome)
 
 
@@ -90,18 +88,13 @@ def enter(wallet: Wallet, entry: Record, statement: TapeStatement) -> None:
     wallet.write(SignedTail(statement.id, signature))
 
 
-def _place(wallet: Wallet, random: Drbg) -> Opening:
-    prev = wallet.book.counter
-    return Opening(random.take(16), prev, prev + 1 + random.below(limits.COUNTER_STEP))
-
-
 def _deposit(wallet: Wallet, random: Drbg) -> int:
     """Sign transfers of all that is held to the institutions that issued it; return the minor units."""
     book, total = wallet.book, 0
     for key, batch in _batches(wallet):
         spans = tuple(Span(held.parent, held.start, held.end) for held in batch)
         body = TransferBody(key, spans, book.trust.epoch, ())
-        transfer = signed(book.scheme.id, book.key, body, _place(wallet, random))
+        transfer = signed(book.scheme.id, book.key, body, book.place(random))
         enter(wallet, Sent(transfer, bytes(16), 0), transfer)
         total += amount_of(transfer)
     return total

@@ -33,6 +33,9 @@ from dualtap.records import (
     Taken,
 )
 from dualtap.statements import (
+    Close,
+    CloseBody,
+    Opening,
     Outcome,
     Parent,
     ReceiptBody,
@@ -47,6 +50,7 @@ from dualtap.statements import (
     WalletCertificate,
     Warrant,
 )
+from dualtap.suite import Drbg
 from dualtap.trust import Trust
 from dualtap.wire import TransferMessage, decode, signed
 
@@ -163,6 +167,17 @@ class Book:
         """Return these records, after the signature that is not durable yet: the caller makes all of them so."""
         unsaved, self.unsaved = self.unsaved, None
         return records if unsaved is None else (unsaved, *records)
+
+    # What this wallet signs next
+
+    def place(self, random: Drbg, request: bytes = b"") -> Opening:
+        """Return the next place on this wallet's tape, with a random skip; ``request`` is what a transfer answers."""
+        seed = random.take(16)
+        return Opening(seed, self.counter, self.counter + 1 + random.below(limits.COUNTER_STEP), request=request)
+
+    def close_of(self, request: bytes, reason: Code | int, random: Drbg) -> Close:
+        """Return the Close of a request, not yet signed."""
+        return signed(self.scheme.id, self.key, CloseBody(request, int(reason), self.trust.epoch), self.place(random))
 
     # The fold
 

@@ -20,7 +20,6 @@ from dualtap.statements import (
     AuthorityCertificate,
     Body,
     Header,
-    Opening,
     Request,
     Signed,
     Span,
@@ -180,11 +179,6 @@ class Context:
             self.book.seal(statement.id, event.signature)
             self.book.unsaved = SignedTail(statement.id, event.signature)
         return statement.sealed(event.signature)
-
-    def place(self, request: bytes = b"") -> Opening:
-        """Return a new place on this wallet's tape, with a random skip."""
-        prev = self.book.counter
-        return Opening(self.random.take(16), prev, prev + 1 + self.random.below(limits.COUNTER_STEP), request=request)
 
     def report(self, result: Result, transfer: bytes = b"", code: Code | int | None = None, detail: str = "") -> None:
         """Tell the person how this tap's own payment ended."""

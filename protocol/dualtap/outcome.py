@@ -13,7 +13,7 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Signature
 from dualtap.provenance import Acceptance, rebuild, verify
 from dualtap.records import Answered, Asked
-from dualtap.statements import CloseBody, Kind, Outcome, ReceiptBody, Role, Transfer
+from dualtap.statements import Kind, Outcome, ReceiptBody, Role, Transfer
 from dualtap.states import State
 from dualtap.wire import OutcomeMessage, TransferMessage, signed
 
@@ -35,16 +35,17 @@ def answer(context: Context, message: TransferMessage, request: bytes) -> None:
 
 def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
     """Accept a transfer or close its request; either way durably, and once."""
-    book = context.book
-    body: ReceiptBody | CloseBody
-    accepted = b""
+    book, accepted = context.book, b""
+    outcome: Outcome
     try:
         transfer = examine(context, asked, message)
-        body, accepted = ReceiptBody(asked.request, transfer.id, book.trust.epoch), context.raw
     except TapError as error:
         context.reason = error
-        body = CloseBody(asked.request, int(error.code), book.trust.epoch)
-    outcome = signed(book.scheme.id, book.key, body, context.place())
+        outcome = book.close_of(asked.request, error.code, context.random)
+    else:
+        accepted = context.raw
+        body = ReceiptBody(asked.request, transfer.id, book.trust.epoch)
+        outcome = signed(book.scheme.id, book.key, body, book.place(context.random))
     context.persist(Answered(outcome, accepted))
     context.sign(outcome, State.SIGN_OUTCOME)
 

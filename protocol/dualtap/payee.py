@@ -73,9 +73,7 @@ def clear(context: Context) -> None:
 
 def close(context: Context, request: bytes, reason: Code, state: State) -> None:
     """Durably close a request, and have the Close signed."""
-    book = context.book
-    body = CloseBody(request, int(reason), book.trust.epoch)
-    outcome = signed(book.scheme.id, book.key, body, context.place())
+    outcome = context.book.close_of(request, reason, context.random)
     context.persist(Answered(outcome, b""))
     context.sign(outcome, state)
 

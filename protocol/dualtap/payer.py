@@ -178,7 +178,7 @@ def consent(context: Context, event: Consent) -> None:
     if not all(book.holds(span) for span in spans):  # another tap of this wallet was quicker
         spans = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
     private = Private(event.verification, cast("Pay", context.order).refund_of)
-    opening = context.place(asked.id)._replace(private=private)
+    opening = book.place(context.random, asked.id)._replace(private=private)
     statement = TransferBody(asked.key, spans, book.trust.epoch, ())
     transfer = signed(book.scheme.id, book.key, statement, opening)
     if any(span.parent.id in book.graph.transfers for span in spans) or len(spans) > 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias, cast
 
-from dualtap import limits, wire
+from dualtap import wire
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     AuthorityCertificate,
@@ -15,7 +15,6 @@ from dualtap.statements import (
     Outcome,
     Parent,
     Policy,
-    Side,
     Signed,
     TapeStatement,
     Token,
@@ -26,16 +25,17 @@ from dualtap.statements import (
 from dualtap.wire import (
     Check,
     any_blob,
+    basket,
     blob,
     counter,
     digest,
-    enumeration,
     epoch,
     issued_check,
     list_of,
     maybe,
     money,
     number,
+    parent,
     record,
     statement_check,
     statement_fields,
@@ -229,7 +229,6 @@ def _text(value: object) -> str:
     return value
 
 
-_basket = blob(16)
 _name = blob(0, 32, 33)
 news_check = record(
     News,
@@ -238,9 +237,8 @@ news_check = record(
     maybe(issued_check(Header)),
     maybe(issued_check(Policy)),
 )
-_asked = record(Asked, digest, _basket, uint(255), money, _text, epoch)
-_parent = record(Parent, digest, enumeration(Side), uint(limits.SPANS - 1))
-_holding = record(Holding, _parent, digest, money, money)
+_asked = record(Asked, digest, basket, uint(255), money, _text, epoch)
+_holding = record(Holding, parent, digest, money, money)
 _line = record(Line, _text, money, _text, _name, blob(0, 32), epoch)
 _taken = record(Taken, digest, _name, money, money)
 _since = record(Since, number, number, money)
@@ -253,20 +251,20 @@ def decoder(scheme: bytes) -> Check[Record]:
     """
     statement = cast("Check[Transfer]", statement_check(scheme))
     outcome = cast("Check[Outcome]", statement)
-    sent = record(Sent, statement, _basket, uint(255))
+    sent = record(Sent, statement, basket, uint(255))
     dead = warrants_check(scheme)
     question = record(Question, _asked, maybe(outcome))
-    checks: dict[int, Check[Record]] = {
-        1: news_check,
-        2: record(Funded, issued_check(Token)),
-        3: _asked,
-        4: record(Answered, outcome, any_blob),
-        5: sent,
-        6: record(SignedTail, digest, wire.signature),
-        7: record(Moved, digest, counter, counter),
-        8: record(Healed, digest, outcome),
-        9: record(Synced, counter, list_of(digest, ITEMS), counter),
-        10: record(
+    checks: dict[type[Record], Check[Record]] = {
+        News: news_check,
+        Funded: record(Funded, issued_check(Token)),
+        Asked: _asked,
+        Answered: record(Answered, outcome, any_blob),
+        Sent: sent,
+        SignedTail: record(SignedTail, digest, wire.signature),
+        Moved: record(Moved, digest, counter, counter),
+        Healed: record(Healed, digest, outcome),
+        Synced: record(Synced, counter, list_of(digest, ITEMS), counter),
+        Snapshot: record(
             Snapshot,
             news_check,
             list_of(issued_check(Token), ITEMS),
@@ -286,13 +284,14 @@ def decoder(scheme: bytes) -> Check[Record]:
             _since,
         ),
     }
+    numbered = {_NUMBER[kind]: check for kind, check in checks.items()}
 
     def decode(data: object) -> Record:
         value = wire.unpack(any_blob(data), BYTES, ITEMS)
         if type(value) is not list or not value:
             raise TapError(Code.MALFORMED, "not a record")
         kind, *fields = cast("list[object]", value)
-        check = checks.get(kind) if type(kind) is int else None
+        check = numbered.get(kind) if type(kind) is int else None
         if check is None:
             raise TapError(Code.MALFORMED, "a record of an unknown kind")
         return check(fields)

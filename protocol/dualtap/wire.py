@@ -192,7 +192,7 @@ signature = blob(SIGNATURE)
 _unsigned_too = blob(0, SIGNATURE)
 _seed = blob(16)
 _hint = blob(4)
-_basket = blob(16)
+basket = blob(16)
 
 
 # Tokens, certificates and policy: their signed fields, then the issuer's hint and its signature.
@@ -251,10 +251,10 @@ def signed(scheme: bytes, key: bytes, body: B, opening: Opening | bytes = b"", s
 
 # The whole form of a wallet's statement: in a store, a sync, a ledger and in evidence.
 
-_parent = record(Parent, digest, enumeration(Side), uint(limits.SPANS - 1))
-_span = record(Span, _parent, money, money)
+parent = record(Parent, digest, enumeration(Side), uint(limits.SPANS - 1))
+_span = record(Span, parent, money, money)
 _request_body = record(
-    RequestBody, digest, boolean, money, _currency, _basket, uint(255), _digest_or_none, uint(255),
+    RequestBody, digest, boolean, money, _currency, basket, uint(255), _digest_or_none, uint(255),
     uint(255), uint(limits.MESSAGE), enumeration(Verification), epoch,
 )  # fmt: skip
 _BODY: dict[Kind, Check[Body]] = {
@@ -532,24 +532,25 @@ _authorities = list_of(_authority, 8)
 _outcome_kind = enumeration(Kind)
 _hello = record(Hello, _hint, list_of(uint(255), 8, 1), _key, enumeration(Want))
 _welcome = record(Welcome, uint(255), _key, enumeration(Want), any_blob)
-_MESSAGE: dict[int, Check[Message]] = {
-    3: record(
-        RequestMessage, boolean, money, _currency, _basket, uint(255), _digest_or_none, uint(255), uint(255),
+_MESSAGE: dict[type[Message], Check[Message]] = {
+    RequestMessage: record(
+        RequestMessage, boolean, money, _currency, basket, uint(255), _digest_or_none, uint(255), uint(255),
         uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _wallet, _authorities,
     ),
-    4: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities),
-    5: record(
+    PresentMessage: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities),
+    TransferMessage: record(
         TransferMessage, _digest_or_none, _spans, epoch, _witness, _seed, counter, counter,
         enumeration(Verification), _digest_or_none, signature, _bundle, maybe(_header), _authorities,
     ),
-    6: record(
+    OutcomeMessage: record(
         OutcomeMessage, _outcome_kind, _digest_or_none, number, epoch, _seed, counter, counter,
         signature, maybe(_header),
     ),
-    7: record(ProceedMessage),
-    8: record(RefuseMessage, number),
-    9: record(DoneMessage),
+    ProceedMessage: record(ProceedMessage),
+    RefuseMessage: record(RefuseMessage, number),
+    DoneMessage: record(DoneMessage),
 }  # fmt: skip
+_CHECK = {_NUMBER[kind]: check for kind, check in _MESSAGE.items()}
 
 
 def encode(message: Message) -> bytes:
@@ -560,7 +561,7 @@ def encode(message: Message) -> bytes:
 def decode(data: bytes, limit: int = limits.MESSAGE) -> Message:
     """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`unpack` raises."""
     number, fields = _numbered(data, limit)
-    check = _MESSAGE.get(number)
+    check = _CHECK.get(number)
     if check is None:
         raise TapError(Code.UNKNOWN_MESSAGE, f"number {number}")
     return check(fields)
