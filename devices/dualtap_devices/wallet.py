@@ -59,10 +59,13 @@ class Wallet:
         self._finish_tail()
 
     def write(self, *records: Record) -> None:
-        """Change the wallet by these records, durably first."""
+        """Change the wallet by these records, durably first.
+
+        Raises ``BAD_INPUT``, and writes nothing, for a record that could not be read again.
+        """
         unsaved = self.book.unsaved
         try:
-            self.persist([encode_record(item) for item in self.book.with_unsaved(records)])
+            self.persist(self.book.encoded(records))
         except TapError:
             self.book.unsaved = unsaved
             raise

@@ -31,6 +31,7 @@ from dualtap.records import (
     Snapshot,
     Synced,
     Taken,
+    encoder,
 )
 from dualtap.statements import (
     Close,
@@ -68,6 +69,7 @@ class Book:
         self.profile = profile
         self.key = key
         self.trust = Trust(scheme)
+        self._encode = encoder(scheme.id)
         self.graph = Graph()
         self.free = profile.log
         self._own: WalletCertificate | None = None
@@ -163,10 +165,14 @@ class Book:
         if self.free < self.reserved() + size:
             raise TapError(Code.STORE_FULL)
 
-    def with_unsaved(self, records: tuple[Record, ...]) -> tuple[Record, ...]:
-        """Return these records, after the signature that is not durable yet: the caller makes all of them so."""
+    def encoded(self, records: tuple[Record, ...]) -> tuple[bytes, ...]:
+        """Return these records' bytes, after the signature that is not durable yet: the caller makes all of them so.
+
+        Raises ``BAD_INPUT``, and changes nothing, for a record that could not be read again.
+        """
+        data = tuple([self._encode(item) for item in records])
         unsaved, self.unsaved = self.unsaved, None
-        return records if unsaved is None else (unsaved, *records)
+        return data if unsaved is None else (self._encode(unsaved), *data)
 
     # What this wallet signs next
 

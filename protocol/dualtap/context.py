@@ -13,7 +13,7 @@ from dualtap import limits, session, wire
 from dualtap.book import ENTRY_ROOM, Book
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Persist, Report, Result, Send, Sign, Signature
-from dualtap.records import Asked, News, Record, Sent, SignedTail, encode_record
+from dualtap.records import Asked, News, Record, Sent, SignedTail
 from dualtap.statements import (
     KIND,
     ON_TAPE,
@@ -32,7 +32,7 @@ from dualtap.wire import Hello, Message, RequestMessage, TransferMessage, Want, 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a payee asks for: minor units, currency, the basket (16 bytes) and the part of it.
+    """What a payee asks for: minor units, currency (ISO 4217), the basket (16 bytes) and the part of it (0-255).
 
     ``details`` is a 32-byte hash of what is sold, or empty. ``person`` is set if a person, not a loop, starts it.
     """
@@ -159,8 +159,7 @@ class Context:
 
     def persist(self, *records: Record) -> None:
         """Change the wallet by these records, and make them durable together with the last signature."""
-        records = self.book.with_unsaved(records)
-        encoded = tuple([encode_record(item) for item in records])
+        encoded = self.book.encoded(records)
         for item in records:
             self.book.apply(item)
         self.effects.append(Persist(encoded))

@@ -31,7 +31,11 @@ from dualtap.wire import (
     RequestMessage,
     TransferMessage,
     Welcome,
+    basket,
+    blob,
+    currency,
     signed,
+    uint,
 )
 
 
@@ -44,14 +48,26 @@ def begin(context: Context, event: Begin) -> None:
     """Close this part's open requests, then greet: a part has one live request."""
     del event
     charge, book = order_of(context), context.book
-    if not 0 < charge.amount <= limits.AMOUNT:
-        raise TapError(Code.BAD_INPUT, "an amount is from 1 to 2**53 - 1 minor units")
-    if len(charge.basket) != 16:
-        raise TapError(Code.BAD_INPUT, "a basket has 16 bytes")
+    check_charge(charge)
     requests = book.parts.get((charge.basket, charge.part), [])
     if len(requests) >= limits.BASKET_REQUESTS and not charge.person:
         raise TapError(Code.BASKET_WAITS)
     clear(context)
+
+
+def check_charge(charge: Charge) -> None:
+    """Raise ``BAD_INPUT`` for what no Request can ask, by the checks of whoever reads it."""
+    for check, value, rule in (
+        (uint(limits.AMOUNT, 1), charge.amount, "an amount is from 1 to 2**53 - 1 minor units"),
+        (currency, charge.currency, "a currency is three capital letters, as in ISO 4217"),
+        (basket, charge.basket, "a basket has 16 bytes"),
+        (uint(255), charge.part, "a part is from 0 to 255"),
+        (blob(0, limits.DETAILS), charge.details, "details are a hash of 32 bytes, or empty"),
+    ):
+        try:
+            check(value)
+        except TapError as error:
+            raise TapError(Code.BAD_INPUT, rule) from error
 
 
 def clear(context: Context) -> None:

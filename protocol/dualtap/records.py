@@ -5,6 +5,7 @@ The log is replayed to rebuild the wallet: :mod:`dualtap.book` is a fold over th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias, cast
 
 from dualtap import wire
@@ -210,6 +211,24 @@ _NUMBER: dict[type[Record], int] = {
 def encode_record(item: Record) -> bytes:
     """Return a record's bytes."""
     return wire.pack((_NUMBER[type(item)], *[plain(value) for value in item]))
+
+
+def encoder(scheme: bytes) -> Callable[[Record], bytes]:
+    """Return what gives a record's bytes for a wallet of this scheme.
+
+    It raises ``BAD_INPUT`` for a record that could not be read again: once written, it would close its wallet for good.
+    """
+    decode = decoder(scheme)
+
+    def encode(item: Record) -> bytes:
+        try:
+            data = encode_record(item)
+            decode(data)
+        except (TapError, TypeError, ValueError, OverflowError) as error:
+            raise TapError(Code.BAD_INPUT, "a record that could not be read again") from error
+        return data
+
+    return encode
 
 
 def plain(value: object) -> object:

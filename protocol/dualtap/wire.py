@@ -141,7 +141,8 @@ def enumeration(kind: type[E]) -> Check[E]:
     return cast("Check[E]", check)
 
 
-def _currency(value: object) -> str:
+def currency(value: object) -> str:
+    """Check an ISO 4217 code."""
     if type(value) is not str or len(value) != 3 or not (value.isascii() and value.isalpha() and value.isupper()):
         raise _malformed("not an ISO 4217 code")
     return value
@@ -202,7 +203,7 @@ _tier = record(Tier, number, money, number, number, money)
 
 _ISSUED: dict[type[Issued], Check[Issued]] = {
     Token: record(
-        Token, blob(8), uint(limits.AMOUNT, 1), _currency, _key, epoch, epoch, uint(255),
+        Token, blob(8), uint(limits.AMOUNT, 1), currency, _key, epoch, epoch, uint(255),
         list_of(_condition), _hint, signature,
     ),
     AuthorityCertificate: record(
@@ -254,7 +255,7 @@ def signed(scheme: bytes, key: bytes, body: B, opening: Opening | bytes = b"", s
 parent = record(Parent, digest, enumeration(Side), uint(limits.SPANS - 1))
 _span = record(Span, parent, money, money)
 _request_body = record(
-    RequestBody, digest, boolean, money, _currency, basket, uint(255), _digest_or_none, uint(255),
+    RequestBody, digest, boolean, money, currency, basket, uint(255), _digest_or_none, uint(255),
     uint(255), uint(limits.MESSAGE), enumeration(Verification), epoch,
 )  # fmt: skip
 _BODY: dict[Kind, Check[Body]] = {
@@ -403,7 +404,7 @@ _compact_transfer = record(
     signature,
 )
 _compact_token = record(
-    CompactToken, blob(8), uint(limits.AMOUNT, 1), _currency, _index, epoch, epoch, uint(255),
+    CompactToken, blob(8), uint(limits.AMOUNT, 1), currency, _index, epoch, epoch, uint(255),
     list_of(_condition), _hint, signature,
 )  # fmt: skip
 _bundle = record(Bundle, list_of(_wallet, least=1), list_of(_compact_token, least=1), list_of(_compact_transfer))
@@ -534,7 +535,7 @@ _hello = record(Hello, _hint, list_of(uint(255), 8, 1), _key, enumeration(Want))
 _welcome = record(Welcome, uint(255), _key, enumeration(Want), any_blob)
 _MESSAGE: dict[type[Message], Check[Message]] = {
     RequestMessage: record(
-        RequestMessage, boolean, money, _currency, basket, uint(255), _digest_or_none, uint(255), uint(255),
+        RequestMessage, boolean, money, currency, basket, uint(255), _digest_or_none, uint(255), uint(255),
         uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _wallet, _authorities,
     ),
     PresentMessage: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities),

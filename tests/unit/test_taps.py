@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -804,16 +805,62 @@ def test_a_wallet_that_has_not_joined_cannot_tap() -> None:
 
 
 @pytest.mark.parametrize(
-    "charge", [Charge(0, "CNY", BASKET), Charge(-1, "CNY", BASKET), Charge(2**53, "CNY", BASKET), Charge(1, "CNY", b"")]
+    "charge",
+    [
+        Charge(0, "CNY", BASKET),
+        Charge(-1, "CNY", BASKET),
+        Charge(2**53, "CNY", BASKET),
+        Charge(True, "CNY", BASKET),
+        Charge(cast("int", 1.5), "CNY", BASKET),
+        Charge(1, "", BASKET),
+        Charge(1, "cny", BASKET),
+        Charge(1, "CN", BASKET),
+        Charge(1, "ΨΩΣ", BASKET),
+        Charge(1, "C" * 33, BASKET),
+        Charge(1, "CNY", b""),
+        Charge(1, "CNY", cast("bytes", bytearray(16))),
+        Charge(1, "CNY", BASKET, -1),
+        Charge(1, "CNY", BASKET, 256),
+        Charge(1, "CNY", BASKET, True),
+        Charge(1, "CNY", BASKET, details=bytes(31)),
+        Charge(1, "CNY", BASKET, details=bytes(33)),
+    ],
+    ids=repr,
 )
 def test_a_charge_that_cannot_be_made_changes_nothing(charge: Charge) -> None:
     world = World()
-    meeting = world.meet(world.wallet(), world.wallet(), charge=charge)
+    till = world.wallet()
+    world.meet(world.wallet(), till, charge=APPLES).run(stop_after=2)
+    assert till.book.open, "a request that beginning would close"
+    meeting = world.meet(world.wallet(), till, charge=charge)
     with pytest.raises(TapError) as caught:
         meeting.payee.step(Begin())
     assert caught.value.code is Code.BAD_INPUT
     assert meeting.payee.tap.state is State.READY
     assert meeting.payee.effects == []
+    assert world.reopened(till).book.snapshot() == till.book.snapshot()
+
+
+def test_a_charge_at_the_ends_of_its_ranges_is_asked() -> None:
+    world = World()
+    till = world.wallet()
+    charge = Charge(limits.AMOUNT, "CNY", BASKET, 255, bytes(limits.DETAILS))
+    assert world.meet(world.wallet(), till, charge=charge).run().said[:3] == ["Hello", "Welcome", "Request"]
+    assert list(world.reopened(till).book.parts) == [(BASKET, 255)]
+
+
+def test_a_person_verified_in_an_unknown_way_bricks_no_wallet() -> None:
+    world = World()
+    watch, till = world.wallet(fund=1000), world.wallet()
+    meeting = world.meet(watch, till, charge=APPLES)
+    meeting.until(Part.PAYER, State.AWAIT_CONSENT)
+    with pytest.raises(TapError) as caught:
+        meeting.payer.step(Consent(cast("Verification", 9)))
+    assert caught.value.code is Code.BAD_INPUT
+    assert meeting.payer.tap.state is State.AWAIT_CONSENT
+    assert held(world.reopened(watch)) == 1000
+    assert meeting.run().payer.report.result is Result.PAID
+    world.check()
 
 
 def test_nothing_happens_after_the_end() -> None:

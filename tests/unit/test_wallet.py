@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -371,3 +371,22 @@ def test_a_wallet_says_no_secret(world: World) -> None:
     shown = repr(wallet) + repr(wallet.book) + repr(keystore) + str(vars(wallet))
     assert secret.hex() not in shown
     assert repr(secret)[2:-1] not in shown
+
+
+# A record that could not be read again
+
+
+@pytest.mark.parametrize("changed", [{"part": 256}, {"part": -1}, {"amount": True}, {"currency": "C" * 33}], ids=repr)
+def test_no_record_is_written_that_would_close_the_wallet_for_good(world: World, changed: dict[str, object]) -> None:
+    watch, till = world.wallet(fund=1000), world.wallet()
+    world.pay(watch, till, 5)
+    unsaved, before = till.book.unsaved, till.book.snapshot()
+    assert unsaved is not None
+    asked = Asked(bytes(32), BASKET, 0, 5, "CNY", EPOCH)
+    with pytest.raises(TapError) as caught:
+        till.write(cast("Asked", cast("Any", asked)._replace(**changed)))
+    assert caught.value.code is Code.BAD_INPUT
+    assert (till.book.unsaved, till.book.snapshot()) == (unsaved, before)
+    assert remembered(world.reopened(till).book) == remembered(till.book)
+    till.write(asked)
+    assert list(world.reopened(till).book.open) == [bytes(32)]
