@@ -54,7 +54,7 @@ class ExampleGroup(click.Group):
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON; amounts in minor units.")
 TIMEOUT = click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 86_400, min_open=True),
     default=float(limits.SESSION_SECONDS),
     show_default=True,
     help="Seconds to wait for the other device, and then for each of its frames.",

@@ -28,7 +28,7 @@ def basket_of(name: str | None) -> tuple[str, bytes]:
     name = name or secrets.token_hex(16)
     if len(name) == 32 and all(digit in "0123456789abcdef" for digit in name):
         return name, bytes.fromhex(name)
-    return name, sha256(b"basket " + name.encode())[:16]
+    return name, sha256(b"basket " + name.encode("utf-8", "surrogateescape"))[:16]
 
 
 def charge(folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool) -> Exit:

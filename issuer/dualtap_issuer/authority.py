@@ -36,6 +36,10 @@ class Secrets(NamedTuple):
     institution: bytes
     bank: bytes
 
+    def __repr__(self) -> str:
+        """Show nothing: these are secrets."""
+        return "Secrets(…)"
+
 
 class Ordinals(Protocol):
     """Where certificates are counted."""

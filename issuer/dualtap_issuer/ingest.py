@@ -12,6 +12,8 @@ from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, outcome_of
 from dualtap.provenance import Graph, Origin, check_origins
 from dualtap.statements import (
+    KIND,
+    ON_TAPE,
     Outcome,
     Parent,
     RequestOpening,
@@ -102,7 +104,9 @@ class Ingest:
             self.named |= self.store.is_named(certificate.key)
 
     def statement(self, statement: TapeStatement) -> None:
-        """Keep a statement and what it shows; raise ``BAD_SIGNATURE`` or ``BAD_KEY``, or for what is off the tape."""
+        """Keep a statement and what it shows; raise ``BAD_SIGNATURE``, ``BAD_KEY``, or ``MALFORMED`` off the tape."""
+        if KIND[type(statement.body)] not in ON_TAPE:
+            raise TapError(Code.MALFORMED, "a statement that is on no tape")
         if not self.store.has(statement.id):
             self.trust.verify_statement(statement)
         closed, *shown = statement_facts(statement)

@@ -141,6 +141,9 @@ class Ledger:
         for transfer in upload.pending:
             if self.store.is_credited(transfer):
                 deposits.append(transfer)
+            hand = self.store.hand(transfer)
+            if hand is None or hand[0] != upload.certificate.key:
+                continue  # an outcome is told to the transfer's payer, and to nobody else
             asked = self.store.asked(transfer)
             # Its Receipt first, if a lying payee gave both: the payer's money then counts as paid.
             found = self.store.outcomes(*asked) if asked else []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,12 +19,14 @@ from dualtap.statements import (
     Role,
     Side,
     Span,
+    TapeStatement,
     Token,
     Transfer,
     TransferBody,
 )
 from dualtap.sync import Upload, decode_reply, upload_of
 from dualtap_devices.wallet import Wallet
+from dualtap_issuer.authority import Secrets
 from dualtap_issuer.ledger import Ledger, wallet_id
 from dualtap_issuer.rules import gaps, pairs, union
 from dualtap_issuer.store import Store
@@ -334,3 +337,18 @@ def test_a_token_is_whose_the_institution_says() -> None:
     token: Token = foreign.ledger.issue(wallet.book.key, 5, EPOCH, bytes(8))
     mint.sync(mint.signed_upload(wallet, upload_of(wallet.book)._replace(tokens=(token,))))
     assert (mint.ledger.refused, mint.ledger.audit().issued) == (1, 0)
+
+
+def test_a_statement_off_the_tape_is_left_out_of_the_ledger_and_harms_no_other() -> None:
+    mint = Mint()
+    wallet, shop = mint.wallet(100), mint.wallet()
+    mint.pay(wallet, shop, 30)
+    present = cast("TapeStatement", mint.sign(wallet, PresentBody(bytes(32), False, EPOCH)))
+    upload = upload_of(wallet.book)
+    mint.sync(mint.signed_upload(wallet, upload._replace(tape=(*upload.tape, present))))
+    assert mint.ledger.refused == 1
+    assert set(mint.ledger.facts().transfers) == {item.id for item in upload.transfers}
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "00" not in repr(Secrets(bytes(32), bytes(32), bytes(32), bytes(32)))
