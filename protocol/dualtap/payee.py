@@ -220,9 +220,13 @@ def healed(context: Context, message: OutcomeMessage) -> None:
 
 
 def done(context: Context, message: DoneMessage) -> None:
-    """The payer has nothing more to say."""
+    """The payer has nothing more to say: this part is paid, or else the payer will not pay it."""
     del message
-    context.report(Result.DONE)
+    charge = order_of(context)
+    if not context.book.accepted(charge.basket, charge.part):
+        context.end(Code.DECLINED, "said by the other device")
+        return
+    context.report(Result.DONE, b"", Code.BASKET_PAID)
     context.state = State.ENDED
 
 

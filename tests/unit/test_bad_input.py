@@ -22,6 +22,7 @@ from dualtap.states import Part, State
 from dualtap.wire import (
     CompactTransfer,
     CompactWarrant,
+    DoneMessage,
     Hello,
     OutcomeMessage,
     PresentMessage,
@@ -603,6 +604,16 @@ def test_a_refusal_is_told_by_its_name_or_its_number(code: int) -> None:
     assert type(report.code) is (Code if code == 81 else int)
     assert str(TapError(decode_code(code), "why"))
     assert "why" in str(TapError(5000, "why"))
+
+
+def test_a_payer_that_is_done_without_paying_has_paid_nothing() -> None:
+    world = World()
+    meeting = world.meet(world.wallet(fund=100), world.wallet(), payer_starts=False)
+    actor = meeting.until(Part.PAYEE, State.AWAIT_TRANSFER)
+    meeting.settle(actor)
+    report = measured(actor, meeting.forge(meeting.payer, DoneMessage()))
+    assert (report.result, report.code) == (Result.NOT_PAID, Code.DECLINED)
+    assert actor.book.open, "its request waits for the next tap or sync, as after any refusal"
 
 
 def test_a_transfer_to_a_till_that_only_presents() -> None:
