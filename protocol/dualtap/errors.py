@@ -1,8 +1,9 @@
 """The one table of errors (SPEC §9).
 
 Every refusal in dualtap is a row here: a number that crosses the wire, a name, who is at fault, and what a
-person can do. Rows stand in order of precedence: where several apply, the first is the one reported. A number
-that this version does not know still decodes, as a plain ``int``.
+person can do. Rows stand in order of precedence: where several are known to apply, the first is the one reported;
+but who checks may stop at the first that it finds (SPEC §8.1). A number that this version does not know still
+decodes, as a plain ``int``.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ from dualtap.wire import (
     TransferMessage,
     Welcome,
     basket,
-    blob,
     currency,
+    details,
     signed,
     uint,
 )
@@ -62,7 +62,7 @@ def check_charge(charge: Charge) -> None:
         (currency, charge.currency, "a currency is three capital letters, as in ISO 4217"),
         (basket, charge.basket, "a basket has 16 bytes"),
         (uint(255), charge.part, "a part is from 0 to 255"),
-        (blob(0, limits.DETAILS), charge.details, "details are a hash of 32 bytes, or empty"),
+        (details, charge.details, "details are a hash of 32 bytes, or empty"),
     ):
         try:
             check(value)

@@ -53,6 +53,7 @@ class On(_Cell):
     PRESENT = "Present"
     TRANSFER = "Transfer"
     RESUME = "Resume"
+    """A Transfer message that names its request: one of an earlier session, shown again."""
     OUTCOME = "Outcome"
     PROCEED = "Proceed"
     REFUSE = "Refuse"

@@ -146,6 +146,7 @@ class _P256Signer:
 
     def sign(self, digest: bytes) -> bytes:
         r, s = decode_dss_signature(self._key.sign(digest, _RFC6979))
+        # Of the two signatures (r, s) and (r, n - s), which anybody can turn into each other, only the low s counts.
         return r.to_bytes(32, "big") + min(s, _ORDER - s).to_bytes(32, "big")
 
 

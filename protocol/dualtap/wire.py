@@ -194,6 +194,7 @@ _unsigned_too = blob(0, SIGNATURE)
 _seed = blob(16)
 _hint = blob(4)
 basket = blob(16)
+details = blob(0, limits.DETAILS)
 
 
 # Tokens, certificates and policy: their signed fields, then the issuer's hint and its signature.
@@ -255,7 +256,7 @@ def signed(scheme: bytes, key: bytes, body: B, opening: Opening | bytes = b"", s
 parent = record(Parent, digest, enumeration(Side), uint(limits.SPANS - 1))
 _span = record(Span, parent, money, money)
 _request_body = record(
-    RequestBody, digest, boolean, money, currency, basket, uint(255), _digest_or_none, uint(255),
+    RequestBody, digest, boolean, money, currency, basket, uint(255), details, uint(255),
     uint(255), uint(limits.MESSAGE), enumeration(Verification), epoch,
 )  # fmt: skip
 _BODY: dict[Kind, Check[Body]] = {
@@ -535,7 +536,7 @@ _hello = record(Hello, _hint, list_of(uint(255), 8, 1), _key, enumeration(Want))
 _welcome = record(Welcome, uint(255), _key, enumeration(Want), any_blob)
 _MESSAGE: dict[type[Message], Check[Message]] = {
     RequestMessage: record(
-        RequestMessage, boolean, money, currency, basket, uint(255), _digest_or_none, uint(255), uint(255),
+        RequestMessage, boolean, money, currency, basket, uint(255), details, uint(255), uint(255),
         uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _wallet, _authorities,
     ),
     PresentMessage: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities),
