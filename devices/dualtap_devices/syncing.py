@@ -14,9 +14,9 @@ from dualtap.statements import Span, TapeStatement, TransferBody
 from dualtap.suite import Drbg
 from dualtap.sync import (
     SignedUpload,
-    decode_reply,
     encode_signed_upload,
     encode_upload,
+    open_reply,
     sync_statement,
     take_reply,
     upload_of,
@@ -66,7 +66,7 @@ def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncR
     statement = sync_statement(book.scheme, book.key, upload, challenge, book.trust.epoch)
     signature = sign_with(wallet.keystore, statement)
     item = SignedUpload(upload, challenge, book.trust.epoch, signature)
-    reply = decode_reply(book.scheme, issuer.sync(encode_signed_upload(item)))
+    reply = open_reply(book.trust, item, issuer.sync(encode_signed_upload(item)))
     records = take_reply(book, reply, told)
     wallet.write(*records)
     wallet.compact()

@@ -23,8 +23,10 @@ from dualtap.statements import (
     Tier,
     Token,
     WalletCertificate,
+    key_hint,
 )
 from dualtap.suite import Suite
+from dualtap.sync import SignedReply, reply_id
 from dualtap.trust import Trust, issue
 
 
@@ -136,6 +138,12 @@ class SchemeAuthority:
             raise TapError(Code.BAD_INPUT, "an amount or a date that no device would accept")
         token = Token(serial, amount, currency, owner, spend_by, claim_by, hops, conditions, b"", b"")
         return issue(self.scheme, self._institution, token)
+
+    def word_for(self, challenge: bytes, upload: bytes, reply: bytes) -> SignedReply:
+        """Return a reply, signed for the upload that it answers."""
+        key = self._institution.public
+        named = reply_id(self.scheme, key, challenge, upload, reply)
+        return SignedReply(reply, key_hint(key), self._institution.sign(named))
 
     def header(self, epoch: int, policy: int) -> Header:
         """Return the date, and the version of the policy in force."""

@@ -27,7 +27,15 @@ from dualtap.statements import (
     Warrant,
 )
 from dualtap.suite import sha256
-from dualtap.sync import Reply, Upload, decode_signed_upload, decode_upload, encode_reply, sync_statement
+from dualtap.sync import (
+    Reply,
+    Upload,
+    decode_signed_upload,
+    decode_upload,
+    encode_reply,
+    encode_signed_reply,
+    sync_statement,
+)
 from dualtap_issuer import audit
 from dualtap_issuer.audit import Audit, Named
 from dualtap_issuer.authority import SchemeAuthority
@@ -133,7 +141,8 @@ class Ledger:
                 self._hotlist(epoch)
             reply = self._reply(upload, epoch)
         self.refused += ingest.refused
-        return encode_reply(reply)
+        answer = encode_reply(reply)
+        return encode_signed_reply(self.authority.word_for(item.challenge, item.upload, answer))
 
     def _reply(self, upload: Upload, epoch: int) -> Reply:
         outcomes: list[Outcome] = []

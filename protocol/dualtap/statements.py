@@ -25,6 +25,7 @@ class Kind(IntEnum):
     WALLET = 3
     HEADER = 4
     POLICY = 5
+    REPLY = 6
     REQUEST = 16
     PRESENT = 17
     SYNC = 18

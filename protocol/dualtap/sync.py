@@ -12,7 +12,9 @@ from dualtap.book import Book
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, Funded, Healed, News, Record, Synced, news_check, plain
 from dualtap.statements import (
+    Authority,
     Body,
+    Kind,
     Outcome,
     ReceiptBody,
     Scheme,
@@ -23,15 +25,19 @@ from dualtap.statements import (
     Transfer,
     WalletCertificate,
     Warrant,
+    statement_id,
 )
 from dualtap.suite import sha256
+from dualtap.trust import Trust
 from dualtap.wire import (
     Check,
     any_blob,
+    blob,
     counter,
     digest,
     issued_check,
     list_of,
+    public_digest,
     record,
     signed,
     statement_check,
@@ -73,6 +79,14 @@ class Reply(NamedTuple):
     deposits: tuple[bytes, ...]
     tokens: tuple[Token, ...]
     delivered: int
+
+
+class SignedReply(NamedTuple):
+    """A reply's bytes, and the institution's word for them in answer to one upload."""
+
+    reply: bytes
+    issuer: bytes
+    signature: bytes
 
 
 def upload_of(book: Book) -> Upload:
@@ -132,6 +146,35 @@ def decode_signed_upload(data: bytes) -> SignedUpload:
     """Return the signed upload in these bytes, or raise as :func:`decode_upload`."""
     check = record(SignedUpload, any_blob, digest, wire.epoch, wire.signature)
     return check(wire.unpack(data, BYTES, ITEMS))
+
+
+def reply_id(scheme: Scheme, issuer: bytes, challenge: bytes, upload: bytes, reply: bytes) -> bytes:
+    """Return what an institution (its whole key) signs: this reply, to this upload, under this challenge."""
+    fields = (challenge, sha256(upload), sha256(reply))
+    return statement_id(scheme.id, Kind.REPLY, issuer, public_digest(fields))
+
+
+def encode_signed_reply(item: SignedReply) -> bytes:
+    """Return the bytes that go back to the wallet."""
+    return wire.pack(item)
+
+
+def decode_signed_reply(data: bytes) -> SignedReply:
+    """Return the signed reply in these bytes, or raise as :func:`decode_upload`. Verifies nothing."""
+    check = record(SignedReply, any_blob, blob(4), wire.signature)
+    return check(wire.unpack(data, BYTES, ITEMS))
+
+
+def open_reply(trust: Trust, asked: SignedUpload, data: bytes) -> Reply:
+    """Return the reply to an upload; raise unless an institution of the scheme signed it for this very upload.
+
+    Without this, whoever carries a sync could swallow it, or hand a wallet a token that it has spent.
+    """
+    item = decode_signed_reply(data)
+    issuer = trust.authority(item.issuer, frozenset({Authority.INSTITUTION}), 0)
+    named = reply_id(trust.scheme, issuer.key, asked.challenge, asked.upload, item.reply)
+    trust.verify(issuer.key, item.signature, named)
+    return decode_reply(trust.scheme, item.reply)
 
 
 def encode_reply(reply: Reply) -> bytes:

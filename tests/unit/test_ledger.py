@@ -9,6 +9,7 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
+from dualtap.records import News
 from dualtap.statements import (
     Carrier,
     Condition,
@@ -24,7 +25,17 @@ from dualtap.statements import (
     Transfer,
     TransferBody,
 )
-from dualtap.sync import Upload, decode_reply, upload_of
+from dualtap.sync import (
+    Reply,
+    Upload,
+    decode_signed_reply,
+    decode_signed_upload,
+    encode_reply,
+    encode_signed_reply,
+    open_reply,
+    upload_of,
+)
+from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import Secrets
 from dualtap_issuer.ledger import Ledger, wallet_id
@@ -42,6 +53,11 @@ def refused(action: Callable[[], object]) -> Code | int:
     with pytest.raises(TapError) as caught:
         action()
     return caught.value.code
+
+
+def answer(mint: Mint, upload: bytes) -> Reply:
+    """Sync, and open the reply as the wallet does."""
+    return open_reply(mint.ledger.trust, decode_signed_upload(upload), mint.sync(upload))
 
 
 # Joining and issuing
@@ -98,7 +114,7 @@ def test_a_token_reaches_its_owner_until_it_is_taken(mint: Mint) -> None:
     for amount in (5, 6):
         mint.ledger.issue(wallet.book.key, amount, mint.epoch, mint.draw(8))
     for _ in range(2):
-        reply = decode_reply(mint.scheme, mint.sync(mint.signed_upload(wallet)))
+        reply = answer(mint, mint.signed_upload(wallet))
         assert [token.amount for token in reply.tokens] == [5, 6]
         assert reply.delivered == 2
     assert mint.settle_in(wallet).funded == 11
@@ -172,10 +188,10 @@ def test_a_statement_without_its_history_waits_for_it(mint: Mint) -> None:
     body = TransferBody(mint.authority.institution, (span,), mint.epoch, ())
     deposit = mint.sign(payee, body, mint.opening(50, 51))
     blank = Upload(payee.book.certificate, (), (), (deposit,), (), (), (), (deposit.id,), 0)
-    reply = decode_reply(mint.scheme, mint.sync(mint.signed_upload(payee, blank)))
+    reply = answer(mint, mint.signed_upload(payee, blank))
     assert (reply.deposits, mint.ledger.audit().settled) == ((), 0)
     mint.settle_in(payer)
-    reply = decode_reply(mint.scheme, mint.sync(mint.signed_upload(payee, blank)))
+    reply = answer(mint, mint.signed_upload(payee, blank))
     assert (reply.deposits, mint.ledger.audit().settled) == ((deposit.id,), 60)
 
 
@@ -352,3 +368,35 @@ def test_a_statement_off_the_tape_is_left_out_of_the_ledger_and_harms_no_other()
 
 def test_secrets_are_not_shown() -> None:
     assert "00" not in repr(Secrets(bytes(32), bytes(32), bytes(32), bytes(32)))
+
+
+class Wire:
+    """Somebody on the wire of a sync, who gives the wallet another answer than the issuer's."""
+
+    def __init__(self, mint: Mint, forge: Callable[[bytes], bytes]) -> None:
+        self.mint = mint
+        self.forge = forge
+
+    def challenge(self) -> bytes:
+        return self.mint.challenge()
+
+    def sync(self, signed_upload: bytes) -> bytes:
+        return self.forge(self.mint.sync(signed_upload))
+
+
+def test_nobody_on_the_wire_of_a_sync_can_answer_for_the_issuer(mint: Mint) -> None:
+    payer, shop = mint.wallet(100), mint.wallet()
+    mint.pay(payer, shop, 60)
+    told = len(shop.book.tape)
+    old = mint.sync(mint.signed_upload(shop))
+
+    def empty(answer: bytes) -> bytes:
+        reply = encode_reply(Reply(News(None, (), None, None), (), (), (), 0))
+        return encode_signed_reply(decode_signed_reply(answer)._replace(reply=reply))
+
+    for wire in (Wire(mint, empty), Wire(mint, lambda _: old)):
+        with pytest.raises(TapError, match=Code.BAD_SIGNATURE.name):
+            sync(shop, wire, mint.draw(), False)
+        assert len(shop.book.tape) == told
+    sync(shop, Wire(mint, lambda answer: answer), mint.draw(), False)
+    assert shop.book.tape == []

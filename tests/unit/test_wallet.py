@@ -14,8 +14,26 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Result, Sign
 from dualtap.keystore import Head, Keystore
 from dualtap.records import Answered, Asked, Funded, Healed, Moved, News, Record, Sent, SignedTail, encode_record
-from dualtap.statements import KIND, ON_TAPE, Kind, ReceiptBody, TapeOpening, TapeStatement, TransferBody
-from dualtap.sync import Reply, decode_signed_upload, decode_upload, encode_reply, sync_statement
+from dualtap.statements import (
+    KIND,
+    ON_TAPE,
+    Kind,
+    ReceiptBody,
+    TapeOpening,
+    TapeStatement,
+    TransferBody,
+    key_hint,
+)
+from dualtap.sync import (
+    Reply,
+    SignedReply,
+    decode_signed_upload,
+    decode_upload,
+    encode_reply,
+    encode_signed_reply,
+    reply_id,
+    sync_statement,
+)
 from dualtap.wire import public_digest
 from dualtap_devices import syncing
 from dualtap_devices.driver import Driver, Watch, exchange, unseen
@@ -217,7 +235,8 @@ def test_a_skip_behind_a_signed_entry_moves_nothing_and_is_not_reused(world: Wor
 class Office:
     """An issuer that notes what it is sent, and has no news."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.uploads: list[bytes] = []
 
     def challenge(self) -> bytes:
@@ -225,7 +244,10 @@ class Office:
 
     def sync(self, signed_upload: bytes) -> bytes:
         self.uploads.append(signed_upload)
-        return encode_reply(Reply(News(None, (), None, None), (), (), (), 0))
+        item, key = decode_signed_upload(signed_upload), self.world.institution
+        reply = encode_reply(Reply(News(None, (), None, None), (), (), (), 0))
+        named = reply_id(self.world.scheme, key.public, item.challenge, item.upload, reply)
+        return encode_signed_reply(SignedReply(reply, key_hint(key.public), key.sign(named)))
 
 
 def rolled_back(world: World, entries: int) -> tuple[Wallet, Wallet]:
@@ -259,7 +281,7 @@ def test_a_store_older_than_its_keystore_is_quarantined(world: World, entries: i
 
 def test_a_wallet_in_quarantine_still_syncs(world: World) -> None:
     payer, _ = rolled_back(world, 1)
-    before, office = payer.keystore.head, Office()
+    before, office = payer.keystore.head, Office(world)
     report = syncing.sync(payer, office, world.draw(), deposit=True)
     assert (report.closed, report.deposited) == (0, 0)
     item = decode_signed_upload(office.uploads[0])
@@ -277,7 +299,7 @@ def test_a_store_with_its_keystores_last_entry_or_the_one_before_is_well(world: 
     assert not world.reopened(payer).quarantined
     tap(world, payer, payee, payer_watch=cut_before_signing)
     assert not world.reopened(payer).quarantined
-    syncing.sync(payer := world.reopen(payer), Office(), world.draw(), deposit=False)
+    syncing.sync(payer := world.reopen(payer), Office(world), world.draw(), deposit=False)
     assert not world.reopened(payer).quarantined
 
 

@@ -377,6 +377,7 @@ def check_sync(text: str) -> None:
     spec = Spec(text)
     compare(spec, "SignedUpload", lambda value: sync.decode_signed_upload(packed(value)))
     compare(spec, "Upload", lambda value: sync.decode_upload(SCHEME, packed(value)))
+    compare(spec, "SignedReply", lambda value: sync.decode_signed_reply(packed(value)))
     compare(spec, "Reply", lambda value: sync.decode_reply(SCHEME, packed(value)))
 
 
@@ -390,7 +391,7 @@ def check_names(text: str) -> None:
     named = [kind for row in spec.rows.values() for _, kind in row] + [*spec.names.values(), *spec.unions.values()]
     missing = {name for kind in named for name in refs(kind)} - {*spec.rows, *spec.names, *spec.unions, "body"}
     assert not missing
-    assert {"SignedUpload", "Upload", "Reply", "Evidence", "Warrant", "Dead"} <= set(spec.rows)
+    assert {"SignedUpload", "SignedReply", "Upload", "Reply", "Evidence", "Warrant", "Dead"} <= set(spec.rows)
     for name, row in spec.rows.items():
         listed = [field for field, _ in row]
         if name in ("Statement", "Dead", "TokenSpan", "HandSpan"):
