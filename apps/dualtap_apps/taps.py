@@ -10,6 +10,7 @@ from typing import TypeAlias
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
+from dualtap.states import Part
 from dualtap.suite import Drbg, sha256
 from dualtap_apps.exits import Exit, exit_of_report
 from dualtap_apps.money import parse, show
@@ -122,8 +123,8 @@ def _tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
     emit(as_json, fields, *lines)
     if report.code is not None:
         note(str(TapError(report.code, report.detail)))
-    if report.result is Result.DONE and healed:
-        return Exit.OK
+    if report.result is Result.DONE and healed and driver.tap.part is Part.PAYER:
+        return Exit.OK  # there was nothing left to pay, and what was in doubt is not any more
     return exit_of_report(report)
 
 

@@ -31,6 +31,7 @@ from dualtap.records import (
     Snapshot,
     Synced,
     Taken,
+    Witnessed,
     encoder,
 )
 from dualtap.statements import (
@@ -82,6 +83,7 @@ class Book:
         self.history: list[Line] = []
         self.tape: list[TapeStatement] = []
         self.heard: list[Outcome] = []
+        self.witnessed: list[Witnessed] = []
         self.delivered = 0
         self.examined: Received | None = None
         self.previous = b""
@@ -249,6 +251,8 @@ class Book:
         self.questions[asked.request] = Question(asked, outcome)
         self.open.pop(asked.request, None)
         if not isinstance(outcome.body, ReceiptBody):
+            if message:
+                self.witnessed.append(Witnessed(asked.request, message))
             return
         received, self.examined = self.examined, None
         if received is None or received.transfer.id != outcome.body.transfer:
@@ -264,6 +268,16 @@ class Book:
         since = self.since
         self.since = Since(since.payments, since.receipts + 1, since.received + amount)
         self._line("received", amount, asked.currency, transfer.key, transfer.id, outcome.body.epoch)
+
+    def reported(self) -> Graph:
+        """Return all that a sync tells of value: what this wallet holds or passed on, and what it refused as spent."""
+        graph = Graph()
+        graph.add(self.graph)
+        for request, message in self.witnessed:
+            shown = rebuild(self.trust, cast("TransferMessage", decode(message)), self.key, request)
+            graph.add(shown.graph)
+            graph.put(shown.transfer)
+        return graph
 
     def _send(self, sent: Sent) -> None:
         transfer = sent.transfer
@@ -363,7 +377,7 @@ class Book:
             self.tape = self.tape[len(told) :]
         if not self.tape:
             # A tap while the reply was on its way keeps its counts, and what it heard, for the next sync.
-            self.since, self.heard = Since(), []
+            self.since, self.heard, self.witnessed = Since(), [], []
 
     # Compaction
 
@@ -399,6 +413,7 @@ class Book:
             tuple(self.history[-HISTORY:]),
             tuple(self.tape),
             tuple(self.heard),
+            tuple(self.witnessed),
             self.delivered,
             self.previous,
             self.counter,
@@ -426,7 +441,8 @@ class Book:
         self.taken = {taken.transfer: taken for taken in snapshot.taken}
         self.history = list(snapshot.history)
         self.tape = list(snapshot.tape)
-        self.heard, self.delivered = list(snapshot.heard), snapshot.delivered
+        self.heard, self.witnessed = list(snapshot.heard), list(snapshot.witnessed)
+        self.delivered = snapshot.delivered
         self.previous, self.counter, self.since = snapshot.previous, snapshot.counter, snapshot.since
 
 

@@ -72,6 +72,7 @@ class Context:
         self.channel: session.Channel | None = None
         self.welcome_with: Welcome | None = None
         self.peer: WalletCertificate | None = None
+        self.payer = b""
         self.peer_verify: Verify | None = None
         self.peer_wants_authorities = False
         self.asked: Asked | None = None
@@ -182,7 +183,7 @@ class Context:
     def report(self, result: Result, transfer: bytes = b"", code: Code | int | None = None, detail: str = "") -> None:
         """Tell the person how this tap's own payment ended."""
         amount, currency = (self.asked.amount, self.asked.currency) if self.asked else (0, "")
-        peer = self.peer.key if self.peer else b""
+        peer = self.peer.key if self.peer else self.payer
         self.effects.append(Report(result, amount, currency, transfer, peer, code, detail))
 
     def meet(self, certificate: WalletCertificate, statement: Signed[Body]) -> None:

@@ -77,6 +77,8 @@ def take_outcome(context: Context, message: OutcomeMessage) -> Outcome:
             body = CloseBody(request, message.reason, message.epoch)
         case _:
             raise TapError(Code.MALFORMED, "an outcome is a Receipt or a Close")
+    if message.ctr <= message.prev:
+        raise TapError(Code.MALFORMED, "no place on a tape")
     opening = Opening(message.seed, message.prev, message.ctr)
     outcome = signed(context.book.scheme.id, transfer.body.payee, body, opening, message.signature)
     if context.peer_verify is None:

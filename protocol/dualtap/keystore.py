@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from dualtap.errors import Code, TapError
 from dualtap.statements import KIND, OFF_TAPE, ON_TAPE, Body, Kind, Signed, TapeOpening, statement_id
+from dualtap.suite import DIGEST
 
 
 class Head(NamedTuple):
@@ -49,6 +50,7 @@ def check_tape(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes,
     """Return the head after signing this entry, or raise ``KEYSTORE_REFUSED``: the rule of every keystore."""
     if kind not in ON_TAPE:
         raise TapError(Code.KEYSTORE_REFUSED, f"{kind.name} is not on the tape")
+    _check_digests(public, opening.salt, opening.private, opening.request)
     entry = statement_id(scheme, kind, key, public, opening.commitment())
     if entry == head.id:
         return head
@@ -57,10 +59,17 @@ def check_tape(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes,
     return Head(opening.ctr, entry)
 
 
+def _check_digests(*digests: bytes) -> None:
+    """Raise unless each has 32 bytes: fields of other lengths could be read with other borders."""
+    if any(len(item) != DIGEST for item in digests):
+        raise TapError(Code.KEYSTORE_REFUSED, "not 32 bytes")
+
+
 def check_off_tape(scheme: bytes, key: bytes, kind: Kind, public: bytes) -> bytes:
     """Return the id of a statement off the tape, or raise ``KEYSTORE_REFUSED`` for other kinds."""
     if kind not in OFF_TAPE:
         raise TapError(Code.KEYSTORE_REFUSED, f"{kind.name} is on the tape")
+    _check_digests(public)
     return statement_id(scheme, kind, key, public)
 
 

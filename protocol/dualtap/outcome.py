@@ -17,6 +17,9 @@ from dualtap.statements import Kind, Outcome, ReceiptBody, Role, Transfer
 from dualtap.states import State
 from dualtap.wire import OutcomeMessage, TransferMessage, signed
 
+_CHEATS = frozenset({Code.DOUBLE_SPENT, Code.TAPE_FORKED})
+"""Refusals that are half of a proof: what was shown is kept for the next sync."""
+
 
 def answer(context: Context, message: TransferMessage, request: bytes) -> None:
     """Answer a transfer that is shown here: by the stored outcome, or by deciding it now.
@@ -35,18 +38,20 @@ def answer(context: Context, message: TransferMessage, request: bytes) -> None:
 
 def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
     """Accept a transfer or close its request; either way durably, and once."""
-    book, accepted = context.book, b""
+    book, kept = context.book, b""
     outcome: Outcome
     try:
         transfer = examine(context, asked, message)
     except TapError as error:
         context.reason = error
+        if error.code in _CHEATS:
+            kept = context.raw
         outcome = book.close_of(asked.request, error.code, context.random)
     else:
-        accepted = context.raw
+        kept = context.raw
         body = ReceiptBody(asked.request, transfer.id, book.trust.epoch)
         outcome = signed(book.scheme.id, book.key, body, book.place(context.random))
-    context.persist(Answered(outcome, accepted))
+    context.persist(Answered(outcome, kept))
     context.sign(outcome, State.SIGN_OUTCOME)
 
 
@@ -72,7 +77,7 @@ def examine(context: Context, asked: Asked, message: TransferMessage) -> Transfe
         raise TapError(Code.OVER_LIMIT, "this wallet must sync before it collects more")
     if book.accepted(asked.basket, asked.part):
         raise TapError(Code.BASKET_PAID)
-    book.examined, context.peer = received, payer
+    book.examined, context.payer = received, payer.key
     return received.transfer
 
 

@@ -174,6 +174,9 @@ def consent(context: Context, event: Consent) -> None:
     """Choose spans, make the transfer durable, and have it signed."""
     book, asked = context.book, cast("Request", context.request)
     body = asked.body
+    # While the person thought, another tap of this wallet may have used up a limit, or made the same refund.
+    check_request(context, cast("RequestMessage", context.request_message), asked)
+    check_refund(context, asked)
     spans = context.chosen
     if not all(book.holds(span) for span in spans):  # another tap of this wallet was quicker
         spans = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)

@@ -245,6 +245,8 @@ def rebuild(trust: Trust, message: TransferMessage, payee: bytes, request: bytes
         hand = _rebuild_hand(scheme, graph, earlier, certificates, parents, order)
         order.append(hand)
         graph.put(hand)
+    if message.ctr <= message.prev:
+        raise TapError(Code.BROKEN_PROVENANCE, "no place on a tape")
     private = Private(message.verification, message.refund_of)
     opening = Opening(message.seed, message.prev, message.ctr, private, request)
     body = TransferBody(payee, _spans(message.spans, parents, order), message.epoch, message.witness)
@@ -347,7 +349,20 @@ def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | 
             raise TapError(refusal)
     graph.put(transfer)
     check_conflicts(graph, known)
+    _check_needed(received)
     return sum(end - start for _, start, end in transfer.body.spans)
+
+
+def _check_needed(received: Received) -> None:
+    """Raise ``BROKEN_PROVENANCE`` unless each statement shown stands behind the transfer: what is kept is passed on."""
+    transfer, graph, order = received
+    hands = [hand.id for hand in order]
+    behind = {hand.id for hand in graph.ancestors(transfer)}
+    spent = {
+        span.parent.id for hand in (*order, transfer) for span in hand.body.spans if span.parent.side is Side.TOKEN
+    }
+    if len(hands) != len(behind) or set(hands) != behind or graph.tokens.keys() != spent:
+        raise TapError(Code.BROKEN_PROVENANCE, "a statement that is not behind this transfer")
 
 
 def _check_hand(trust: Trust, graph: Graph, hand: Transfer, known: Graph | None) -> None:
@@ -373,6 +388,9 @@ def check_conflicts(graph: Graph, known: Graph | None) -> None:
             raise TapError(Code.DOUBLE_SPENT)
     if known is None:
         return
+    for dead in graph.warrants:
+        if any(known.spends.get(Parent(dead, Side.PAYEE, place)) for place in range(limits.SPANS)):
+            raise TapError(Code.DOUBLE_SPENT, "restored, and spent by the payee")
     for hand in graph.transfers.values():
         seen = hand.id in known.transfers
         for parent, start, end in hand.body.spans:

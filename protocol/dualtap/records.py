@@ -78,7 +78,7 @@ class Asked(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The outcome of a request, not yet signed; ``message`` is the accepted transfer's, empty for a Close."""
+    """The outcome of a request, not yet signed; ``message`` is the accepted transfer's, or a refused double spend's."""
 
     outcome: Outcome
     message: bytes
@@ -171,6 +171,13 @@ class Question(NamedTuple):
     outcome: Outcome | None
 
 
+class Witnessed(NamedTuple):
+    """A double spend that this wallet refused: the request that it answered, and its message. A sync reports it."""
+
+    request: bytes
+    message: bytes
+
+
 class Snapshot(NamedTuple):
     """A whole wallet: what a compacted log begins with."""
 
@@ -186,6 +193,7 @@ class Snapshot(NamedTuple):
     history: tuple[Line, ...]
     tape: tuple[TapeStatement, ...]
     heard: tuple[Outcome, ...]
+    witnessed: tuple[Witnessed, ...]
     delivered: int
     previous: bytes
     counter: int
@@ -297,6 +305,7 @@ def decoder(scheme: bytes) -> Check[Record]:
             list_of(_line, ITEMS),
             list_of(statement, ITEMS),
             list_of(outcome, ITEMS),
+            list_of(record(Witnessed, digest, any_blob), ITEMS),
             counter,
             blob(0, 32),
             counter,

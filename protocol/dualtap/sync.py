@@ -91,7 +91,7 @@ class SignedReply(NamedTuple):
 
 def upload_of(book: Book) -> Upload:
     """Return all that a wallet has to tell. Only signed statements are told."""
-    graph = book.graph
+    graph = book.reported()
     return Upload(
         book.certificate,
         tuple(graph.tokens.values()),

@@ -106,8 +106,8 @@ class Trust:
         new: dict[bytes, AuthorityCertificate] = {}
         for certificate in certificates:
             known = new.get(certificate.hint) or self._authorities.get(certificate.hint)
-            if known == certificate:
-                continue
+            if known is not None and known.key == certificate.key and known.expires >= certificate.expires:
+                continue  # an older certificate of the same authority, however genuine, replaces none
             if certificate.authority is Authority.BANK:
                 issuer = new.get(certificate.issuer) or self._authorities.get(certificate.issuer)
                 if issuer is None:

@@ -28,6 +28,7 @@ from dualtap.records import (
     Snapshot,
     Synced,
     Taken,
+    Witnessed,
     decoder,
     encode_record,
 )
@@ -232,7 +233,8 @@ records: SearchStrategy[Record] = st.one_of(
     st.builds(
         Snapshot, news, tuples(tokens), tuples(sent_statements), tuples(dead), tuples(wallets), tuples(holdings),
         tuples(sent), tuples(questions), tuples(takings), tuples(lines), tuples(tape_entries), tuples(outcomes),
-        counters, maybe_digests, counters, st.builds(Since, numbers, numbers, money),
+        tuples(st.builds(Witnessed, digests, blobs)), counters, maybe_digests, counters,
+        st.builds(Since, numbers, numbers, money),
     ),
 )  # fmt: skip
 uploads = st.builds(

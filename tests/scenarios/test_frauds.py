@@ -212,3 +212,27 @@ def test_nobody_honest_is_named_and_every_unit_is_accounted_for(seed: int) -> No
     mint.ledger.settle(mint.epoch)
     assert mint.ledger.audit().settled == 300
     assert mint.account().accounted
+
+
+def test_a_double_spend_that_a_till_refused_is_named_when_that_till_syncs(mint: Mint) -> None:
+    thief, shop = mint.wallet(100), mint.wallet()
+    clone = mint.clone(thief)
+    assert mint.pay(thief, shop, 100) == "paid"
+    assert mint.pay(clone, shop, 100) == "not_paid"
+    shop.compact()
+    assert len(shop.book.witnessed) == 1
+    mint.settle_in(shop, deposit=True)
+    assert {key for key, _ in mint.named()} == {thief.book.key}
+    assert shop.book.witnessed == []
+
+
+def test_a_payee_that_closed_and_spent_all_the_same_is_seen_by_who_holds_both_sides(mint: Mint) -> None:
+    payer, cheat, shop = mint.wallet(100), mint.wallet(), mint.wallet()
+    mint.pay(payer, cheat, 100, cut=3)
+    (pending,) = payer.book.pending.values()
+    assert mint.pay(cheat, shop, 100) == "paid"
+    request = pending.transfer.shown().request
+    payer.write(Healed(pending.transfer.id, mint.sign(cheat, CloseBody(request, 11, mint.epoch), mint.opening(90, 91))))
+    assert mint.pay(payer, shop, 100) == "not_paid"
+    mint.settle_in(shop)
+    assert {key for key, _ in mint.named()} == {cheat.book.key}

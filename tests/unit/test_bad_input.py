@@ -12,13 +12,14 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from dualtap import limits
-from dualtap.context import Charge
+from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Received, Report, Result
 from dualtap.keystore import Head
 from dualtap.records import Healed, Sent
-from dualtap.statements import Condition, Kind, Role, Side, WalletCertificate
+from dualtap.statements import Condition, Kind, Role, Side, TapeOpening, WalletCertificate
 from dualtap.states import Part, State
+from dualtap.trust import issue
 from dualtap.wire import (
     CompactTransfer,
     CompactWarrant,
@@ -558,7 +559,7 @@ def test_half_of_a_chain_of_authorities_is_not_believed() -> None:
     till = world.wallet()
     known = till.book.trust.authorities
     other = world.authority(known[1].authority, World(seed="other").institution.public, 2)
-    bad = (other, known[2]._replace(number=9, signature=bytes(64)))
+    bad = (other, known[2]._replace(expires=known[2].expires + 1, signature=bytes(64)))
     meeting = world.meet(watch, till, 10).run(rewrite=alter(TransferMessage, fields(authorities=bad)))
     assert meeting.payee.report.code is Code.BAD_SIGNATURE
     assert till.book.trust.authorities == known
@@ -713,3 +714,73 @@ def test_a_log_that_this_wallet_did_not_write(record: str) -> None:
     with pytest.raises(TapError) as caught:
         world.reopened(watch)
     assert caught.value.code is Code.STORE_FAILED
+
+
+# What a second look found
+
+
+def test_a_genuine_token_that_is_not_behind_the_transfer_is_refused() -> None:
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    spare = world.token(watch.book.key, 5)
+
+    def with_junk(message: TransferMessage) -> TransferMessage:
+        bundle = message.bundle
+        junk = bundle.tokens[0]._replace(
+            serial=spare.serial, amount=5, spend_by=spare.spend_by, claim_by=spare.claim_by, signature=spare.signature
+        )
+        return message._replace(bundle=bundle._replace(tokens=(*bundle.tokens, junk)))
+
+    meeting = world.meet(watch, till, 10).run(rewrite=alter(TransferMessage, with_junk))
+    assert meeting.payee.report.code is Code.BROKEN_PROVENANCE
+    assert set(till.book.graph.tokens) == set()
+    world.check()
+
+
+@pytest.mark.parametrize(("prev", "ctr"), [(9, 3), (3, 3)])
+def test_a_transfer_without_a_place_on_its_tape_is_refused(prev: int, ctr: int) -> None:
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    meeting = world.meet(watch, till, 10).run(rewrite=alter(TransferMessage, fields(prev=prev, ctr=ctr)))
+    assert meeting.payee.report.code is Code.BROKEN_PROVENANCE
+    meeting = world.meet(watch, till, 10).run(rewrite=alter(OutcomeMessage, fields(prev=prev, ctr=ctr)))
+    assert meeting.payer.report.code is Code.MALFORMED
+
+
+def test_an_older_certificate_from_a_stranger_does_not_undo_a_renewal() -> None:
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    current = till.book.trust.authorities[1]
+    old = issue(world.scheme, world.root, current._replace(expires=EPOCH - 1))
+    world.meet(watch, till, 10).run(rewrite=alter(TransferMessage, fields(authorities=(old,))))
+    assert current in till.book.trust.authorities
+    assert world.meet(watch, till, 10).run().payee.report.result is Result.COLLECTED
+
+
+def test_a_keystore_refuses_fields_that_could_be_read_with_other_borders() -> None:
+    world = World()
+    keystore = world.wallet().keystore
+    place = (0).to_bytes(8, "big") + (1).to_bytes(8, "big")
+    for opening in (
+        TapeOpening(b"S" * 16, 0, 1, place + bytes(32), bytes(32)),
+        TapeOpening(bytes(32), 0, 1, bytes(31), bytes(32)),
+        TapeOpening(bytes(32), 0, 1, bytes(32), bytes(33)),
+    ):
+        with pytest.raises(TapError, match=Code.KEYSTORE_REFUSED.name):
+            keystore.sign_tape(Kind.CLOSE, bytes(32), opening)
+    with pytest.raises(TapError, match=Code.KEYSTORE_REFUSED.name):
+        keystore.sign(Kind.REQUEST, bytes(31))
+    assert keystore.head.ctr == 0
+
+
+def test_two_taps_at_once_refund_a_receipt_once() -> None:
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet(fund=100)
+    sale = world.pay(watch, till, 50)
+    lanes = [world.meet(till, watch, 50, pay=Pay(sale)) for _ in range(2)]
+    for lane in lanes:
+        lane.until(Part.PAYER, State.AWAIT_CONSENT)
+    results = [lane.run().payer.report for lane in lanes]
+    assert [report.result for report in results] == [Result.PAID, Result.NOT_PAID]
+    assert results[1].code is Code.NOT_A_REFUND
+    assert till.book.taken[sale].refunded == 50

@@ -76,8 +76,11 @@ def test_what_a_chain_to_the_root_does_not_prove(world: World, trust: Trust) -> 
 def test_an_authority_is_renewed_but_its_hint_is_never_taken(
     world: World, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    renewed = bank(world, world.bank.public)
+    held = trust.authorities[2]
+    renewed = issue(world.scheme, world.institution, held._replace(expires=held.expires + 1))
     assert trust.learn((renewed,)) == (renewed,)
+    assert trust.learn((held,)) == (), "an older one replaces nothing"
+    assert renewed in trust.authorities
     assert len(trust.authorities) == 3
     signer = world.suite.signer(world.draw())
     monkeypatch.setattr(AuthorityCertificate, "hint", property(lambda _: renewed.issuer))
