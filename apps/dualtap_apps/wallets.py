@@ -59,11 +59,11 @@ def doubts(wallet: Wallet) -> list[str]:
     book, lines = wallet.book, list[str]()
     for sent in book.pending.values():
         transfer = sent.transfer
-        tokens = [book.graph.tokens[book.graph.origin(span.parent).token] for span in transfer.body.spans]
-        until = date(1970, 1, 1) + timedelta(days=max(token.claim_by for token in tokens))
+        until = date(1970, 1, 1) + timedelta(days=book.claim_by(transfer))
+        amount = money(amount_of(transfer), book.currency(transfer))
+        payee = wallet_id(transfer.body.payee)
         lines.append(
-            f"{money(amount_of(transfer), tokens[0].currency)} in doubt until wallet {wallet_id(transfer.body.payee)} "
-            f"is tapped again or syncs, at the latest {until.isoformat()}"
+            f"{amount} in doubt until wallet {payee} is tapped again or syncs, at the latest {until.isoformat()}"
         )
     return lines
 

@@ -311,6 +311,10 @@ class Book:
         """Return the currency of a transfer that this wallet knows."""
         return self.graph.tokens[self.graph.origin(transfer.body.spans[0].parent).token].currency
 
+    def claim_by(self, transfer: Transfer) -> int:
+        """Return the last epoch in which a transfer's outcome can matter: after it, its tokens are settled."""
+        return max(self.graph.tokens[self.graph.origin(span.parent).token].claim_by for span in transfer.body.spans)
+
     def seal(self, key: bytes, signature: bytes) -> None:
         """Put its signature on the tape's last entry, wherever that is kept."""
         tail = self.tail

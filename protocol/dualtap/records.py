@@ -115,7 +115,10 @@ class Healed(NamedTuple):
 
 
 class Synced(NamedTuple):
-    """The issuer has the tape up to this counter and these deposits; its tokens up to this number are here."""
+    """The issuer has the tape up to this counter; its tokens up to this number are here.
+
+    ``deposits`` are the transfers that ended by it: deposits that it has, and what is past its tokens' ``claim_by``.
+    """
 
     ctr: int
     deposits: tuple[bytes, ...]

@@ -227,9 +227,12 @@ def take_reply(book: Book, reply: Reply, told: int) -> tuple[Record, ...]:
         trust.check_token(token, token_id)
         if token.owner != book.key:
             raise TapError(Code.NOT_OWNER, "a token for another wallet")
-    # Only a deposit ends by the issuer's word: a payment ends by its payee's.
-    deposits = tuple(
-        key for key in reply.deposits if key in book.pending and not book.pending[key].transfer.shown().request
+    # Only a deposit ends by the issuer's word. A payment ends by its payee's, or by the date: past ``claim_by`` the
+    # ledger has settled it, whatever the payee did.
+    ended = tuple(
+        key
+        for key, sent in book.pending.items()
+        if (key in reply.deposits and not sent.transfer.shown().request) or book.claim_by(sent.transfer) < trust.epoch
     )
     funded = tuple(Funded(token) for token in fresh)
-    return (reply.news, *healed.values(), *funded, Synced(told, deposits, reply.delivered))
+    return (reply.news, *healed.values(), *funded, Synced(told, ended, reply.delivered))

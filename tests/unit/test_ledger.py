@@ -400,3 +400,16 @@ def test_nobody_on_the_wire_of_a_sync_can_answer_for_the_issuer(mint: Mint) -> N
         assert len(shop.book.tape) == told
     sync(shop, Wire(mint, lambda answer: answer), mint.draw(), False)
     assert shop.book.tape == []
+
+
+def test_nothing_is_in_doubt_for_ever_after_claim_by_a_sync_ends_it(mint: Mint) -> None:
+    payer, gone = mint.wallet(100), mint.wallet()
+    mint.pay(payer, gone, 30, cut=3)
+    mint.epoch = EPOCH + TERMS.spend + TERMS.grace
+    mint.settle_in(payer)
+    assert payer.book.in_doubt() == 30
+    mint.epoch += 1
+    mint.ledger.settle(mint.epoch)
+    mint.settle_in(payer)
+    assert (payer.book.in_doubt(), payer.book.reserved()) == (0, 0)
+    assert payer.book.history[-1].what == "settled"
