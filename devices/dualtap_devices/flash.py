@@ -57,8 +57,8 @@ def _within(flash: Flash, offset: int, length: int) -> None:
 class FileFlash:
     """A file of exactly ``size`` bytes, created (zeroed and durable) if it is missing, and locked while open.
 
-    Raises :class:`TapError` with ``STORE_FAILED`` if the file has another size, is open elsewhere (also twice
-    in one process), or cannot be created or opened.
+    Raises :class:`TapError` with ``IN_USE`` if the file is open elsewhere (also twice in one process), or
+    ``STORE_FAILED`` if it has another size or cannot be created or opened.
     """
 
     def __init__(self, path: Path | str, size: int) -> None:
@@ -85,7 +85,7 @@ class FileFlash:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise TapError(Code.STORE_FAILED, f"{self._path} is in use by another process") from None
+            raise TapError(Code.IN_USE, str(self._path)) from None
         except OSError as error:
             raise TapError(Code.STORE_FAILED, f"cannot lock {self._path}: {error.strerror}") from error
         size = os.fstat(self._fd).st_size

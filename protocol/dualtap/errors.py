@@ -70,6 +70,7 @@ class Code(IntEnum):
     STORE_FAILED = 83
     QUARANTINED = 84
     KEYSTORE_REFUSED = 85
+    IN_USE = 86
     NOT_EVIDENCE = 90
     LEDGER_CORRUPT = 91
     ISSUER_UNREACHABLE = 92
@@ -139,6 +140,7 @@ TABLE: dict[Code, Row] = {
     Code.STORE_FAILED: Row(_ME, "the store could not be written", "replace this device's storage"),
     Code.QUARANTINED: Row(_ME, "the store is older than its keystore", "sync this device: it cannot pay"),
     Code.KEYSTORE_REFUSED: Row(_ME, "the keystore refused to sign", "reopen this wallet"),
+    Code.IN_USE: Row(_ME, "another process has this wallet open", "wait until it ends"),
     Code.NOT_EVIDENCE: Row(_PEER, "the statements prove nothing", "keep the device's history and sync"),
     Code.LEDGER_CORRUPT: Row(_SCHEME, "the ledger's rows contradict its statements", "restore the ledger"),
     Code.ISSUER_UNREACHABLE: Row(_SCHEME, "the issuer cannot be reached", "sync later; nothing is lost"),

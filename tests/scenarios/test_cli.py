@@ -368,7 +368,7 @@ def test_a_wallet_that_is_open_is_not_opened_twice(town: Town) -> None:
         assert charge.stderr is not None
         charge.stderr.readline()
         town.run("wallet", "show", "@shop", expect=1)
-        assert "in use" in town.errors
+        assert "IN_USE" in town.errors
         charge.kill()
         charge.communicate(timeout=60)
     town.run("wallet", "show", "@shop")

@@ -183,7 +183,7 @@ def test_an_older_store_is_quarantined(world: World, folder: Path, tmp_path: Pat
 
 def test_a_wallet_is_open_once(world: World, folder: Path, tmp_path: Path) -> None:
     with opened(folder):
-        assert "in use" in refusal(Code.STORE_FAILED, folder)
+        assert "keystore.bin" in refusal(Code.IN_USE, folder)
     with opened(folder):
         pass
     with created(tmp_path / "new", label_of(world)) as wallet:

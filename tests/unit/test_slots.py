@@ -304,7 +304,7 @@ class TestFileFlash:
 
     def test_one_user_at_a_time(self, tmp_path: Path) -> None:
         flash = FileFlash(tmp_path / "wallet", SIZE)
-        assert "in use by another process" in failure(Code.STORE_FAILED, lambda: FileFlash(tmp_path / "wallet", SIZE))
+        assert "wallet" in failure(Code.IN_USE, lambda: FileFlash(tmp_path / "wallet", SIZE))
         flash.close()
         FileFlash(tmp_path / "wallet", SIZE).close()
 
