@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, outcome_of
-from dualtap.provenance import Graph, Origin, check_origins
+from dualtap.graph import Graph, Origin, check_origins
 from dualtap.statements import (
     KIND,
     ON_TAPE,

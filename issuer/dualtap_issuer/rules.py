@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from dualtap.errors import TapError
 from dualtap.evidence import Fraud, outcome_of
-from dualtap.provenance import Origin, check_origins
+from dualtap.graph import Origin, check_origins
 from dualtap.statements import Outcome, Parent, Side, Transfer
 from dualtap_issuer.facts import Facts, asked_digest
 

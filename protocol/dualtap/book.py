@@ -12,8 +12,9 @@ from typing import cast
 from dualtap import limits
 from dualtap.conditions import understood
 from dualtap.errors import Code, TapError
+from dualtap.graph import Graph
 from dualtap.limits import Profile
-from dualtap.provenance import Graph, Received, offline_refusal, rebuild
+from dualtap.provenance import Received, offline_refusal, rebuild
 from dualtap.records import (
     Answered,
     Asked,

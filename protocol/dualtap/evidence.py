@@ -27,7 +27,8 @@ from typing import Final, NamedTuple, TypeVar, cast
 
 from dualtap import wire
 from dualtap.errors import Code, TapError
-from dualtap.provenance import Graph, check_spans, check_warrant
+from dualtap.graph import Graph, check_spans
+from dualtap.provenance import check_warrant
 from dualtap.records import ITEMS, plain
 from dualtap.statements import (
     AuthorityCertificate,
@@ -287,7 +288,7 @@ def verify_evidence(evidence: bytes | Evidence, root: bytes) -> Verdict:
 
     Raises ``NOT_EVIDENCE`` for statements that prove nothing, or for anything beside what is needed;
     ``BAD_SIGNATURE``, ``UNKNOWN_ISSUER`` or ``WRONG_CERTIFICATE`` for what the root's chain does not prove; and
-    what :func:`decode_evidence` and :func:`dualtap.provenance.check_spans` raise.
+    what :func:`decode_evidence` and :func:`dualtap.graph.check_spans` raise.
     """
     # Encoded first: the ids of a value built in memory are somebody's word, those of decoded bytes are not.
     data = evidence if isinstance(evidence, bytes) else encode_evidence(evidence)

@@ -1,20 +1,19 @@
-"""Where value comes from (SPEC §5.4, §8): the graph of tokens and transfers, and the proof a payee checks.
+"""Where value comes from (SPEC §5.4, §8): the proof that a payee checks.
 
-A :class:`Graph` holds statements; :func:`rebuild` turns a compact bundle into statements, :func:`verify` decides
-whether a payee may believe them, and :func:`bundle` makes the bundle that the next payee needs.
+:func:`rebuild` turns a compact bundle into statements, :func:`verify` decides whether a payee may believe them, and
+:func:`bundle` makes the bundle that the next payee needs.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 from dualtap import limits
 from dualtap.conditions import check_conditions
 from dualtap.errors import Code, TapError
+from dualtap.graph import Graph, Origin, check_sides, check_spans, overlaps
 from dualtap.statements import (
     CloseBody,
     Opening,
@@ -41,155 +40,6 @@ from dualtap.wire import (
     TransferMessage,
     signed,
 )
-
-
-class Origin(NamedTuple):
-    """What a parent gives: units ``[start, end)`` of a token, to an owner, after hops and restorations."""
-
-    token: bytes
-    start: int
-    end: int
-    owner: bytes
-    hops: int
-    restored: int
-    epoch: int
-
-
-class Interval(NamedTuple):
-    """``[start, end)`` of a parent's units, or ``(start, end]`` of a key's tape, taken by a transfer."""
-
-    start: int
-    end: int
-    transfer: bytes
-
-
-def overlaps(taken: list[Interval], start: int, end: int) -> bool:
-    """Return whether ``[start, end)`` meets one of these disjoint intervals, which are in order."""
-    place = bisect_left(taken, (start,))
-    before = place > 0 and taken[place - 1].end > start
-    return before or (place < len(taken) and taken[place].start < end)
-
-
-@dataclass(slots=True)
-class Graph:
-    """Statements by id (tokens, transfers), by transfer (warrants) and by key (certificates, opened tapes)."""
-
-    tokens: dict[bytes, Token] = field(default_factory=dict[bytes, Token])
-    transfers: dict[bytes, Transfer] = field(default_factory=dict[bytes, Transfer])
-    warrants: dict[bytes, Warrant] = field(default_factory=dict[bytes, Warrant])
-    certificates: dict[bytes, WalletCertificate] = field(default_factory=dict[bytes, WalletCertificate])
-    spends: dict[Parent, list[Interval]] = field(default_factory=dict[Parent, list[Interval]])
-    tapes: dict[bytes, list[Interval]] = field(default_factory=dict[bytes, list[Interval]])
-    _origins: dict[Parent, Origin] = field(default_factory=dict[Parent, Origin])
-
-    def origin(self, parent: Parent) -> Origin:
-        """Return what a parent gives; raise ``BROKEN_PROVENANCE`` if this graph does not hold it."""
-        found = self._origins.get(parent)
-        if found is None:
-            found = self._origins[parent] = self._trace(parent)
-        return found
-
-    def _trace(self, parent: Parent) -> Origin:
-        if parent.side is Side.TOKEN:
-            token = self.tokens.get(parent.id)
-            if token is None or parent.place:
-                raise TapError(Code.BROKEN_PROVENANCE, "a token is missing")
-            return Origin(parent.id, 0, token.amount, token.owner, 0, 0, 0)
-        transfer = self.transfers.get(parent.id)
-        if transfer is None or parent.place >= len(transfer.body.spans):
-            raise TapError(Code.BROKEN_PROVENANCE, "an earlier transfer is missing")
-        above, start, end = transfer.body.spans[parent.place]
-        up = self.origin(above)
-        epoch = transfer.body.epoch
-        if parent.side is Side.PAYEE:
-            return Origin(up.token, start, end, transfer.body.payee, up.hops + 1, up.restored, epoch)
-        return Origin(up.token, start, end, transfer.key, up.hops, up.restored + 1, epoch)
-
-    def put(self, transfer: Transfer) -> None:
-        """Take in one transfer; one that shows its opening replaces one that does not."""
-        known = self.transfers.get(transfer.id)
-        if known is None:
-            for parent, start, end in transfer.body.spans:
-                insort(self.spends.setdefault(parent, []), Interval(start, end, transfer.id))
-        if known is None or (known.opening is None and transfer.opening is not None):
-            self.transfers[transfer.id] = transfer
-            if transfer.opening is not None:
-                place = Interval(transfer.opening.prev, transfer.opening.ctr, transfer.id)
-                insort(self.tapes.setdefault(transfer.key, []), place)
-
-    def drop(self, key: bytes) -> None:
-        """Forget a transfer that was never signed."""
-        transfer = self.transfers.pop(key, None)
-        if transfer is None:
-            return
-        tape = self.tapes.get(transfer.key, [])
-        tape[:] = [place for place in tape if place.transfer != key]
-        for parent, _, _ in transfer.body.spans:
-            self.spends[parent] = [taken for taken in self.spends[parent] if taken.transfer != key]
-
-    def add(self, other: Graph) -> None:
-        """Take in everything that another graph holds. A warrant once known stays."""
-        for key, token in other.tokens.items():
-            self.tokens.setdefault(key, token)
-        for transfer in other.transfers.values():
-            self.put(transfer)
-        for key, warrant in other.warrants.items():
-            self.warrants.setdefault(key, warrant)
-        for key, certificate in other.certificates.items():
-            known = self.certificates.get(key)
-            if known is None or known.expires < certificate.expires:
-                self.certificates[key] = certificate
-
-    def ancestors(self, transfer: Transfer) -> list[Transfer]:
-        """Return the transfers behind this one, each before those that spend it; not the transfer itself."""
-        order: dict[bytes, Transfer] = {}
-        stack: list[tuple[bytes, bool]] = [
-            (span.parent.id, False) for span in transfer.body.spans if span.parent.side is not Side.TOKEN
-        ]
-        while stack:
-            key, expanded = stack.pop()
-            if key in order:
-                continue
-            found = self.transfers.get(key)
-            if found is None:
-                raise TapError(Code.BROKEN_PROVENANCE, "an earlier transfer is missing")
-            if expanded:
-                order[key] = found
-                continue
-            stack.append((key, True))
-            stack.extend((span.parent.id, False) for span in found.body.spans if span.parent.side is not Side.TOKEN)
-        return list(order.values())
-
-
-def check_spans(graph: Graph, transfer: Transfer) -> None:
-    """Raise unless a transfer is a statement (SPEC §5.3): its signer owns each parent and no unit twice.
-
-    Raises ``BROKEN_PROVENANCE``, ``NOT_OWNER``, ``SPAN_OUTSIDE``, ``SPANS_OVERLAP`` or ``EPOCH_BACKWARDS``.
-    """
-    check_origins(transfer, graph.origin)
-
-
-def check_origins(transfer: Transfer, origin_of: Callable[[Parent], Origin]) -> None:
-    """Raise as :func:`check_spans`, for whoever finds what a parent gives elsewhere than in a graph."""
-    taken: list[tuple[bytes, int, int]] = []
-    for parent, start, end in transfer.body.spans:
-        origin = origin_of(parent)
-        if origin.owner != transfer.key:
-            raise TapError(Code.NOT_OWNER)
-        if not origin.start <= start < end <= origin.end:
-            raise TapError(Code.SPAN_OUTSIDE)
-        if transfer.body.epoch < origin.epoch:
-            raise TapError(Code.EPOCH_BACKWARDS)
-        if any(token == origin.token and start < e and s < end for token, s, e in taken):
-            raise TapError(Code.SPANS_OVERLAP)
-        taken.append((origin.token, start, end))
-
-
-def check_sides(graph: Graph, transfer: Transfer) -> None:
-    """Raise ``BROKEN_PROVENANCE`` unless a restored side has its warrant and no payee's side is dead."""
-    for parent, _, _ in transfer.body.spans:
-        if parent.side is not Side.TOKEN and (parent.side is Side.PAYER) != (parent.id in graph.warrants):
-            raise TapError(Code.BROKEN_PROVENANCE, "a dead transfer's side without, or against, its warrant")
 
 
 def check_warrant(trust: Trust, transfer: Transfer, warrant: Warrant) -> None:

@@ -18,7 +18,7 @@ from dualtap.evidence import (
     two_outcomes,
     verify_evidence,
 )
-from dualtap.provenance import Graph
+from dualtap.graph import Graph
 from dualtap.statements import (
     CloseBody,
     Outcome,

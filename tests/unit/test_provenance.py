@@ -11,7 +11,8 @@ from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
-from dualtap.provenance import Acceptance, Graph, Interval, Received, check_conflicts, overlaps, verify
+from dualtap.graph import Graph, Interval, overlaps
+from dualtap.provenance import Acceptance, Received, check_conflicts, verify
 from dualtap.records import News
 from dualtap.statements import (
     CloseBody,
