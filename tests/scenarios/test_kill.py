@@ -163,7 +163,7 @@ def test_a_wallet_that_is_open_elsewhere_is_refused(purses: Path, tmp_path: Path
     address = holder.said.readline().strip()
     with pytest.raises(TapError) as caught, opened(folder / "collect"):
         pass
-    assert caught.value.code is Code.STORE_FAILED
+    assert caught.value.code is Code.IN_USE
     payer = Forked(partial(play, folder / "pay", "pay", address, NEVER))
     assert (payer.wait(), holder.wait()) == (0, 0)
     check_healed(folder)
