@@ -24,6 +24,10 @@ Confirm: TypeAlias = Callable[[str], bool]
 """Puts a question to a person."""
 
 
+_STILL_THERE = 0.1
+"""Seconds for a link's end to be noticed before anything is signed: a busy machine may be late to tell."""
+
+
 def basket_of(name: str | None) -> tuple[str, bytes]:
     """Return a basket's name and its 16 bytes: a new random one, or the one that a person named."""
     name = name or secrets.token_hex(16)
@@ -136,7 +140,7 @@ def asks(confirm: Confirm, link: Link) -> Person:
         if not confirm(question):
             return Decline()
         try:
-            link.receive(0)
+            link.receive(_STILL_THERE)
         except TapError as error:
             if error.code is Code.TIMEOUT:
                 return Consent()
