@@ -56,7 +56,7 @@ from dualtap.statements import (
     WalletCertificate,
 )
 from dualtap.states import Part, State
-from dualtap.suite import SUITES, Ephemeral, sha256
+from dualtap.suite import SUITES, Drbg, Ephemeral, sha256
 from dualtap.tap import Tap
 from dualtap.trust import issue
 from dualtap.wire import Hello, Message, Welcome
@@ -303,7 +303,7 @@ class Actor:
         self.person = person
         self.initiator = initiator
         self.ephemeral: Ephemeral = ephemeral or world.suite.ephemeral(world.draw())
-        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, world.draw())
+        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, Drbg(world.draw()))
         self.effects: list[Effect] = []
         self.durable: set[bytes] = set()
         self.signing: Signed[Body] | None = None

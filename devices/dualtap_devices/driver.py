@@ -26,7 +26,7 @@ from dualtap.events import (
     Stop,
 )
 from dualtap.keystore import sign_with
-from dualtap.suite import Ephemeral
+from dualtap.suite import Drbg, Ephemeral
 from dualtap.tap import Tap
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
@@ -66,7 +66,7 @@ class Driver:
         wallet.check()
         wallet.tidy()
         self.wallet = wallet
-        self.tap = Tap(wallet.book, order, initiator, ephemeral, entropy)
+        self.tap = Tap(wallet.book, order, initiator, ephemeral, Drbg(entropy))
         self.reports: list[Report] = []
         self._person, self._watch, self._clock = person, watch, clock
 

@@ -2,7 +2,7 @@
 
 This package is the core: no clock, randomness, files, sockets or asyncio of its own. A tap is a machine::
 
-    tap = Tap(book, Pay(), initiator=True, ephemeral=suite.ephemeral(secret), entropy=entropy)
+    tap = Tap(book, Pay(), initiator=True, ephemeral=suite.ephemeral(secret), random=Drbg(entropy))
     effects = tap.step(Begin())
 
 Follow one through :mod:`dualtap.tap`, and the law it keeps in ``protocol/SPEC.md``.
@@ -32,7 +32,7 @@ from dualtap.events import (
 from dualtap.keystore import Head, Keystore
 from dualtap.limits import CARD, FULL, Profile
 from dualtap.statements import Carrier, Scheme, Token, WalletCertificate
-from dualtap.suite import ED25519, P256, SUITES, Suite
+from dualtap.suite import ED25519, P256, SUITES, Drbg, Suite
 from dualtap.tap import Tap
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Code",
     "Consent",
     "Decline",
+    "Drbg",
     "Effect",
     "Event",
     "Fault",

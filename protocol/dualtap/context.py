@@ -59,13 +59,13 @@ Order: TypeAlias = Charge | Pay
 class Context:
     """One tap of one wallet: its wallet, its order, its session, and the effects of the present step."""
 
-    def __init__(self, book: Book, order: Order, initiator: bool, ephemeral: Ephemeral, entropy: bytes) -> None:
+    def __init__(self, book: Book, order: Order, initiator: bool, ephemeral: Ephemeral, random: Drbg) -> None:
         self.book = book
         self.order = order
         self.part = Part.PAYEE if isinstance(order, Charge) else Part.PAYER
         self.initiator = initiator
         self.ephemeral = ephemeral
-        self.random = Drbg(entropy)
+        self.random = random
         self.state = State.READY
         self.now = 0.0
         self.hello: Hello | None = None

@@ -15,7 +15,7 @@ from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, Fault, TapError
 from dualtap.events import Begin, Consent, Decline, Effect, Event, Received, Signature, Stop
 from dualtap.states import TABLE, On, Part, State, refusal
-from dualtap.suite import Ephemeral
+from dualtap.suite import Drbg, Ephemeral
 from dualtap.wire import (
     DoneMessage,
     Hello,
@@ -53,11 +53,12 @@ ACTIONS = {Part.PAYEE: payee.ACTIONS, Part.PAYER: payer.ACTIONS}
 class Tap:
     """One tap of one wallet. Feed it events with :meth:`step`; carry out the effects in order.
 
-    ``ephemeral`` is a key pair made for this tap alone, ``entropy`` at least 32 fresh random bytes.
+    ``ephemeral`` is a key pair made for this tap alone, ``random`` gives the
+    seeds and skips of its tape and the ends that it cuts from: seeded with at least 32 fresh bytes.
     """
 
-    def __init__(self, book: Book, order: Order, initiator: bool, ephemeral: Ephemeral, entropy: bytes) -> None:
-        self._context = Context(book, order, initiator, ephemeral, entropy)
+    def __init__(self, book: Book, order: Order, initiator: bool, ephemeral: Ephemeral, random: Drbg) -> None:
+        self._context = Context(book, order, initiator, ephemeral, random)
         self._began: float | None = None
 
     @property
