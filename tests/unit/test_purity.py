@@ -20,13 +20,15 @@ ARROWS = {
     "dualtap_transports": {"dualtap"},
     "dualtap_devices": {"dualtap", "dualtap_transports"},
     "dualtap_issuer": {"dualtap", "dualtap_transports"},
-    "dualtap_apps": {"dualtap", "dualtap_transports", "dualtap_devices", "dualtap_issuer"},
+    "dualtap_conform": {"dualtap", "dualtap_transports", "dualtap_devices"},
+    "dualtap_apps": {"dualtap", "dualtap_transports", "dualtap_devices", "dualtap_issuer", "dualtap_conform"},
 }
 HOUSE = {
     "dualtap": "protocol",
     "dualtap_transports": "transports",
     "dualtap_devices": "devices",
     "dualtap_issuer": "issuer",
+    "dualtap_conform": "apps",
     "dualtap_apps": "apps",
 }
 
