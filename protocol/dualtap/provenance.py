@@ -88,7 +88,8 @@ def rebuild(trust: Trust, message: TransferMessage, payee: bytes, request: bytes
             compact.signature,
         )
         token_id = trust.token_id(token)
-        graph.tokens[token_id] = token
+        if graph.tokens.setdefault(token_id, token) is not token:
+            raise TapError(Code.BROKEN_PROVENANCE, "a token twice")
         parents.append(Parent(token_id, Side.TOKEN, 0))
     order: list[Transfer] = []
     for earlier in message.bundle.transfers:
