@@ -165,7 +165,7 @@ class Mint:
         facts = self.ledger.facts()
         for wallet in self.wallets:
             take_store(facts, self.ledger.trust, wallet.book, self.epoch)
-        stores = World(facts, self.ledger.institutions)
+        stores = World(facts, self.ledger.institutions, self.ledger.trust)
         known = self.store.conflicts()
         return account(self.ledger.world(), known, self.store.settled(), stores, TERMS.currency)
 

@@ -69,7 +69,7 @@ def audit_fields(folder: Path, wallets: Sequence[Path]) -> AuditFields:
             ledger.world(),
             ledger.conflicts(),
             ledger.store.settled(),
-            World(everything, ledger.institutions),
+            World(everything, ledger.institutions, ledger.trust),
             audit.currency,
         )
         accounted = count.issued + count.overspend == count.held + count.in_doubt + count.settled

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from dualtap import limits
-from dualtap.conditions import check_conditions
+from dualtap.conditions import check_issuable
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     Authority,
@@ -128,10 +128,10 @@ class SchemeAuthority:
     ) -> Token:
         """Return a token of ``amount`` minor units, issued at ``epoch``.
 
-        Raises ``UNKNOWN_CONDITION`` for a condition that no device here understands, ``ZERO_AMOUNT``, or
-        ``BAD_INPUT`` for dates out of order or a life longer than an outcome is kept.
+        Raises ``UNKNOWN_CONDITION`` for a condition that no device can decide, saying why, ``ZERO_AMOUNT``, or
+        ``BAD_INPUT`` for a condition that nothing meets, dates out of order, or a life longer than an outcome is kept.
         """
-        check_conditions(conditions)
+        check_issuable(self.scheme.suite, conditions)
         if not amount:
             raise TapError(Code.ZERO_AMOUNT)
         if not 0 < amount <= limits.AMOUNT or not epoch <= spend_by <= claim_by <= epoch + limits.MAX_LIFE:

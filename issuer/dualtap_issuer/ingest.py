@@ -62,6 +62,7 @@ class Ingest:
         self.epoch = epoch
         self.refused = 0
         self.named = False
+        self._tokens: dict[bytes, Token] = {}
         self._grew = False
         self._moved = False
 
@@ -92,6 +93,7 @@ class Ingest:
         """Keep a token; raise unless an institution of the scheme issued it."""
         fact = token_fact(self.trust, token)
         self.trust.check_token(token, fact.digest)
+        self._tokens[fact.digest] = token
         if self._keep(fact):
             self._arrived(fact.digest)
 
@@ -196,7 +198,7 @@ class Ingest:
     def _shape(self, transfer: Transfer) -> bool:
         """Index a transfer's spans if it is a statement; else wait for what is missing, or for ever."""
         try:
-            check_origins(transfer, self._origin)
+            check_origins(transfer, self._origin, self.trust)
         except _Missing as missing:
             self.store.put_wait(missing.digest, transfer.id)
             return False
@@ -216,19 +218,28 @@ class Ingest:
 
     def _origin(self, parent: Parent) -> Origin:
         if parent.side is Side.TOKEN:
-            found = self.store.fact(parent.id)
-            if found is None or found[0].kind is not FactKind.TOKEN:
-                raise _Missing(parent.id)
+            token = self._token(parent.id)
             if parent.place:
                 raise TapError(Code.BROKEN_PROVENANCE)
-            token = cast("Token", decode_fact(self.trust.scheme, found[0]))
-            return Origin(parent.id, 0, token.amount, token.owner, 0, 0, 0)
+            return Origin(parent.id, 0, token.amount, token.owner, 0, 0, 0, token if token.conditions else None)
         spend, hand = self.store.span(parent.id, parent.place), self.store.hand(parent.id)
         if spend is None or hand is None:
             raise _Missing(parent.id)
         payer, payee, epoch = hand
         owner = payee if parent.side is Side.PAYEE else payer
-        return Origin(spend.token, spend.kid.start, spend.kid.end, owner, 0, 0, epoch)
+        token = self._token(spend.token)
+        bound = token if token.conditions else None
+        return Origin(spend.token, spend.kid.start, spend.kid.end, owner, 0, 0, epoch, bound)
+
+    def _token(self, key: bytes) -> Token:
+        """Return a stored token, decoded once for the whole batch."""
+        token = self._tokens.get(key)
+        if token is None:
+            found = self.store.fact(key)
+            if found is None or found[0].kind is not FactKind.TOKEN:
+                raise _Missing(key)
+            token = self._tokens[key] = cast("Token", decode_fact(self.trust.scheme, found[0]))
+        return token
 
     # Deposits
 
@@ -239,7 +250,7 @@ class Ingest:
         waiting = self.store.deposits(uncredited=not self._moved)
         if not waiting:
             return
-        world = World(behind(self.store, self.trust, waiting), self.institutions)
+        world = World(behind(self.store, self.trust, waiting), self.institutions, self.trust)
         for deposit in waiting:
             if world.whole_at.get(deposit, NEVER) < NEVER:
                 self.store.put_credits(deposit, world.credits_of(deposit))

@@ -259,7 +259,7 @@ class Ledger:
 
     def world(self) -> World:
         """Return everything that this ledger knows, indexed."""
-        return World(self.facts(), self.institutions)
+        return World(self.facts(), self.institutions, self.trust)
 
     def settle(self, epoch: int) -> int:
         """Credit the holder of every leaf of every token whose ``claim_by`` is past; return the minor units.

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 from dualtap.errors import TapError
 from dualtap.evidence import Fraud, outcome_of
 from dualtap.graph import Origin, check_origins
-from dualtap.statements import Outcome, Parent, Side, Transfer
+from dualtap.statements import Outcome, Parent, Side, Token, Transfer
+from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, asked_digest
 
 NEVER: Final = 2**31
@@ -114,8 +115,9 @@ def gaps(covered: list[tuple[int, int]], start: int, end: int) -> list[tuple[int
 class World:
     """A set of facts, indexed: which transfers are statements, what spends what, what is dead, and since when."""
 
-    def __init__(self, facts: Facts, institutions: frozenset[bytes]) -> None:
+    def __init__(self, facts: Facts, institutions: frozenset[bytes], trust: Trust) -> None:
         self.facts = facts
+        self.trust = trust
         self.institutions = institutions
         self.origins: dict[Parent, Origin] = {}
         self.shaped: dict[bytes, Transfer] = {}
@@ -130,7 +132,7 @@ class World:
     def _index(self) -> None:
         facts = self.facts
         for key, token in facts.tokens.items():
-            origin = Origin(key, 0, token.amount, token.owner, 0, 0, 0)
+            origin = Origin(key, 0, token.amount, token.owner, 0, 0, 0, _bound(token))
             self.origins[Parent(key, Side.TOKEN, 0)] = origin
         for key, certificate in facts.certificates.items():
             seen = facts.seen[key]
@@ -173,13 +175,13 @@ class World:
     def _shape(self, transfer: Transfer) -> None:
         """Take in a transfer if it is a statement: its signer owns each parent, and all behind it are statements."""
         try:
-            check_origins(transfer, self.origins.__getitem__)
+            check_origins(transfer, self.origins.__getitem__, self.trust)
         except (TapError, KeyError):
             return
         self.shaped[transfer.id] = transfer
         for index, (parent, start, end) in enumerate(transfer.body.spans):
             self.kids[parent].append(Kid(start, end, transfer.id, index))
-            self.origins.update(sides(transfer, index, self.origins[parent].token))
+            self.origins.update(sides(transfer, index, self.origins[parent]))
         epochs = [self.facts.seen[transfer.id], self.certified_at.get(transfer.key, NEVER)]
         epochs += [self._given_at(parent) for parent, _, _ in transfer.body.spans]
         self.whole_at[transfer.id] = max(epochs)
@@ -322,12 +324,16 @@ class World:
                     yield parent, Kid(start, end, key, index)
 
 
-def sides(transfer: Transfer, index: int, token: bytes) -> dict[Parent, Origin]:
-    """Return what both sides of one span of a transfer give, of this token."""
+def _bound(token: Token) -> Token | None:
+    return token if token.conditions else None
+
+
+def sides(transfer: Transfer, index: int, above: Origin) -> dict[Parent, Origin]:
+    """Return what both sides of one span of a transfer give; ``above`` is what it is cut from."""
     _, start, end = transfer.body.spans[index]
     owners = {Side.PAYEE: transfer.body.payee, Side.PAYER: transfer.key}
     return {
-        Parent(transfer.id, side, index): Origin(token, start, end, owner, 0, 0, transfer.body.epoch)
+        Parent(transfer.id, side, index): Origin(above.token, start, end, owner, 0, 0, transfer.body.epoch, above.bound)
         for side, owner in owners.items()
     }
 

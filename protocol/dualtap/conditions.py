@@ -1,17 +1,311 @@
-"""The conditions that a token may carry (SPEC §5.6): which of them are understood here. In this version, none."""
+"""Purpose-bound value (SPEC §5.6): the conditions that a token may carry, and when a transfer meets them.
+
+They bind every transfer that the token's owner signs, and fall away in the payee's hands. Whether they are met follows
+from the signed transfer, the token and the scheme's authorities alone: payer, payee, later hands, ledgers and verifiers
+of evidence judge by this one file, for ever, and agree. What a condition needs to know besides (the payee's category, a
+preimage, a second signature) is therefore carried in the transfer's ``witness``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap.statements import Condition
+from dualtap.statements import Condition, Grant, Token, Transfer, WalletCertificate
+from dualtap.suite import DIGEST, Suite, sha256
+from dualtap.trust import Trust
+from dualtap.wire import decode_certificate, decode_grant
+
+
+class Rule(IntEnum):
+    """The conditions of this version, by their codes. All of a token's conditions must be met."""
+
+    PAYEE = 1
+    CATEGORY = 2
+    MERCHANT = 3
+    CAP = 4
+    WINDOW = 5
+    PREIMAGE = 6
+    SIGNED = 7
+
+
+NOT_ISSUED: Final[Mapping[int, str]] = {
+    8: "a count of uses is not in this version",
+    9: "a place: no device can prove offline where it is",
+    10: "a quota across devices: no device sees offline what the others spent",
+    11: "a refund on time-out: offline, silence proves nothing",
+}
+"""Codes that are reserved, so that an issuer can say why it refuses them."""
+
+_KNOWN = frozenset(int(rule) for rule in Rule)
 
 
 def understood(conditions: tuple[Condition, ...]) -> bool:
-    """Return whether value under these conditions can be issued, paid and accepted here."""
-    return not conditions
+    """Return whether every condition is one of this version's."""
+    return not conditions or all(condition.code in _KNOWN for condition in conditions)
 
 
-def check_conditions(conditions: tuple[Condition, ...]) -> None:
-    """Raise ``UNKNOWN_CONDITION`` unless all are understood."""
-    if not understood(conditions):
-        raise TapError(Code.UNKNOWN_CONDITION, f"code {conditions[0].code}")
+def check_understood(conditions: tuple[Condition, ...]) -> None:
+    """Raise ``UNKNOWN_CONDITION`` unless every condition is one of this version's."""
+    for code, _ in conditions:
+        if code not in _KNOWN:
+            raise TapError(Code.UNKNOWN_CONDITION, f"code {code}")
+
+
+def check_issuable(suite: Suite, conditions: tuple[Condition, ...]) -> None:
+    """Raise unless these conditions can be issued.
+
+    Raises ``UNKNOWN_CONDITION`` for what cannot be decided offline, saying why, and ``BAD_INPUT`` for a value that no
+    transfer could ever meet.
+    """
+    if len(conditions) > limits.CONDITIONS:
+        raise TapError(Code.BAD_INPUT, f"more than {limits.CONDITIONS} conditions")
+    for condition in conditions:
+        if condition.code in NOT_ISSUED:
+            raise TapError(Code.UNKNOWN_CONDITION, NOT_ISSUED[condition.code])
+    check_understood(conditions)
+    for condition in conditions:
+        _check_value(suite, condition)
+
+
+def _check_value(suite: Suite, condition: Condition) -> None:
+    rule, value = Rule(condition.code), condition.value
+    match rule:
+        case Rule.PAYEE:
+            good = bool(_keys(suite, value))
+        case Rule.CATEGORY:
+            good = bool(_categories(value))
+        case Rule.MERCHANT:
+            good = not value
+        case Rule.CAP:
+            good = 0 < _cap(value) <= limits.AMOUNT
+        case Rule.WINDOW:
+            good = _window(value) is not None
+        case Rule.PREIMAGE:
+            good = len(value) == DIGEST
+        case Rule.SIGNED:
+            good = len(_keys(suite, value)) == 1
+    if not good:
+        raise TapError(Code.BAD_INPUT, f"the value of a {rule.name} condition")
+    if rule in (Rule.PAYEE, Rule.SIGNED):
+        for key in _keys(suite, value):
+            suite.verifier(key)
+
+
+# Values: what is malformed names nothing, and so is never met
+
+
+def _keys(suite: Suite, value: bytes) -> tuple[bytes, ...]:
+    """Return the 1 to ``LISTED`` public keys in a value, or none."""
+    size = suite.public_size
+    if len(value) % size or len(value) > size * limits.LISTED:
+        return ()
+    return tuple(value[place : place + size] for place in range(0, len(value), size))
+
+
+def _categories(value: bytes) -> tuple[int, ...]:
+    """Return the 1 to ``LISTED`` merchant categories in a value (two bytes each, big-endian), or none."""
+    if len(value) % 2 or len(value) > 2 * limits.LISTED:
+        return ()
+    found = tuple(int.from_bytes(value[place : place + 2], "big") for place in range(0, len(value), 2))
+    return found if all(0 < category <= 9999 for category in found) else ()
+
+
+def _cap(value: bytes) -> int:
+    """Return the greatest amount in a value (eight bytes, big-endian), in minor units; 0 if it is none."""
+    return int.from_bytes(value, "big") if len(value) == 8 else 0
+
+
+def _window(value: bytes) -> tuple[int, int] | None:
+    """Return the first and the last epoch in a value (four bytes each, big-endian), or ``None``."""
+    first, last = int.from_bytes(value[:4], "big"), int.from_bytes(value[4:], "big")
+    return (first, last) if len(value) == 8 and first <= last else None
+
+
+# Meeting them
+
+
+class Here(NamedTuple):
+    """What only the two wallets at a tap know: the strictest date, and the basket. Both make them stricter only."""
+
+    epoch: int
+    basket: bytes | None
+
+
+class Bound(NamedTuple):
+    """A token with conditions, and how many of its units a transfer of its owner's spends."""
+
+    token: Token
+    amount: int
+
+
+class Case(NamedTuple):
+    """What conditions are judged by: a transfer's payee and epoch, what it carries, and what the tap knows."""
+
+    payee: bytes
+    epoch: int
+    material: tuple[bytes, ...]
+    here: Here | None
+
+    @property
+    def latest(self) -> int:
+        """The epoch by which what has an end is judged."""
+        return self.epoch if self.here is None else max(self.epoch, self.here.epoch)
+
+
+class Way(NamedTuple):
+    """One way in which a condition is met: for at most so many units of the token, by these witnesses."""
+
+    most: int
+    by: tuple[bytes, ...]
+
+
+def _ways(trust: Trust, case: Case, token: bytes, condition: Condition) -> Iterator[Way]:
+    """Yield every way in which one condition of a token (its id) is met; none if it is not, or is unknown."""
+    code, value = condition
+    suite = trust.scheme.suite
+    if code not in _KNOWN:
+        return
+    match Rule(code):
+        case Rule.PAYEE:
+            if case.payee in _keys(suite, value):
+                yield Way(limits.AMOUNT, ())
+        case Rule.CATEGORY:
+            listed = _categories(value)
+            yield from (Way(limits.AMOUNT, (item,)) for item, found in _categorised(trust, case) if found in listed)
+        case Rule.MERCHANT:
+            if not value:
+                yield from (Way(limits.AMOUNT, (item,)) for item, found in _categorised(trust, case) if found)
+        case Rule.CAP:
+            yield Way(_cap(value), ())
+        case Rule.WINDOW:
+            window = _window(value)
+            if window is not None and window[0] <= case.epoch and case.latest <= window[1]:
+                yield Way(limits.AMOUNT, ())
+        case Rule.PREIMAGE:
+            for item in case.material:
+                if len(item) <= limits.WITNESS and sha256(item) == value:
+                    yield Way(limits.AMOUNT, (item,))
+        case Rule.SIGNED:
+            yield from _granted(trust, case, token, value)
+
+
+def _categorised(trust: Trust, case: Case) -> Iterator[tuple[bytes, int]]:
+    """Yield each witness that is a certificate of the payee, genuine and not expired, and the category it gives.
+
+    The authorities' own dates are not judged: a renewed certificate of theirs must not change what was once true.
+    """
+    for item in case.material:
+        certificate = _certificate(item)
+        if certificate is None or certificate.key != case.payee or case.latest > certificate.expires:
+            continue
+        try:
+            trust.check_genuine(certificate)
+        except TapError as error:
+            if error.code is Code.UNKNOWN_ISSUER:
+                raise  # it may be met: whoever lacks an authority must hear which remedy helps
+            continue
+        yield item, certificate.category
+
+
+def _certificate(witness: bytes) -> WalletCertificate | None:
+    with suppress(TapError):
+        return decode_certificate(witness)
+    return None
+
+
+def _granted(trust: Trust, case: Case, token: bytes, key: bytes) -> Iterator[Way]:
+    """Yield the ways that Grants of the second signer's key open."""
+    if len(_keys(trust.scheme.suite, key)) != 1:
+        return
+    for item in case.material:
+        try:
+            grant = decode_grant(trust.scheme.id, key, item)
+        except TapError:
+            continue
+        body = grant.body
+        if body.token != token or not _fits(case, grant) or not _genuine(trust, grant):
+            continue
+        if not body.category:
+            yield Way(body.amount, (item,))
+        else:
+            for shown, category in _categorised(trust, case):
+                if category == body.category:
+                    yield Way(body.amount, (item, shown))
+
+
+def _fits(case: Case, grant: Grant) -> bool:
+    body = grant.body
+    basket = body.basket if case.here is None or case.here.basket is None else case.here.basket
+    return (
+        body.payee in (b"", case.payee)
+        and body.first <= case.epoch
+        and case.latest <= body.last
+        and body.basket in (b"", basket)
+    )
+
+
+def _genuine(trust: Trust, grant: Grant) -> bool:
+    try:
+        trust.verify_statement(grant)
+    except TapError:
+        return False
+    return True
+
+
+def allowance(trust: Trust, case: Case, token_id: bytes, token: Token) -> int:
+    """Return how many units of a token its owner may spend in one transfer, in this case; 0 if none."""
+    most = token.amount
+    for condition in token.conditions:
+        most = min(most, max((way.most for way in _ways(trust, case, token_id, condition)), default=0))
+    return most
+
+
+def witnesses(trust: Trust, case: Case, bound: Mapping[bytes, Bound]) -> tuple[bytes, ...]:
+    """Return what a payer must carry of its material, and nothing else; raise ``CONDITION_UNMET``."""
+    used: dict[bytes, None] = {}
+    for token_id, (token, amount) in bound.items():
+        for condition in token.conditions:
+            first = _met(trust, case, token_id, condition, amount)[0]
+            used.update(dict.fromkeys(first.by))
+    return tuple(used)
+
+
+def _met(trust: Trust, case: Case, token: bytes, condition: Condition, amount: int) -> list[Way]:
+    found = [way for way in _ways(trust, case, token, condition) if way.most >= amount]
+    if not found:
+        raise TapError(Code.CONDITION_UNMET, _name(condition.code))
+    return found
+
+
+def _name(code: int) -> str:
+    return Rule(code).name if code in _KNOWN else f"code {code}"
+
+
+def check_met(trust: Trust, transfer: Transfer, bound: Mapping[bytes, Bound], here: Here | None) -> None:
+    """Raise unless a transfer meets the conditions of its signer's own tokens (by id), and shows nothing else.
+
+    A deposit, a transfer to the institution that issued the token, meets all. Raises ``CONDITION_UNMET``,
+    ``UNKNOWN_ISSUER`` where a certificate cannot be judged here, or ``MALFORMED`` for a witness that serves nothing.
+    """
+    body = transfer.body
+    case = Case(body.payee, body.epoch, body.witness, here)
+    served: set[bytes] = set()
+    for token_id, (token, amount) in bound.items():
+        if trust.issuer_key(token.issuer) == body.payee:
+            continue
+        for condition in token.conditions:
+            for way in _met(trust, case, token_id, condition, amount):
+                served.update(way.by)
+    if len(served) != len(body.witness):
+        raise TapError(Code.MALFORMED, "a witness that serves no condition")
+
+
+def shown_certificates(witness: Iterable[bytes]) -> list[WalletCertificate]:
+    """Return the certificates among these witnesses: whoever judges them needs their chains."""
+    found = [_certificate(item) for item in witness]
+    return [certificate for certificate in found if certificate is not None]

@@ -14,6 +14,7 @@ from dualtap.book import ENTRY_ROOM, Book
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Persist, Report, Result, Send, Sign, Signature
 from dualtap.records import Asked, News, Record, Sent, SignedTail
+from dualtap.select import Choice
 from dualtap.statements import (
     KIND,
     ON_TAPE,
@@ -22,7 +23,6 @@ from dualtap.statements import (
     Header,
     Request,
     Signed,
-    Span,
     WalletCertificate,
 )
 from dualtap.states import Part, State
@@ -47,10 +47,14 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Pay:
-    """What a payer is ready for: any request that its person agrees to, or the refund of one transfer."""
+    """What a payer is ready for: any request that its person agrees to, or the refund of one transfer.
+
+    ``witness`` is what conditions of the value may ask for besides (SPEC §5.6): preimages, and Grants as bytes.
+    """
 
     refund_of: bytes = b""
     amount: int | None = None
+    witness: tuple[bytes, ...] = ()
 
 
 Order: TypeAlias = Charge | Pay
@@ -79,7 +83,7 @@ class Context:
         self.request: Request | None = None
         self.request_message: RequestMessage | None = None
         self.raw = b""
-        self.chosen: tuple[Span, ...] = ()
+        self.chosen = Choice(())
         self.answering: TransferMessage | None = None
         self.reason: TapError | None = None
         self.signing: Signed[Body] | None = None

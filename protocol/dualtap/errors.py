@@ -64,6 +64,7 @@ class Code(IntEnum):
     BROKEN_PROVENANCE = 68
     DOUBLE_SPENT = 69
     TAPE_FORKED = 70
+    CONDITION_UNMET = 71
     INSUFFICIENT = 80
     DECLINED = 81
     STORE_FULL = 82
@@ -134,6 +135,7 @@ TABLE: dict[Code, Row] = {
     Code.BROKEN_PROVENANCE: Row(_PEER, "the value's history is incomplete or altered", "do not accept this device"),
     Code.DOUBLE_SPENT: Row(_PEER, "this device already saw the same value spent otherwise", "sync to report it"),
     Code.TAPE_FORKED: Row(_PEER, "this device already saw another statement at the same counter", "sync to report it"),
+    Code.CONDITION_UNMET: Row(_PEER, "a condition of the value is not met", "pay with other value"),
     Code.INSUFFICIENT: Row(_ME, "the balance does not cover the amount", "recharge, or pay less"),
     Code.DECLINED: Row(_ME, "the person declined", "ask again"),
     Code.STORE_FULL: Row(_ME, "the store has no room for a payment and its outcome", "sync this device"),

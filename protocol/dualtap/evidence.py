@@ -26,6 +26,7 @@ from itertools import product
 from typing import Final, NamedTuple, TypeVar, cast
 
 from dualtap import wire
+from dualtap.conditions import shown_certificates
 from dualtap.errors import Code, TapError
 from dualtap.graph import Graph, check_spans
 from dualtap.provenance import check_warrant
@@ -183,7 +184,8 @@ def _with_provenance(
         certificate = graph.certificates[second.key]
     except KeyError as error:
         raise TapError(Code.BROKEN_PROVENANCE, "a token or the named wallet's certificate is missing") from error
-    number, chain = trust.scheme.suite.number, trust.chain(certificate, tokens)
+    shown = shown_certificates(item for hand in order for item in hand.body.witness)
+    number, chain = trust.scheme.suite.number, trust.chain(certificate, tokens, shown)
     return Evidence(fraud, number, second.key, certificate, chain, first, second, (), warrant, tokens, hands)
 
 
@@ -296,7 +298,8 @@ def verify_evidence(evidence: bytes | Evidence, root: bytes) -> Verdict:
     scheme = Scheme.of(_suite(found.suite), root)
     trust = Trust(scheme)
     trust.learn(found.authorities)
-    if found.authorities != trust.chain(found.certificate, found.tokens):
+    shown = shown_certificates(item for hand in _shown(found) for item in hand.body.witness)
+    if found.authorities != trust.chain(found.certificate, found.tokens, shown):
         raise _nothing("not the chain of its certificates")
     if found.certificate.key != found.key:
         raise _nothing("another wallet's certificate")
@@ -323,6 +326,14 @@ def _ordered(evidence: Evidence) -> None:
         raise _nothing("one statement, or out of order")
     if evidence.first.key != evidence.key or evidence.second.key != evidence.key:
         raise _nothing("signed by two keys")
+
+
+def _shown(evidence: Evidence) -> list[Transfer]:
+    """Return every transfer whose conditions are judged; a tape entry's, or an outcome's, are not."""
+    if not evidence.tokens:
+        return []
+    both = [item for item in (evidence.first, evidence.second) if isinstance(item.body, TransferBody)]
+    return [*evidence.transfers, *cast("list[Transfer]", both)]
 
 
 def _transfers(evidence: Evidence) -> tuple[Transfer, Transfer]:
@@ -394,7 +405,7 @@ def _check_behind(trust: Trust, evidence: Evidence, first: Transfer, second: Tra
         trust.verify_statement(hand)
     behind = _behind(graph, first, second)
     for hand in behind:
-        check_spans(graph, hand)
+        check_spans(graph, hand, trust)
     if tuple(hand for hand in behind if hand.id not in (first.id, second.id)) != evidence.transfers:
         raise _nothing("it shows other transfers than those behind it")
     if tuple(graph.tokens[key] for key in _tokens(behind)) != evidence.tokens:

@@ -10,12 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dualtap.conditions import Bound, Here, check_met
 from dualtap.errors import Code, TapError
 from dualtap.statements import Parent, Side, Token, Transfer, WalletCertificate, Warrant
+from dualtap.trust import Trust
 
 
 class Origin(NamedTuple):
-    """What a parent gives: units ``[start, end)`` of a token, to an owner, after hops and restorations."""
+    """What a parent gives: units ``[start, end)`` of a token, to an owner, after hops and restorations.
+
+    ``bound`` is the token itself if it carries conditions: they bind its owner, wherever its units have been.
+    """
 
     token: bytes
     start: int
@@ -24,6 +29,7 @@ class Origin(NamedTuple):
     hops: int
     restored: int
     epoch: int
+    bound: Token | None = None
 
 
 class Interval(NamedTuple):
@@ -65,7 +71,7 @@ class Graph:
             token = self.tokens.get(parent.id)
             if token is None or parent.place:
                 raise TapError(Code.BROKEN_PROVENANCE, "a token is missing")
-            return Origin(parent.id, 0, token.amount, token.owner, 0, 0, 0)
+            return Origin(parent.id, 0, token.amount, token.owner, 0, 0, 0, token if token.conditions else None)
         transfer = self.transfers.get(parent.id)
         if transfer is None or parent.place >= len(transfer.body.spans):
             raise TapError(Code.BROKEN_PROVENANCE, "an earlier transfer is missing")
@@ -73,8 +79,8 @@ class Graph:
         up = self.origin(above)
         epoch = transfer.body.epoch
         if parent.side is Side.PAYEE:
-            return Origin(up.token, start, end, transfer.body.payee, up.hops + 1, up.restored, epoch)
-        return Origin(up.token, start, end, transfer.key, up.hops, up.restored + 1, epoch)
+            return Origin(up.token, start, end, transfer.body.payee, up.hops + 1, up.restored, epoch, up.bound)
+        return Origin(up.token, start, end, transfer.key, up.hops, up.restored + 1, epoch, up.bound)
 
     def put(self, transfer: Transfer) -> None:
         """Take in one transfer; one that shows its opening replaces one that does not."""
@@ -132,16 +138,21 @@ class Graph:
         return list(order.values())
 
 
-def check_spans(graph: Graph, transfer: Transfer) -> None:
-    """Raise unless a transfer is a statement (SPEC §5.3): its signer owns each parent and no unit twice.
+def check_spans(graph: Graph, transfer: Transfer, trust: Trust, here: Here | None = None) -> None:
+    """Raise unless a transfer is a statement (SPEC §5.3): its signer owns each parent, spends no unit twice, and
+    meets the conditions of its own tokens.
 
-    Raises ``BROKEN_PROVENANCE``, ``NOT_OWNER``, ``SPAN_OUTSIDE``, ``SPANS_OVERLAP`` or ``EPOCH_BACKWARDS``.
+    ``here`` is what only a payee at the tap can judge. Raises ``BROKEN_PROVENANCE``, ``NOT_OWNER``, ``SPAN_OUTSIDE``,
+    ``SPANS_OVERLAP``, ``EPOCH_BACKWARDS``, or as :func:`dualtap.conditions.check_met`.
     """
-    check_origins(transfer, graph.origin)
+    check_origins(transfer, graph.origin, trust, here)
 
 
-def check_origins(transfer: Transfer, origin_of: Callable[[Parent], Origin]) -> None:
+def check_origins(
+    transfer: Transfer, origin_of: Callable[[Parent], Origin], trust: Trust, here: Here | None = None
+) -> None:
     """Raise as :func:`check_spans`, for whoever finds what a parent gives elsewhere than in a graph."""
+    bound: dict[bytes, Bound] = {}
     taken: list[tuple[bytes, int, int]] = []
     for parent, start, end in transfer.body.spans:
         origin = origin_of(parent)
@@ -154,6 +165,11 @@ def check_origins(transfer: Transfer, origin_of: Callable[[Parent], Origin]) -> 
         if any(token == origin.token and start < e and s < end for token, s, e in taken):
             raise TapError(Code.SPANS_OVERLAP)
         taken.append((origin.token, start, end))
+        if origin.bound is not None and origin.bound.owner == transfer.key:
+            before = bound[origin.token].amount if origin.token in bound else 0
+            bound[origin.token] = Bound(origin.bound, before + end - start)
+    if bound or transfer.body.witness:
+        check_met(trust, transfer, bound, here)
 
 
 def check_sides(graph: Graph, transfer: Transfer) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import cast
 
 from dualtap.book import amount_of
+from dualtap.conditions import shown_certificates
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.events import Report, Result
@@ -35,6 +36,8 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
     # A payer knows the payee's date by its request; a payee that shows a transfer knows nothing of the payer's.
     known = context.request.body.epoch if context.part is Part.PAYER and context.request is not None else 0
     tokens = [book.graph.tokens[book.graph.origin(span.parent).token] for span in body.spans]
+    witnesses = [*body.witness, *[item for hand in provenance.transfers for item in hand.witness]]
+    hands = (*provenance.certificates, *shown_certificates(witnesses))
     return TransferMessage(
         opening.request if resume else b"",
         spans,
@@ -48,7 +51,7 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
         transfer.signature,
         provenance,
         trust.header if known < trust.epoch else None,
-        trust.chain(book.certificate, tokens, provenance.certificates) if context.peer_wants_authorities else (),
+        trust.chain(book.certificate, tokens, hands) if context.peer_wants_authorities else (),
     )
 
 

@@ -42,7 +42,7 @@ class Keystore(Protocol):
         ...
 
     def sign(self, kind: Kind, public: bytes) -> bytes:
-        """Sign a Request, Present, Sync or Successor; raise ``KEYSTORE_REFUSED`` for every other kind."""
+        """Sign a Request, Present, Sync, Successor or Grant; raise ``KEYSTORE_REFUSED`` for every other kind."""
         ...
 
 

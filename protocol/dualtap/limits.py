@@ -30,6 +30,12 @@ COUNTER_STEP = 4
 """Counters skip by 1 up to this many, so that a payee cannot count a payer's payments."""
 MAX_LIFE = 1100
 """Epochs (days): no token lives longer from its issue, so that a request's outcome may be forgotten after it."""
+CONDITIONS = 8
+"""Conditions on one token: each costs a payee bytes and time."""
+LISTED = 16
+"""Payee keys or merchant categories that one condition lists."""
+WITNESS = 512
+"""Bytes of one witness of a condition: twice what a certificate or a Grant needs."""
 SESSION_SECONDS = 60
 """Seconds from the first frame after which a tap is abandoned."""
 DETAILS = 32

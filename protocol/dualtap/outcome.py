@@ -69,7 +69,7 @@ def examine(context: Context, asked: Asked, message: TransferMessage) -> Transfe
     if not payer.role & Role.PAY:
         raise TapError(Code.WRONG_CERTIFICATE, "this wallet may not pay")
     profile = book.profile
-    accept = Acceptance(asked.currency, context.epoch, profile.hops, profile.spans)
+    accept = Acceptance(asked.currency, context.epoch, profile.hops, profile.spans, asked.basket)
     amount = verify(trust, received, accept, book.graph)
     if amount != asked.amount:
         raise TapError(Code.WRONG_AMOUNT)

@@ -14,8 +14,9 @@ from dualtap.events import Ask, Begin, Consent, Decline, Result, Signature
 from dualtap.heal import paid_by, report_healed, show_pending, take_outcome, transfer_message
 from dualtap.outcome import answer, send_decided
 from dualtap.records import Asked, Sent
-from dualtap.select import choose
+from dualtap.select import Choice, Wanted, choose
 from dualtap.statements import (
+    Opening,
     Outcome,
     Private,
     Request,
@@ -133,10 +134,27 @@ def go_on(context: Context) -> None:
     asked = context.request
     check_request(context, message, asked)
     check_refund(context, asked)
-    body, book = asked.body, context.book
-    context.chosen = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
+    body = asked.body
+    context.chosen = choose_spans(context)
     context.effects.append(Ask(body.amount, body.currency, message.certificate))
     context.state = State.AWAIT_CONSENT
+
+
+def choose_spans(context: Context, *, free: bool = False) -> Choice:
+    """Return what to pay the request with; ``free`` leaves out what is bound to a purpose."""
+    asked, message = cast("Request", context.request).body, cast("RequestMessage", context.request_message)
+    pay = cast("Pay", context.order)
+    wanted = Wanted(
+        asked.amount,
+        asked.currency,
+        context.epoch,
+        asked.hops,
+        asked.spans,
+        message.certificate,
+        asked.basket,
+        pay.witness,
+    )
+    return choose(context.book, wanted, context.random, free=free)
 
 
 def check_request(context: Context, message: RequestMessage, request: Request) -> None:
@@ -177,19 +195,36 @@ def consent(context: Context, event: Consent) -> None:
     # While the person thought, another tap of this wallet may have used up a limit, or made the same refund.
     check_request(context, cast("RequestMessage", context.request_message), asked)
     check_refund(context, asked)
-    spans = context.chosen
-    if not all(book.holds(span) for span in spans):  # another tap of this wallet was quicker
-        spans = choose(book, body.amount, body.currency, context.epoch, body.hops, body.spans, context.random)
+    chosen = context.chosen
+    if chosen.bound or not all(book.holds(span) for span in chosen.spans):
+        chosen = choose_spans(context)  # another tap of this wallet was quicker, or brought a later date
     private = Private(event.verification, cast("Pay", context.order).refund_of)
     opening = book.place(context.random, asked.id)._replace(private=private)
-    statement = TransferBody(asked.key, spans, book.trust.epoch, ())
-    transfer = signed(book.scheme.id, book.key, statement, opening)
-    if any(span.parent.id in book.graph.transfers for span in spans) or len(spans) > 1:
-        check_size(context, transfer, body.size)
+    try:
+        transfer = made(context, asked, chosen, opening)
+    except TapError as error:
+        if not chosen.bound:
+            raise
+        # Conditions and what they ask for take bytes: value without them may still fit.
+        try:
+            transfer = made(context, asked, choose_spans(context, free=True), opening)
+        except TapError:
+            raise error from None
     sent = Sent(transfer, body.basket, body.part)
     context.persist(sent)
     context.shown = sent
     context.sign(transfer, State.SIGN_TRANSFER)
+
+
+def made(context: Context, asked: Request, chosen: Choice, opening: Opening) -> Transfer:
+    """Return the transfer that pays with this; raise ``TOO_LARGE`` if the payee cannot take its message."""
+    book = context.book
+    body = TransferBody(asked.key, chosen.spans, book.trust.epoch, chosen.witness)
+    transfer = signed(book.scheme.id, book.key, body, opening)
+    simple = len(chosen.spans) == 1 and not chosen.bound
+    if not simple or chosen.spans[0].parent.id in book.graph.transfers:
+        check_size(context, transfer, asked.body.size)
+    return transfer
 
 
 def check_size(context: Context, transfer: Transfer, size: int) -> None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from dualtap import limits
-from dualtap.conditions import check_conditions
+from dualtap.conditions import Here, check_understood
 from dualtap.errors import Code, TapError
 from dualtap.graph import Graph, Origin, check_sides, check_spans, overlaps
 from dualtap.statements import (
@@ -151,12 +151,13 @@ def _rebuild_hand(
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What a payee asks of value: currency, the strictest epoch it knows, and what it can carry."""
+    """What a payee asks of value: currency, the strictest epoch it knows, what it can carry, and for which basket."""
 
     currency: str
     epoch: int
     hops: int
     spans: int
+    basket: bytes | None = None
 
 
 def offline_refusal(token: Token, origin: Origin, epoch: int, hops: int) -> Code | None:
@@ -182,11 +183,11 @@ def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | 
     for token_id, token in graph.tokens.items():
         if known is None or token_id not in known.tokens:
             trust.check_token(token, token_id)
-        check_conditions(token.conditions)
+        check_understood(token.conditions)
     for hand in order:
         _check_hand(trust, graph, hand, known)
     trust.verify_statement(transfer)
-    check_spans(graph, transfer)
+    check_spans(graph, transfer, trust, Here(accept.epoch, accept.basket))
     check_sides(graph, transfer)
     if len(transfer.body.spans) > accept.spans:
         raise TapError(Code.TOO_LARGE, "too many spans")
@@ -225,7 +226,7 @@ def _check_hand(trust: Trust, graph: Graph, hand: Transfer, known: Graph | None)
         trust.verify_statement(hand)
     else:
         trust.check_hotlist(hand.key)
-    check_spans(graph, hand)
+    check_spans(graph, hand, trust)
     check_sides(graph, hand)
     warrant = graph.warrants.get(hand.id)
     if warrant is not None:

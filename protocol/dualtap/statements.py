@@ -30,13 +30,14 @@ class Kind(IntEnum):
     PRESENT = 17
     SYNC = 18
     SUCCESSOR = 19
+    GRANT = 20
     TRANSFER = 32
     RECEIPT = 33
     CLOSE = 34
 
 
 ON_TAPE = frozenset({Kind.TRANSFER, Kind.RECEIPT, Kind.CLOSE})
-OFF_TAPE = frozenset({Kind.REQUEST, Kind.PRESENT, Kind.SYNC, Kind.SUCCESSOR})
+OFF_TAPE = frozenset({Kind.REQUEST, Kind.PRESENT, Kind.SYNC, Kind.SUCCESSOR, Kind.GRANT})
 
 
 class Side(IntEnum):
@@ -274,6 +275,21 @@ class SuccessorBody(NamedTuple):
     epoch: int
 
 
+class GrantBody(NamedTuple):
+    """I agree to transfers of at most ``amount`` units of this token, each: a second signature (SPEC §5.6).
+
+    ``payee`` and ``basket`` are empty, and ``category`` is 0, where any will do; ``first`` and ``last`` are epochs.
+    """
+
+    token: bytes
+    payee: bytes
+    category: int
+    amount: int
+    basket: bytes
+    first: int
+    last: int
+
+
 class TransferBody(NamedTuple):
     """These spans to this payee key. ``witness`` proves conditions."""
 
@@ -300,7 +316,7 @@ class CloseBody(NamedTuple):
 
 
 TapeBody: TypeAlias = TransferBody | ReceiptBody | CloseBody
-OffTapeBody: TypeAlias = RequestBody | PresentBody | SyncBody | SuccessorBody
+OffTapeBody: TypeAlias = RequestBody | PresentBody | SyncBody | SuccessorBody | GrantBody
 Body: TypeAlias = TapeBody | OffTapeBody
 
 KIND: dict[type[object], Kind] = {
@@ -308,6 +324,7 @@ KIND: dict[type[object], Kind] = {
     PresentBody: Kind.PRESENT,
     SyncBody: Kind.SYNC,
     SuccessorBody: Kind.SUCCESSOR,
+    GrantBody: Kind.GRANT,
     TransferBody: Kind.TRANSFER,
     ReceiptBody: Kind.RECEIPT,
     CloseBody: Kind.CLOSE,
@@ -415,6 +432,7 @@ class Signed(Generic[B_co]):
 
 Request: TypeAlias = Signed[RequestBody]
 Present: TypeAlias = Signed[PresentBody]
+Grant: TypeAlias = Signed[GrantBody]
 Transfer: TypeAlias = Signed[TransferBody]
 Receipt: TypeAlias = Signed[ReceiptBody]
 Close: TypeAlias = Signed[CloseBody]

@@ -25,6 +25,8 @@ from dualtap.statements import (
     Carrier,
     CloseBody,
     Condition,
+    Grant,
+    GrantBody,
     Header,
     Issued,
     Kind,
@@ -259,11 +261,13 @@ _request_body = record(
     RequestBody, digest, boolean, money, currency, basket, uint(255), details, uint(255),
     uint(255), uint(limits.MESSAGE), enumeration(Verification), epoch,
 )  # fmt: skip
+_grant_fields = (digest, blob(0, 32, 33), uint(9999), money, blob(0, 16), epoch, epoch)
 _BODY: dict[Kind, Check[Body]] = {
     Kind.REQUEST: _request_body,
     Kind.PRESENT: record(PresentBody, digest, boolean, epoch),
     Kind.SYNC: record(SyncBody, digest, digest, epoch),
     Kind.SUCCESSOR: record(SuccessorBody, _key, epoch),
+    Kind.GRANT: record(GrantBody, *_grant_fields),
     Kind.TRANSFER: record(TransferBody, _key, list_of(_span, limits.SPANS, 1), epoch, list_of(any_blob, limits.SPANS)),
     Kind.RECEIPT: record(ReceiptBody, digest, digest, epoch),
     Kind.CLOSE: record(CloseBody, digest, number, epoch),
@@ -321,6 +325,39 @@ def warrants_check(scheme: bytes) -> Check[tuple[bytes, Warrant]]:
         return transfer, warrant
 
     return record(pair, digest, warrant_check(scheme))
+
+
+# What a transfer's witness may hold, besides any bytes: a wallet's certificate, and a Grant.
+
+
+def encode_certificate(certificate: WalletCertificate) -> bytes:
+    """Return a certificate as a witness."""
+    return pack(certificate)
+
+
+def decode_certificate(data: bytes) -> WalletCertificate:
+    """Return the certificate in a witness; raise ``MALFORMED``, ``NOT_CANONICAL`` or ``TOO_LARGE``."""
+    return _wallet(unpack(data, limits.WITNESS))
+
+
+def _grant_parts(*fields: object) -> tuple[GrantBody, bytes]:
+    return GrantBody._make(cast("tuple[bytes, bytes, int, int, bytes, int, int]", fields[:-1])), cast(
+        "bytes", fields[-1]
+    )
+
+
+_signed_grant = record(_grant_parts, *_grant_fields, signature)
+
+
+def encode_grant(grant: Grant) -> bytes:
+    """Return a signed Grant as a witness. Its signer's key is in the condition that asks for it."""
+    return pack((*grant.body, grant.signature))
+
+
+def decode_grant(scheme: bytes, key: bytes, data: bytes) -> Grant:
+    """Return the Grant of this key in a witness, or raise as :func:`decode_certificate`. Verifies nothing."""
+    body, word = _signed_grant(unpack(data, limits.WITNESS))
+    return signed(scheme, key, body, b"", word)
 
 
 # Compact provenance: what a receiver cannot derive. References are indices into the same bundle.

@@ -348,7 +348,7 @@ def world_of(played: Played) -> World:
     for item, epoch in played.items:
         for fact in facts_of(trust, item):
             facts.put(fact, epoch)
-    return World(facts, frozenset({INSTITUTION.public}))
+    return World(facts, frozenset({INSTITUTION.public}), trust)
 
 
 def units_of(world: World, by: int | None = None) -> dict[tuple[bytes, int], list[bytes]]:
@@ -393,7 +393,7 @@ def test_order_batches_and_repetition_change_nothing(seed: int, other: int) -> N
         facts = Facts(AUTHORITY.scheme)
         for fact, epoch in store.facts():
             facts.put(fact, epoch)
-        world = World(facts, frozenset({INSTITUTION.public}))
+        world = World(facts, frozenset({INSTITUTION.public}), AUTHORITY.trust())
         assert facts.digest() == expected.facts.digest()
         audit.check_rows(world, store)
         assert set(store.conflicts()) == expected.conflicts()

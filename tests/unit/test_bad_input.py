@@ -379,7 +379,7 @@ def test_the_payee_also_checks_the_currency() -> None:
 def test_a_token_with_a_condition_is_left_in_the_purse() -> None:
     world = World()
     watch, till = world.wallet(), world.wallet()
-    world.fund(watch, 100, conditions=(Condition(7, b"no"),))
+    world.fund(watch, 100, conditions=(Condition(99, b"no"),))
     meeting = world.meet(watch, till, 100)
     assert watch.book.available(EPOCH) == 0
     assert codes(meeting.run()) == (Code.INSUFFICIENT, Code.INSUFFICIENT)

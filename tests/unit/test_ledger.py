@@ -97,7 +97,7 @@ def test_the_quota_is_not_exceeded() -> None:
 
 def test_what_no_device_understands_is_not_issued(mint: Mint) -> None:
     owner = mint.wallet().book.key
-    conditions = (Condition(1, b""),)
+    conditions = (Condition(99, b""),)
     assert refused(lambda: mint.ledger.issue(owner, 5, EPOCH, bytes(8), conditions)) is Code.UNKNOWN_CONDITION
     assert refused(lambda: mint.ledger.issue(owner, 0, EPOCH, bytes(8))) is Code.ZERO_AMOUNT
     assert refused(lambda: mint.ledger.issue(owner, 2**60, EPOCH, bytes(8))) is Code.BAD_INPUT

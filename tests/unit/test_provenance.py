@@ -14,6 +14,7 @@ from dualtap.events import Result
 from dualtap.graph import Graph, Interval, overlaps
 from dualtap.provenance import Acceptance, Received, check_conflicts, verify
 from dualtap.records import News
+from dualtap.select import Choice
 from dualtap.statements import (
     CloseBody,
     Condition,
@@ -218,7 +219,7 @@ def test_what_a_payee_takes(ledger: Ledger) -> None:
 
 def test_a_condition_is_not_ignored(ledger: Ledger) -> None:
     anna, ben = ledger.key(), ledger.key()
-    token = ledger.world.token(anna.public, 10, conditions=(Condition(3, b""),))
+    token = ledger.world.token(anna.public, 10, conditions=(Condition(99, b""),))
     last = ledger.pay(anna, ben, Span(ledger.put_token(token), 0, 10))
     assert ledger.believe(last) is Code.UNKNOWN_CONDITION
 
@@ -327,8 +328,8 @@ def test_a_payer_that_pays_another_amount(monkeypatch: pytest.MonkeyPatch) -> No
     meeting.until(Part.PAYER, State.AWAIT_CONSENT)
     held = watch.book.holdings[0]
 
-    def too_little(*_: object) -> tuple[Span, ...]:
-        return (Span(held.parent, 0, 9),)
+    def too_little(*_: object, **__: object) -> Choice:
+        return Choice((Span(held.parent, 0, 9),))
 
     def never(*_: object) -> bool:
         return False

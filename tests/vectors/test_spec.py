@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 
 import pytest
 
-from dualtap import errors, evidence, limits, provenance, records, statements, sync, wire
+from dualtap import conditions, errors, evidence, limits, provenance, records, statements, sync, wire
 from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, TapError
 from dualtap.session import establish
@@ -457,6 +457,11 @@ def check_limits(text: str) -> None:
     assert profiles == {name: [p.message, p.hops, p.spans, p.log] for name, p in found.items()}
 
 
+def check_conditions(text: str) -> None:
+    rows = [(int(code), name) for code, name, *_ in table(text, "code", "condition")]
+    assert rows == [(int(rule), rule.name) for rule in conditions.Rule]
+
+
 Cells: TypeAlias = dict[tuple[Part, State, On], tuple[str, tuple[State, ...]]]
 
 
@@ -512,7 +517,7 @@ def check_sections(text: str) -> None:
 
 
 CHECKS: tuple[Callable[[str], None], ...] = (
-    check_sections, check_errors, check_limits, check_states, check_figure, check_kinds, check_names,
+    check_sections, check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names,
     check_messages, check_issued, check_statements, check_sync,
 )  # fmt: skip
 
@@ -589,6 +594,7 @@ def test_the_key_schedule_is_as_written(suite: Suite) -> None:
         (check_states, "| any other | from the peer | `UNEXPECTED", "| any other | from the peer | `BAD"),
         (check_figure, "    await_hello --> await_request: Hello", "    await_hello --> await_outcome: Hello"),
         (check_kinds, "| `34` | `CLOSE` | wallet | yes |", "| `34` | `CLOSE` | wallet | no |"),
+        (check_conditions, "| `4` | `CAP` |", "| `8` | `CAP` |"),
         (check_kinds, "3 POS; 4 PHONE", "4 POS; 3 PHONE"),
         (check_kinds, "| AES-128-CCM, 16-byte tag | 16 |", "| AES-128-CCM, 16-byte tag | 32 |"),
         (check_names, "seed: seed; prev: counter; ctr", "seed: seed; previous: counter; ctr"),
@@ -614,7 +620,7 @@ def test_a_changed_row_is_noticed(check: Callable[[str], None], old: str, new: s
         check(SPEC.replace(old, new))
 
 
-CHEAP = (check_errors, check_limits, check_states, check_figure, check_kinds, check_names)
+CHEAP = (check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names)
 
 
 def test_every_missing_row_is_noticed() -> None:
