@@ -66,7 +66,8 @@ class Received(NamedTuple):
 def rebuild(trust: Trust, message: TransferMessage, payee: bytes, request: bytes) -> Received:
     """Return the statements in a Transfer or Resume shown to ``payee``, answering the request with this id.
 
-    Raises ``BROKEN_PROVENANCE`` for references that point nowhere and ``UNKNOWN_ISSUER`` for a token.
+    Raises ``BROKEN_PROVENANCE`` for references that point nowhere, ``UNKNOWN_ISSUER`` for a token, and ``MALFORMED``
+    for a transfer without a place on its tape (SPEC §4.2-1).
     """
     scheme, graph = trust.scheme, Graph()
     certificates = message.bundle.certificates
@@ -97,7 +98,7 @@ def rebuild(trust: Trust, message: TransferMessage, payee: bytes, request: bytes
         order.append(hand)
         graph.put(hand)
     if message.ctr <= message.prev:
-        raise TapError(Code.BROKEN_PROVENANCE, "no place on a tape")
+        raise TapError(Code.MALFORMED, "no place on a tape")
     private = Private(message.verification, message.refund_of)
     opening = Opening(message.seed, message.prev, message.ctr, private, request)
     body = TransferBody(payee, _spans(message.spans, parents, order), message.epoch, message.witness)

@@ -321,6 +321,18 @@ def test_a_transfer_dated_ahead_of_what_can_be_checked() -> None:
     world.check()
 
 
+def test_a_transfer_without_a_place_on_its_tape() -> None:
+    world = World()
+
+    def lie(said: Said) -> Said:
+        return said._replace(prev=said.ctr) if isinstance(said, TransferMessage) else said
+
+    meeting = world.meet(world.wallet(fund=100), world.wallet(), 10).run(rewrite=lie)
+    assert meeting.payee.report.code is Code.MALFORMED
+    assert meeting.payer.report.result is Result.NOT_PAID
+    world.check()
+
+
 def test_a_payer_that_pays_another_amount(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
