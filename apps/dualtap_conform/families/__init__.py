@@ -1,0 +1,1 @@
+"""The vector files, and what writes each: one module a file."""

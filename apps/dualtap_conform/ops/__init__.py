@@ -1,0 +1,1 @@
+"""How our core answers each operation of the vectors."""
