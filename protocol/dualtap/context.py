@@ -126,8 +126,8 @@ class Context:
 
     def answer_hello(self, hello: Hello) -> None:
         """Derive the channel as responder; the Welcome goes out with the first message, or alone."""
-        session.check_hello(self.book.scheme, hello)
-        self._check_part(hello.want)
+        session.check_hello(self.book.scheme, hello, self.want())
+        self._peer_wants(hello.want)
         self.hello = hello
         welcome = Welcome(wire.VERSION, self.ephemeral.public, self.want(), b"")
         self.channel = session.establish(self.book.scheme, self.ephemeral, False, hello, welcome)
@@ -135,17 +135,12 @@ class Context:
 
     def take_welcome(self, welcome: Welcome) -> None:
         """Derive the channel as initiator."""
-        if welcome.version != wire.VERSION:
-            raise TapError(Code.WRONG_VERSION)
-        self._check_part(welcome.want)
-        if bool(welcome.sealed) != (self.part is Part.PAYER):
-            raise TapError(Code.MALFORMED, "a Welcome carries the payee's message, and only that")
+        session.check_welcome(welcome, self.want())
+        self._peer_wants(welcome.want)
         hello = cast("Hello", self.hello)
         self.channel = session.establish(self.book.scheme, self.ephemeral, True, hello, welcome)
 
-    def _check_part(self, want: Want) -> None:
-        if want & (Want.COLLECT | Want.PAY) != (Want.PAY if self.part is Part.PAYEE else Want.COLLECT):
-            raise TapError(Code.WRONG_ROLE)
+    def _peer_wants(self, want: Want) -> None:
         self.peer_wants_authorities = bool(want & Want.AUTHORITIES)
 
     def send(self, message: Message) -> None:

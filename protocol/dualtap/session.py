@@ -8,7 +8,7 @@ from __future__ import annotations
 from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme
 from dualtap.suite import TAG, Ephemeral, Sealer, derive, sha256, unseal
-from dualtap.wire import VERSION, Hello, Welcome, encode_hello, pack
+from dualtap.wire import VERSION, Hello, Want, Welcome, encode_hello, pack
 
 _NONCE = 12
 
@@ -58,9 +58,25 @@ def establish(scheme: Scheme, ephemeral: Ephemeral, initiator: bool, hello: Hell
     return Channel(named, False, second, first)
 
 
-def check_hello(scheme: Scheme, hello: Hello) -> None:
-    """Raise ``WRONG_SCHEME`` or ``WRONG_VERSION``."""
+def check_hello(scheme: Scheme, hello: Hello, own: Want) -> None:
+    """Raise ``WRONG_SCHEME``, ``WRONG_VERSION`` or ``WRONG_ROLE``; ``own`` is what this side, the responder, wants."""
     if hello.scheme != scheme.hint:
         raise TapError(Code.WRONG_SCHEME)
     if VERSION not in hello.versions:
         raise TapError(Code.WRONG_VERSION)
+    _check_parts(own, hello.want)
+
+
+def check_welcome(welcome: Welcome, own: Want) -> None:
+    """Raise ``WRONG_VERSION``, ``WRONG_ROLE`` or ``MALFORMED``; ``own`` is what this side, the initiator, wants."""
+    if welcome.version != VERSION:
+        raise TapError(Code.WRONG_VERSION)
+    _check_parts(own, welcome.want)
+    if bool(welcome.sealed) != bool(welcome.want & Want.COLLECT):
+        raise TapError(Code.MALFORMED, "a Welcome carries the payee's message, and only that")
+
+
+def _check_parts(own: Want, peer: Want) -> None:
+    """Raise ``WRONG_ROLE`` unless the peer plays the other part (SPEC §6-8)."""
+    if peer & (Want.COLLECT | Want.PAY) != (Want.PAY if own & Want.COLLECT else Want.COLLECT):
+        raise TapError(Code.WRONG_ROLE)

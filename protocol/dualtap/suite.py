@@ -175,7 +175,10 @@ class _P256Ephemeral:
     def exchange(self, peer: bytes) -> bytes:
         if peer == self.public:
             raise TapError(Code.BAD_KEY, "own key reflected")
-        return self._key.exchange(_ECDH, _p256_point(peer))
+        shared = self._key.exchange(_ECDH, _p256_point(peer))
+        if not any(shared):
+            raise TapError(Code.BAD_KEY, "a key that leads to a secret of zeros")
+        return shared
 
 
 def _aes_ccm(key: bytes) -> Sealer:

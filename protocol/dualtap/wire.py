@@ -18,6 +18,7 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     KIND,
+    ON_TAPE,
     ZERO,
     Authority,
     AuthorityCertificate,
@@ -84,8 +85,22 @@ def unpack(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEME
     except ValueError as error:
         raise TapError(Code.MALFORMED, "not msgpack") from error
     if pack(value) != data:
+        if _is_foreign(value):
+            raise _malformed("not of the types of this protocol")
         raise TapError(Code.NOT_CANONICAL)
     return value
+
+
+def _is_foreign(value: object) -> bool:
+    """Return whether this holds what no message may have, in whatever form: a float, map, extension or negative."""
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, list):
+            rest.extend(cast("list[object]", item))
+        elif isinstance(item, float | dict | msgpack.ExtType) or (isinstance(item, int) and item < 0):
+            return True
+    return False
 
 
 def _malformed(what: str) -> TapError:
@@ -295,6 +310,8 @@ def statement_check(scheme: bytes) -> Check[Signed[Body]]:
         named = enumeration(Kind)(kind)
         if named not in _BODY:
             raise _malformed("not a wallet's statement")
+        if named not in ON_TAPE and opening != ZERO:
+            raise _malformed("off the tape, nothing is committed to")
         return signed(scheme, _key(key), _BODY[named](body), opening, _unsigned_too(signature))
 
     return check

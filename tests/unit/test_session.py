@@ -21,7 +21,7 @@ def test_a_transcript_names_all_that_was_offered(suite: str) -> None:
     near, far = (world.suite.ephemeral(world.draw()) for _ in range(2))
     hello = Hello(world.scheme.hint, (1,), near.public, Want.PAY)
     welcome = Welcome(1, far.public, Want.COLLECT, b"")
-    check_hello(world.scheme, hello)
+    check_hello(world.scheme, hello, Want.COLLECT)
     named = transcript(world.scheme, hello, welcome)
     others = [
         transcript(World(suite, seed="other").scheme, hello, welcome),

@@ -101,6 +101,15 @@ def test_two_ephemeral_keys_share_a_secret(suite: Suite) -> None:
         assert caught.value.code is Code.BAD_KEY
 
 
+def test_p256_gives_no_secret_of_zeros() -> None:
+    """SPEC §3-13: a point with x = 0 exists, and whoever knows the private key can lead an agreement there."""
+    mine = P256.ephemeral((1).to_bytes(32, "big"))  # the private key 2
+    half_of_the_point_with_x_0 = "0281bfb55b010b1bdf08b8d9d8590087aa278e28febff3b05632eeff09011c5579"
+    with pytest.raises(TapError) as caught:
+        mine.exchange(bytes.fromhex(half_of_the_point_with_x_0))
+    assert caught.value.code is Code.BAD_KEY
+
+
 @pytest.mark.parametrize("point", [0, 1, FIELD - 1, FIELD, FIELD + 1, 2**255 + 9])
 def test_x25519_gives_no_secret_for_a_small_order_or_a_second_form(point: int) -> None:
     with pytest.raises(TapError) as caught:
