@@ -14,7 +14,8 @@ import pytest
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap_transports import aio, loopback, tcp
+from dualtap_transports import aio, apdu_loopback, loopback, tcp
+from dualtap_transports.apdu import EXTENDED, SHORT, Window
 from dualtap_transports.chunks import Chunked
 from dualtap_transports.faults import Faulty, Plan
 from dualtap_transports.link import AsyncLink, Link
@@ -65,6 +66,15 @@ class FaultlessLoopback:
     def open(self, stack: ExitStack) -> Ends:
         left, right = loopback.pair()
         return Faulty(left, Plan(), never), Faulty(right, Plan(), never)
+
+
+class ApduLoopback:
+    def __init__(self, window: Window, turned: bool = False) -> None:
+        self._window, self._turned = window, turned
+
+    def open(self, stack: ExitStack) -> Ends:
+        reader, card = apdu_loopback.pair(self._window)
+        return (card, reader) if self._turned else (reader, card)
 
 
 class NamedLoopback:
@@ -157,6 +167,9 @@ HARNESSES: dict[str, Harness] = {
     "loopback-named": NamedLoopback(),
     "loopback-chunked": ChunkedLoopback(),
     "faultless": FaultlessLoopback(),
+    "apdu": ApduLoopback(SHORT),
+    "apdu-card": ApduLoopback(SHORT, turned=True),
+    "apdu-extended": ApduLoopback(EXTENDED),
     **STREAMS,
 }
 

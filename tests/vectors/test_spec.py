@@ -28,6 +28,7 @@ from dualtap.statements import ISSUED, KIND, ON_TAPE, Kind, Scheme
 from dualtap.states import LOCAL, On, Part, State, refusal
 from dualtap.states import TABLE as STATES
 from dualtap.suite import P256, SUITES, Suite
+from dualtap_transports import apdu
 
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
@@ -509,16 +510,26 @@ def cited() -> dict[str, str]:
 
 def check_sections(text: str) -> None:
     have = headings(text)
-    assert [str(n) for n in range(1, 18)] == sorted((s for s in have if "." not in s), key=int)
+    assert [str(n) for n in range(1, 19)] == sorted((s for s in have if "." not in s), key=int)
     missing = {section: path for section, path in cited().items() if section not in have}
     assert not missing
     prose = set(re.findall(r"§(\d+(?:\.\d+)*)", text))
     assert prose <= have
 
 
+def check_apdus(text: str) -> None:
+    commands = table(text, "command", "INS")
+    assert [(row[0], int(row[1], 16)) for row in commands] == [(ins.name, ins.value) for ins in apdu.Ins]
+    assert table(text, "status", "name") == [
+        [f"{status:04X}", status.name, meaning.code.name if meaning.code else "–", meaning.text]
+        for status, meaning in apdu.MEANINGS.items()
+    ]
+    assert list(apdu.MEANINGS) == list(apdu.Status)
+
+
 CHECKS: tuple[Callable[[str], None], ...] = (
     check_sections, check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names,
-    check_messages, check_issued, check_statements, check_sync,
+    check_messages, check_issued, check_statements, check_sync, check_apdus,
 )  # fmt: skip
 
 
@@ -620,7 +631,9 @@ def test_a_changed_row_is_noticed(check: Callable[[str], None], old: str, new: s
         check(SPEC.replace(old, new))
 
 
-CHEAP = (check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names)
+CHEAP = (
+    check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names, check_apdus,
+)  # fmt: skip
 
 
 def test_every_missing_row_is_noticed() -> None:
