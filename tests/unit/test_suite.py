@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha512
+
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 
 from dualtap.errors import Code, TapError
 from dualtap.session import Channel
@@ -54,6 +60,60 @@ def test_p256_takes_only_the_low_s() -> None:
         assert s <= ORDER // 2
         high = signature[:32] + (ORDER - s).to_bytes(32, "big")
         refused(Code.BAD_SIGNATURE, P256, signer.public, high, digest)
+
+
+@each
+def test_the_digest_is_what_is_signed(suite: Suite) -> None:
+    """§3-4: as the message digest itself in suite 1, as the message in suite 2, by a library that knows neither."""
+    signature, public = suite.signer(SECRETS[0]).sign(DIGEST), suite.signer(SECRETS[0]).public
+    if suite is ED25519:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, DIGEST)
+        return
+    r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+    key.verify(encode_dss_signature(r, s), DIGEST, ec.ECDSA(Prehashed(hashes.SHA256())))
+
+
+def test_ed25519_has_no_cofactor() -> None:
+    """§3-11: R is shifted by the point of order two, which a verifier with the cofactor would not see."""
+    scalar = int.from_bytes(_clamped(sha512(SECRETS[0]).digest()[:32]), "little")
+    public = ED25519.signer(SECRETS[0]).public
+    nonce = int.from_bytes(sha512(b"nonce").digest(), "little") % ED_ORDER
+    good = _times_base(nonce)
+    shifted = ((FIELD - (int.from_bytes(good, "little") & (2**255 - 1))) | (good[31] >> 7 ^ 1) << 255).to_bytes(
+        32, "little"
+    )
+    for start, fine in ((good, True), (shifted, False)):
+        k = int.from_bytes(sha512(start + public + DIGEST).digest(), "little")
+        s = (nonce + k * scalar) % ED_ORDER
+        signature = start + s.to_bytes(32, "little")
+        if fine:
+            ED25519.verifier(public)(signature, DIGEST)
+        else:
+            refused(Code.BAD_SIGNATURE, ED25519, public, signature)
+
+
+def _clamped(secret: bytes) -> bytes:
+    return bytes([secret[0] & 248, *secret[1:31], secret[31] & 127 | 64])
+
+
+def _times_base(scalar: int) -> bytes:
+    """Return the encoding of a multiple of Ed25519's base point (RFC 8032, affine and slow)."""
+    d = -121665 * pow(121666, -1, FIELD) % FIELD
+
+    def add(p: tuple[int, int], q: tuple[int, int]) -> tuple[int, int]:
+        product = d * p[0] * q[0] * p[1] * q[1]
+        x = (p[0] * q[1] + q[0] * p[1]) * pow(1 + product, -1, FIELD)
+        y = (p[1] * q[1] + p[0] * q[0]) * pow(1 - product, -1, FIELD)
+        return x % FIELD, y % FIELD
+
+    base = 15112221349535400772501151409588531511454012693041857206046113283949847762202, 4 * pow(5, -1, FIELD) % FIELD
+    point = 0, 1
+    while scalar:
+        if scalar & 1:
+            point = add(point, base)
+        base, scalar = add(base, base), scalar >> 1
+    return (point[1] | (point[0] & 1) << 255).to_bytes(32, "little")
 
 
 def test_ed25519_takes_no_second_form_of_s() -> None:
