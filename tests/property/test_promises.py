@@ -213,7 +213,10 @@ class Life(RuleBasedStateMachine):
 
 @pytest.mark.timeout(300)
 def test_the_promises_hold_whatever_happens() -> None:
-    """The same stories in every run; ``DUALTAP_PROMISES=1000x60`` asks for more of them, and longer ones."""
+    """The same stories in every run; ``DUALTAP_PROMISES=1000x60`` asks for more of them, and longer ones.
+
+    §1-1, §1-2, §1-3, §1-4, §1-7, §4.1-12.
+    """
     examples, steps = (int(part) for part in os.environ.get("DUALTAP_PROMISES", "80x45").split("x"))
     run_state_machine_as_test(
         Life,

@@ -365,6 +365,7 @@ def units_of(world: World, by: int | None = None) -> dict[tuple[bytes, int], lis
 @settings(max_examples=300, deadline=None)
 @given(SEEDS)
 def test_names_and_credits_are_the_oracles(seed: int) -> None:
+    """§1-5, §5.3-1, §5.3-7, §15-10, §16-5, §16-10, §16-11."""
     played = play(seed)
     world, oracle = world_of(played), Oracle(played)
     names = {(key, int(fraud), frozenset({first, second})) for key, fraud, first, second in world.conflicts()}
@@ -376,6 +377,7 @@ def test_names_and_credits_are_the_oracles(seed: int) -> None:
 @settings(max_examples=300, deadline=None)
 @given(SEEDS)
 def test_no_unit_is_credited_twice_unless_evidence_proves_it(seed: int) -> None:
+    """§1-1, §16-8."""
     world = world_of(play(seed))
     for by in (CLAIM, EVER):
         for key, token in world.facts.tokens.items():
@@ -386,6 +388,7 @@ def test_no_unit_is_credited_twice_unless_evidence_proves_it(seed: int) -> None:
 @settings(max_examples=100, deadline=None)
 @given(SEEDS, SEEDS)
 def test_order_batches_and_repetition_change_nothing(seed: int, other: int) -> None:
+    """§1-5, §16-2, §16-3, §16-4, §16-13."""
     played, draw = play(seed), random.Random(other)
     expected = world_of(played)
     ledgers = [_fed(played, draw), _fed(played, draw)]

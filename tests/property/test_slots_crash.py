@@ -142,6 +142,7 @@ def total() -> int:
 
 
 def test_every_cut_at_every_byte() -> None:
+    """§12-4."""
     checker = Checker()
     for cut in range(total() + 1):
         flash = CrashFlash(SIZE, Faults(cut))
@@ -171,7 +172,7 @@ def test_two_cuts_and_a_failing_sync_between() -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 3])
 def test_failing_syncs_then_two_cuts(width: int) -> None:
-    """Let ``width`` syncs in a row fail: an append, then the move meant to save it, then the reopening."""
+    """Let ``width`` syncs in a row fail: an append, then the move meant to save it, then the reopening. §12-11."""
     checker = Checker()
     for first in range(total() // 2):
         failing = frozenset(range(first, first + width))

@@ -248,6 +248,7 @@ some = settings(max_examples=60, deadline=None, derandomize=True)
 @given(messages)
 @some
 def test_every_message_reads_back(message: Message) -> None:
+    """§5.1-1."""
     assert wire.decode(wire.encode(message)) == message
 
 
@@ -291,6 +292,7 @@ def test_a_changed_byte_never_means_the_same(message: Message, data: st.DataObje
 @given(messages, st.integers(0, 64), blobs)
 @some
 def test_a_message_that_is_cut_or_longer_is_refused(message: Message, cut: int, more: bytes) -> None:
+    """§5.1-3."""
     encoded = wire.encode(message)
     for changed in (encoded[: -1 - cut], encoded + more + b"\x00"):
         try:
@@ -316,6 +318,7 @@ def test_a_changed_byte_of_a_hello_never_means_the_same(hello: Hello, data: st.D
 @given(st.binary(max_size=200))
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_random_bytes_are_refused_or_canonical(data: bytes) -> None:
+    """§5.1-4."""
     with suppress(TapError):
         assert wire.encode(wire.decode(data)) == data
     with suppress(TapError):
@@ -336,6 +339,7 @@ def _reads_otherwise(data: bytes, message: Message) -> None:
 def test_any_field_of_a_statement_changes_its_id(
     bodies: tuple[Body, Body], key: bytes, another: bytes, opening: Opening, closing: Opening, data: st.DataObject
 ) -> None:
+    """§3-16, §4.1-3."""
     body, other = bodies
     first = wire.signed(SCHEME.id, key, body, opening).id
     field = data.draw(st.sampled_from(body._fields))
@@ -349,5 +353,6 @@ def test_any_field_of_a_statement_changes_its_id(
 @given(openings)
 @some
 def test_both_halves_of_an_opening_open_the_same_commitment(opening: Opening) -> None:
+    """§4.2-2."""
     tape, request = opening.tape(), opening.answered()
     assert (tape.commitment() == request.commitment()) is bool(opening.request)

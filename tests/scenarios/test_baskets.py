@@ -65,7 +65,10 @@ def told(reports: tuple[Report | None, Report | None]) -> list[tuple[Result, obj
 
 
 def test_the_transfer_is_lost_and_another_card_pays(shop: Shop) -> None:
-    """The till never saw red's transfer: it closes that request before it asks blue, and red gets its money back."""
+    """The till never saw red's transfer: it closes that request before it asks blue, and red gets its money back.
+
+    §1-7, §11.4-8.
+    """
     assert told(shop.tap(shop.red, TRANSFER_LOST)) == [
         (Result.IN_DOUBT, Code.LINK_LOST),
         (Result.NOT_PAID, Code.LINK_LOST),
@@ -192,7 +195,7 @@ def test_cancelled_here_and_sold_at_another_till(shop: Shop, torn: Callable[[Sho
 
 
 def test_cancelled_after_it_was_paid_is_a_refund(shop: Shop) -> None:
-    """There is no Close after a Receipt: what comes too late to cancel goes back as a payment."""
+    """There is no Close after a Receipt: what comes too late to cancel goes back as a payment. §11.2-7."""
     shop.tap(shop.red)
     shop.town.cancel(shop.till)
     (taken,) = shop.till.wallet.book.taken.values()
@@ -204,7 +207,10 @@ def test_cancelled_after_it_was_paid_is_a_refund(shop: Shop) -> None:
 
 
 def test_parts_of_one_basket_are_paid_by_two_cards(shop: Shop) -> None:
-    """A basket that is torn again and again waits for nobody else's: an open request blocks no other customer."""
+    """A basket that is torn again and again waits for nobody else's: an open request blocks no other customer.
+
+    §11.2-10.
+    """
     shop.tap(shop.red, TRANSFER_LOST)
     shop.tap(shop.blue, basket=b"a basket of nuts")
     assert shop.has() == [13, 13, 7]

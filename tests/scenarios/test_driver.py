@@ -270,6 +270,7 @@ def test_a_store_that_fails_sends_nothing(world: World, run: Run) -> None:
 
 
 def test_what_is_watched_is_durable_then_signed_then_sent(world: World) -> None:
+    """§11.1-1, §12-2, §12-3."""
     seen: list[Effect] = []
     pays, collects = both(world)
     pays = drive(world, pays.wallet, Pay(), True, watch=seen.append)

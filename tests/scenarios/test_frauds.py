@@ -38,6 +38,7 @@ def sent(wallet: Wallet, payee: Wallet) -> Transfer:
 
 
 def test_a_clone_that_spends_the_same_units_is_named_for_both(mint: Mint) -> None:
+    """§8.1-8, §16-3, §16-8."""
     thief, one, other = mint.wallet(1000), mint.wallet(), mint.wallet()
     clone = mint.clone(thief)
     assert mint.pay(thief, one, 700) == mint.pay(clone, other, 600) == "paid"
@@ -83,6 +84,7 @@ def _disjoint(story: tuple[Mint, Wallet, tuple[Wallet, Wallet]]) -> bool:
 
 
 def test_two_outcomes_of_one_request_name_the_payee(mint: Mint) -> None:
+    """§4.1-12."""
     payer, liar = mint.wallet(1000), mint.wallet()
     mint.pay(payer, liar, 400)
     receipt = liar.book.tape[-1]
@@ -131,6 +133,7 @@ def test_spending_what_was_refused_names_the_payee(mint: Mint) -> None:
 
 
 def test_three_that_overlap_are_three_pairs() -> None:
+    """§16-3."""
     mint = Mint()
     thief = mint.wallet(1000)
     clones = [thief, mint.clone(thief), mint.clone(thief)]
@@ -145,6 +148,7 @@ def test_three_that_overlap_are_three_pairs() -> None:
 
 
 def test_a_payment_of_which_the_payee_never_told_goes_back_at_claim_by(mint: Mint) -> None:
+    """§16-10."""
     payer, payee = mint.wallet(1000), mint.wallet()
     cut = next(n for n in range(1, 20) if _in_doubt(n))
     mint.pay(payer, payee, 400, cut)
@@ -158,6 +162,7 @@ def test_a_payment_of_which_the_payee_never_told_goes_back_at_claim_by(mint: Min
 
 
 def test_a_receipt_seen_by_claim_by_pays_the_payee_that_never_deposits(mint: Mint) -> None:
+    """§16-10."""
     payer, payee = mint.wallet(1000), mint.wallet()
     mint.pay(payer, payee, 400)
     mint.settle_in(payer)
@@ -169,6 +174,7 @@ def test_a_receipt_seen_by_claim_by_pays_the_payee_that_never_deposits(mint: Min
 
 
 def test_what_is_told_after_claim_by_names_but_does_not_credit(mint: Mint) -> None:
+    """§16-11."""
     payer, payee = mint.wallet(1000), mint.wallet()
     mint.pay(payer, payee, 400)
     mint.epoch += 16
@@ -215,6 +221,7 @@ def test_nobody_honest_is_named_and_every_unit_is_accounted_for(seed: int) -> No
 
 
 def test_a_double_spend_that_a_till_refused_is_named_when_that_till_syncs(mint: Mint) -> None:
+    """§8.3-5, §14-5."""
     thief, shop = mint.wallet(100), mint.wallet()
     clone = mint.clone(thief)
     assert mint.pay(thief, shop, 100) == "paid"
@@ -227,6 +234,7 @@ def test_a_double_spend_that_a_till_refused_is_named_when_that_till_syncs(mint: 
 
 
 def test_a_payee_that_closed_and_spent_all_the_same_is_seen_by_who_holds_both_sides(mint: Mint) -> None:
+    """§8.2-6, §8.3-2."""
     payer, cheat, shop = mint.wallet(100), mint.wallet(), mint.wallet()
     mint.pay(payer, cheat, 100, cut=3)
     (pending,) = payer.book.pending.values()

@@ -205,6 +205,7 @@ def cut_twice(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_power_cut_anywhere_costs_nothing(name: str) -> None:
+    """§1-2, §12-2, §12-4."""
     count = cut_everywhere(scenes()[name])
     assert count.operations >= 14, count
     assert count.media > 1500, count
@@ -244,6 +245,7 @@ def fails(scene: Scene, make: Make | None, where: str, failing: frozenset[int], 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sync_that_fails_costs_nothing(name: str) -> None:
+    """§12-11."""
     count = fail_everywhere(scenes()[name])
     assert count.trials > 100, count
 
@@ -305,6 +307,7 @@ def without_faults(scene: Scene, make: Make) -> None:
 
 @pytest.mark.parametrize("name", ["the payer of a tap", "the payee of a tap", "the payee closes before a sync"])
 def test_control_signing_before_writing_is_caught(name: str) -> None:
+    """§12-2."""
     without_faults(scenes()[name], Make(wallet=KeystoreFirst))
     with pytest.raises(AssertionError, match="quarantined"):
         cut_everywhere(scenes()[name], Make(wallet=KeystoreFirst))
@@ -312,6 +315,7 @@ def test_control_signing_before_writing_is_caught(name: str) -> None:
 
 @pytest.mark.parametrize("make", [Make(store=retrying_store), Make(keystore=retrying_keystore)], ids=[STORE, KEYS])
 def test_control_a_sync_that_is_called_again_and_believed_is_caught(make: Make) -> None:
+    """§12-11."""
     scene = scenes()["the payee closes, heals and collects"]
     without_faults(scene, make)
     with pytest.raises((AssertionError, TapError)):

@@ -146,6 +146,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_sealed_message_that_is_no_message(name: str) -> None:
+    """§5.1-3, §5.2-2."""
     world = World()
     meeting = world.meet(world.wallet(fund=100), world.wallet(), payer_starts=False)
     actor = meeting.until(Part.PAYEE, State.AWAIT_TRANSFER)
@@ -157,6 +158,7 @@ def test_a_sealed_message_that_is_no_message(name: str) -> None:
 
 
 def test_a_message_longer_than_a_card_takes() -> None:
+    """§5.2-3."""
     world = World()
     meeting = world.meet(world.wallet(fund=100), world.wallet(profile=limits.CARD), payer_starts=False)
     actor = meeting.until(Part.PAYEE, State.AWAIT_TRANSFER)
@@ -200,6 +202,7 @@ HANDSHAKE = {
 
 @pytest.mark.parametrize("name", HANDSHAKE)
 def test_a_handshake_that_was_tampered_with(name: str) -> None:
+    """§6-6, §6-7, §6-8, §6-9."""
     world = World()
     case = HANDSHAKE[name]
     meeting = world.meet(world.wallet(fund=1000), world.wallet()).run(rewrite=alter(case.kind, case.change))
@@ -219,6 +222,7 @@ def bad_keys(world: World, own: bytes) -> dict[str, bytes]:
 @pytest.mark.parametrize("suite", SUITE_NAMES)
 @pytest.mark.parametrize("payer_starts", [True, False])
 def test_ephemeral_keys_that_give_no_secret(suite: str, payer_starts: bool) -> None:
+    """§3-13, §5.1-8, §6-5."""
     for name in bad_keys(World(suite), World(suite).root.public):
         world = World(suite)
         meeting = world.meet(world.wallet(fund=1000), world.wallet(), payer_starts=payer_starts)
@@ -239,6 +243,7 @@ def test_ephemeral_keys_that_give_no_secret(suite: str, payer_starts: bool) -> N
 
 
 def test_a_wallet_of_another_scheme() -> None:
+    """§6-6."""
     world, other = World(seed="one"), World(seed="another")
     meeting = world.meet(world.wallet(fund=100), other.wallet()).run()
     assert codes(meeting) == (Code.LINK_LOST, Code.WRONG_SCHEME)
@@ -263,6 +268,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_a_request_that_was_altered(name: str) -> None:
+    """§5.2-4, §11.3-2."""
     world = World()
     case = REQUESTS[name]
     meeting = world.meet(world.wallet(fund=1000), world.wallet()).run(rewrite=alter(case.kind, case.change))
@@ -288,6 +294,7 @@ CERTIFICATES: dict[str, tuple[Callable[[World, Any], object], Code]] = {
 
 @pytest.mark.parametrize("name", CERTIFICATES)
 def test_a_payee_whose_certificate_does_not_do(name: str) -> None:
+    """§5.2-5, §7-14, §7-18, §11.3-5."""
     world = World()
     change, code = CERTIFICATES[name]
     meeting = world.meet(world.wallet(fund=1000), world.wallet()).run(
@@ -300,6 +307,7 @@ def test_a_payee_whose_certificate_does_not_do(name: str) -> None:
 
 @pytest.mark.parametrize("payer_starts", [True, False])
 def test_a_request_of_another_session(payer_starts: bool) -> None:
+    """§6-11."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     first = world.meet(watch, till, charge=APPLES, person=refuse, payer_starts=payer_starts).run()
@@ -311,6 +319,7 @@ def test_a_request_of_another_session(payer_starts: bool) -> None:
 
 
 def test_a_present_of_another_session_heals_nothing() -> None:
+    """§6-11, §11.4-1."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     world.meet(watch, till, charge=APPLES).run(stop_after=3)
@@ -330,6 +339,7 @@ def test_a_present_of_another_session_heals_nothing() -> None:
 
 
 def test_a_payer_that_pays_itself() -> None:
+    """§8.1-7."""
     world = World()
     watch = world.wallet(fund=1000)
     meeting = world.meet(watch, world.cloned(watch), 10).run()
@@ -338,6 +348,7 @@ def test_a_payer_that_pays_itself() -> None:
 
 
 def test_a_transfer_from_the_payee_itself() -> None:
+    """§8.1-7."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet(fund=50)
 
@@ -352,6 +363,7 @@ def test_a_transfer_from_the_payee_itself() -> None:
 
 @pytest.mark.parametrize("currency", ["EUR", "USD"])
 def test_another_currency(currency: str) -> None:
+    """§8.4-2, §11.3-5."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     meeting = world.meet(watch, till, charge=Charge(10, currency, b"basket of apples")).run()
@@ -360,6 +372,7 @@ def test_another_currency(currency: str) -> None:
 
 
 def test_the_payee_also_checks_the_currency() -> None:
+    """§8.1-12."""
     world = World()
     watch, till = world.wallet(), world.wallet()
     world.fund(watch, 100, "EUR")
@@ -377,6 +390,7 @@ def test_the_payee_also_checks_the_currency() -> None:
 
 
 def test_a_token_with_a_condition_is_left_in_the_purse() -> None:
+    """§5.6-3."""
     world = World()
     watch, till = world.wallet(), world.wallet()
     world.fund(watch, 100, conditions=(Condition(99, b"no"),))
@@ -459,6 +473,7 @@ ACCEPTABLE = {
 
 
 def test_every_altered_field_of_what_a_payer_shows_is_refused() -> None:
+    """§5.4-4, §8.1-1, §8.1-9, §8.1-10, §8.1-11."""
     seen: set[object] = set()
     for path, leaf in ALTERED:
         world, ben, till = chain()
@@ -511,6 +526,7 @@ BUNDLES: dict[str, tuple[Callable[[World, TransferMessage], Said], Code]] = {
 
 @pytest.mark.parametrize("name", BUNDLES)
 def test_a_bundle_that_does_not_hold_together(name: str) -> None:
+    """§5.4-1, §5.4-2, §5.4-3, §8.1-3, §8.1-8."""
     world, ben, till = chain()
     change, code = BUNDLES[name]
     meeting = world.meet(ben, till, 100).run(rewrite=alter(TransferMessage, lambda said: change(world, said)))
@@ -521,7 +537,10 @@ def test_a_bundle_that_does_not_hold_together(name: str) -> None:
 
 
 def test_what_is_known_is_not_replaced_by_what_is_shown() -> None:
-    """A hand that a till has verified comes again with another signature: the till passes on the good one."""
+    """A hand that a till has verified comes again with another signature: the till passes on the good one.
+
+    §8.1-15, §8.3-4.
+    """
     world = World()
     anna, ben, till, last = world.wallet(fund=100), world.wallet(), world.wallet(), world.wallet()
     world.pay(anna, ben, 60)
@@ -539,6 +558,7 @@ def test_what_is_known_is_not_replaced_by_what_is_shown() -> None:
 
 
 def test_a_known_hand_with_a_forged_certificate_is_refused() -> None:
+    """§8.1-10."""
     world = World()
     anna, ben, till = world.wallet(fund=100), world.wallet(), world.wallet()
     world.pay(anna, ben, 60)
@@ -554,6 +574,7 @@ def test_a_known_hand_with_a_forged_certificate_is_refused() -> None:
 
 
 def test_half_of_a_chain_of_authorities_is_not_believed() -> None:
+    """§7-7, §8.1-6."""
     world = World()
     watch = world.wallet(fund=100)
     till = world.wallet()
@@ -582,6 +603,7 @@ OUTCOMES = {
 
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_an_outcome_that_was_altered_leaves_the_payer_in_doubt(name: str) -> None:
+    """§10.1-4, §11.3-11, §11.3-12."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     meeting = world.meet(watch, till, charge=APPLES).run(rewrite=alter(OutcomeMessage, OUTCOMES[name]))
@@ -596,6 +618,7 @@ def test_an_outcome_that_was_altered_leaves_the_payer_in_doubt(name: str) -> Non
 
 @pytest.mark.parametrize("code", [81, 5000])
 def test_a_refusal_is_told_by_its_name_or_its_number(code: int) -> None:
+    """§9-1, §9-2."""
     world = World()
     meeting = world.meet(world.wallet(fund=100), world.wallet(), payer_starts=False)
     actor = meeting.until(Part.PAYEE, State.AWAIT_TRANSFER)
@@ -608,6 +631,7 @@ def test_a_refusal_is_told_by_its_name_or_its_number(code: int) -> None:
 
 
 def test_a_payer_that_is_done_without_paying_has_paid_nothing() -> None:
+    """§11.2-9."""
     world = World()
     meeting = world.meet(world.wallet(fund=100), world.wallet(), payer_starts=False)
     actor = meeting.until(Part.PAYEE, State.AWAIT_TRANSFER)
@@ -618,6 +642,7 @@ def test_a_payer_that_is_done_without_paying_has_paid_nothing() -> None:
 
 
 def test_a_transfer_to_a_till_that_only_presents() -> None:
+    """§6-12."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     world.meet(watch, till, charge=APPLES).run()
@@ -628,6 +653,7 @@ def test_a_transfer_to_a_till_that_only_presents() -> None:
 
 
 def test_a_transfer_of_another_session() -> None:
+    """§6-12."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     first = world.meet(watch, till, 10).run()
@@ -638,6 +664,7 @@ def test_a_transfer_of_another_session() -> None:
 
 
 def test_a_stranger_cannot_refuse_without_the_keys() -> None:
+    """§6-3, §6-13."""
     world = World()
     meeting = world.meet(world.wallet(fund=1000), world.wallet(), payer_starts=False)
     actor = meeting.until(Part.PAYEE, State.AWAIT_TRANSFER)
@@ -648,6 +675,7 @@ def test_a_stranger_cannot_refuse_without_the_keys() -> None:
 
 
 def test_a_store_that_is_older_than_its_keystore_only_syncs() -> None:
+    """§12-6."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     old = world.cloned(watch)
@@ -672,6 +700,7 @@ def test_a_store_one_entry_behind_its_keystore_goes_on() -> None:
 
 
 def test_a_chip_that_skipped_past_the_tail_moves_it() -> None:
+    """§12-7."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     world.pay(watch, till, 5)
@@ -720,6 +749,7 @@ def test_a_log_that_this_wallet_did_not_write(record: str) -> None:
 
 
 def test_a_genuine_token_that_is_not_behind_the_transfer_is_refused() -> None:
+    """§5.4-1, §8.3-6."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     spare = world.token(watch.book.key, 5)
@@ -739,6 +769,7 @@ def test_a_genuine_token_that_is_not_behind_the_transfer_is_refused() -> None:
 
 @pytest.mark.parametrize(("prev", "ctr"), [(9, 3), (3, 3)])
 def test_a_transfer_without_a_place_on_its_tape_is_refused(prev: int, ctr: int) -> None:
+    """§4.2-1."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     meeting = world.meet(watch, till, 10).run(rewrite=alter(TransferMessage, fields(prev=prev, ctr=ctr)))
@@ -748,6 +779,7 @@ def test_a_transfer_without_a_place_on_its_tape_is_refused(prev: int, ctr: int) 
 
 
 def test_an_older_certificate_from_a_stranger_does_not_undo_a_renewal() -> None:
+    """§7-8."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     current = till.book.trust.authorities[1]
@@ -758,6 +790,7 @@ def test_an_older_certificate_from_a_stranger_does_not_undo_a_renewal() -> None:
 
 
 def test_a_keystore_refuses_fields_that_could_be_read_with_other_borders() -> None:
+    """§13-7."""
     world = World()
     keystore = world.wallet().keystore
     place = (0).to_bytes(8, "big") + (1).to_bytes(8, "big")
@@ -774,6 +807,7 @@ def test_a_keystore_refuses_fields_that_could_be_read_with_other_borders() -> No
 
 
 def test_two_taps_at_once_refund_a_receipt_once() -> None:
+    """§11.3-8."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet(fund=100)
     sale = world.pay(watch, till, 50)

@@ -42,6 +42,7 @@ def lively() -> tuple[World, Wallet, Wallet]:
 
 
 def test_a_compacted_log_is_the_same_wallet() -> None:
+    """§12-1, §12-12."""
     world, *wallets = lively()
     for wallet in wallets:
         before = remembered(wallet.book)
@@ -69,6 +70,7 @@ def test_compaction_forgets_what_nobody_needs() -> None:
 
 
 def test_old_questions_are_forgotten_when_no_value_can_come_for_them() -> None:
+    """§12-12."""
     world, _, till = lively()
     count = len(till.book.questions)
     till.write(News(None, (), world.dated(EPOCH + limits.MAX_LIFE + 1), None))
@@ -85,6 +87,7 @@ def test_a_token_that_comes_twice_is_one() -> None:
 
 
 def test_a_full_card_says_how_much_is_left() -> None:
+    """§12-8."""
     world = World()
     card = world.wallet(profile=limits.CARD)
     card.book.free = 10_000
@@ -97,6 +100,7 @@ def test_a_full_card_says_how_much_is_left() -> None:
 
 
 def test_a_deposit_is_in_doubt_until_the_issuer_has_it() -> None:
+    """§12-1."""
     world = World()
     watch = world.wallet(fund=100)
     book = watch.book
@@ -113,6 +117,7 @@ def test_a_deposit_is_in_doubt_until_the_issuer_has_it() -> None:
 
 
 def test_a_synced_tape_is_not_told_again() -> None:
+    """§14-5."""
     world, watch, till = lively()
     assert watch.book.since.payments > 0
     upload = upload_of(watch.book)
@@ -127,6 +132,7 @@ def test_a_synced_tape_is_not_told_again() -> None:
 
 
 def test_an_unsigned_entry_is_not_told() -> None:
+    """§14-12."""
     world = World()
     till = world.wallet()
     till.write(Asked(bytes(32), bytes(16), 0, 1, "CNY", EPOCH))
@@ -159,6 +165,7 @@ def reply(**changed: object) -> Reply:
 
 
 def test_a_reply_brings_news_tokens_and_outcomes() -> None:
+    """§7-10."""
     world, watch, till = lively()
     (sent,) = watch.book.pending.values()
     receipt = next(entry for entry in till.book.tape if entry.body == till.book.tape[-1].body)
@@ -178,6 +185,7 @@ def test_a_reply_brings_news_tokens_and_outcomes() -> None:
 
 
 def test_an_old_reply_brings_no_token_again() -> None:
+    """§14-13."""
     world = World()
     watch, till = world.wallet(), world.wallet()
     answer = reply(tokens=(world.token(watch.book.key, 77),), delivered=1)
@@ -192,6 +200,7 @@ def test_an_old_reply_brings_no_token_again() -> None:
 
 
 def test_a_reply_for_another_wallet_is_refused() -> None:
+    """§14-8."""
     world = World()
     watch, other = world.wallet(), world.wallet()
     for answer, code in (
@@ -207,6 +216,7 @@ def test_a_reply_for_another_wallet_is_refused() -> None:
 
 
 def test_a_sync_is_signed_over_its_upload() -> None:
+    """§14-4."""
     world, watch, _ = lively()
     data = encode_upload(upload_of(watch.book))
     word = sync_statement(world.scheme, watch.book.key, data, bytes(32), EPOCH)

@@ -114,6 +114,7 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_the_root_key_is_enough(bench: Bench, make: Callable[[Bench], Evidence]) -> None:
+    """§1-6, §15-2."""
     evidence = make(bench)
     data = encode_evidence(evidence)
     assert decode_evidence(data, bench.root) == evidence
@@ -126,6 +127,7 @@ def test_the_root_key_is_enough(bench: Bench, make: Callable[[Bench], Evidence])
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_another_root_names_nobody(make: Callable[[Bench], Evidence]) -> None:
+    """§15-2."""
     data = encode_evidence(make(Bench()))
     with pytest.raises(TapError) as caught:
         verify_evidence(data, Mint(seed="foreign").scheme.root)
@@ -135,6 +137,7 @@ def test_another_root_names_nobody(make: Callable[[Bench], Evidence]) -> None:
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize(("suite", "step"), [("ed25519", 1), ("p256", 5)])
 def test_no_byte_can_change(suite: str, step: int, make: Callable[[Bench], Evidence]) -> None:
+    """§5.5-1, §15-4."""
     bench = Bench(suite)
     data = encode_evidence(make(bench))
     for place in range(0, len(data), step):
@@ -150,6 +153,7 @@ def test_no_byte_can_change(suite: str, step: int, make: Callable[[Bench], Evide
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_nobody_is_named_for_what_another_key_signed(bench: Bench, make: Callable[[Bench], Evidence]) -> None:
+    """§15-5, §15-8."""
     evidence = make(bench)
     victim = bench.peer if evidence.key == bench.thief.book.key else bench.thief
     framed = replace(evidence, key=victim.book.key, certificate=victim.book.certificate)
@@ -157,6 +161,7 @@ def test_nobody_is_named_for_what_another_key_signed(bench: Bench, make: Callabl
 
 
 def test_an_expired_certificate_excuses_nobody(bench: Bench) -> None:
+    """§15-9."""
     assert bench.thief.book.certificate.expires < bench.mint.epoch + 1000
     bench.mint.epoch += 2000
     assert verify_evidence(bench.fork(), bench.root).key == bench.thief.book.key
@@ -175,22 +180,26 @@ def test_evidence_shows_no_more_than_it_must(bench: Bench) -> None:
 
 
 def test_transfers_that_do_not_overlap_are_no_fork(bench: Bench) -> None:
+    """§15-5, §15-8."""
     evidence = fork(bench.trust, bench.graph, bench.pay(0, 500), bench.pay(500, 900))
     assert bench.refused(evidence) is Code.NOT_EVIDENCE
 
 
 def test_what_its_signer_does_not_own_names_nobody(bench: Bench) -> None:
+    """§5.3-1, §15-6, §15-10."""
     evidence = fork(bench.trust, bench.graph, bench.pay(0, 600, by=bench.peer), bench.pay(0, 500, by=bench.peer))
     assert bench.refused(evidence) is Code.NOT_OWNER
 
 
 def test_a_transfer_that_spends_a_unit_twice_is_no_statement(bench: Bench) -> None:
+    """§15-6."""
     again = (Span(bench.top, 100, 200),)
     evidence = fork(bench.trust, bench.graph, bench.pay(0, 600, more=again), bench.pay(0, 500))
     assert bench.refused(evidence) is Code.SPANS_OVERLAP
 
 
 def test_two_keys_are_not_one_thief(bench: Bench) -> None:
+    """§5.3-8."""
     evidence = fork(bench.trust, bench.graph, bench.pay(0, 600), bench.pay(0, 500, by=bench.peer))
     assert bench.refused(evidence) is Code.NOT_EVIDENCE
 
@@ -204,6 +213,7 @@ def test_a_thief_that_pays_itself_is_named_for_what_it_pays_from_both(bench: Ben
 
 
 def test_places_must_be_theirs_and_overlap(bench: Bench) -> None:
+    """§15-5, §15-10."""
     certificate = bench.thief.book.certificate
     one, other = bench.pay(0, 10, at=4), bench.pay(10, 20, at=6)
     places = (one.shown().tape(), other.shown().tape())
@@ -224,6 +234,7 @@ def test_an_empty_place_overlaps_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("accepted", [b"", bytes(32)])
 def test_the_same_outcome_twice_is_honest(bench: Bench, accepted: bytes) -> None:
+    """§4.1-12."""
     certificate = bench.peer.book.certificate
     evidence = two_outcomes(bench.trust, certificate, bench.answer(FAR, accepted), bench.answer(FAR, accepted))
     assert bench.refused(evidence) is Code.NOT_EVIDENCE
@@ -246,6 +257,7 @@ def test_spending_what_was_accepted_is_honest(bench: Bench) -> None:
 
 
 def test_a_dead_transfer_that_nobody_spent_names_nobody(bench: Bench) -> None:
+    """§15-5, §15-8."""
     evidence = bench.dead_spent()
     elsewhere = replace(bench.pay(0, 10), opening=None)
     assert bench.refused(replace(evidence, second=elsewhere)) is Code.NOT_EVIDENCE
@@ -258,6 +270,7 @@ def test_a_dead_transfer_that_nobody_spent_names_nobody(bench: Bench) -> None:
 
 
 def test_nothing_beside_what_is_needed(bench: Bench) -> None:
+    """§15-1, §15-3, §15-7, §15-8."""
     evidence, deep, tape = bench.fork(), bench.deep_fork(), bench.tape_fork()
     foreign = bench.mint.ledger.issue(bench.peer.book.key, 5, bench.mint.epoch, bench.mint.draw(8))
     places = tape.openings
@@ -284,6 +297,7 @@ def test_nothing_beside_what_is_needed(bench: Bench) -> None:
 
 
 def test_a_token_of_nobody_carries_no_fork(bench: Bench) -> None:
+    """§15-3, §15-4."""
     evidence = bench.fork()
     (token,) = evidence.tokens
     forged = token._replace(amount=2000)

@@ -50,6 +50,7 @@ def sign(keystore: Keystore, prev: int, ctr: int) -> bytes:
 @pytest.mark.parametrize("maker", MAKERS)
 @pytest.mark.parametrize("kind", sorted(ON_TAPE))
 def test_it_signs_the_id_that_it_computes(suite: str, maker: str, kind: Kind) -> None:
+    """§13-1."""
     scheme = Scheme.of(SUITES[suite], SUITES[suite].signer(sha256(b"root")).public)
     keystore = MAKERS[maker](scheme)
     signature = keystore.sign_tape(kind, PUBLIC, place(0, 3))
@@ -71,6 +72,7 @@ def test_entries_follow_each_other_and_may_leave_gaps(keystore: Keystore) -> Non
 
 @pytest.mark.parametrize(("prev", "ctr"), [(4, 9), (0, 6), (0, 1), (4, 5), (5, 5), (6, 6), (7, 6)])
 def test_an_interval_that_is_taken_or_empty_is_refused(keystore: Keystore, prev: int, ctr: int) -> None:
+    """§4.1-5, §13-4."""
     sign(keystore, 0, 5)
     before = keystore.head
     refused(lambda: keystore.sign_tape(Kind.RECEIPT, PUBLIC, place(prev, ctr, b"another")))
@@ -78,6 +80,7 @@ def test_an_interval_that_is_taken_or_empty_is_refused(keystore: Keystore, prev:
 
 
 def test_the_last_entry_is_signed_again_and_no_other(keystore: Keystore) -> None:
+    """§13-3, §13-8."""
     first = sign(keystore, 0, 5)
     assert sign(keystore, 0, 5) == first
     sign(keystore, 5, 6)
@@ -85,6 +88,7 @@ def test_the_last_entry_is_signed_again_and_no_other(keystore: Keystore) -> None
 
 
 def test_a_kind_is_signed_by_its_own_call_only(keystore: Keystore) -> None:
+    """§13-2, §13-6."""
     for kind in Kind:
         if kind not in ON_TAPE:
             refused(lambda kind=kind: keystore.sign_tape(kind, PUBLIC, place(0, 1)))  # type: ignore[misc]
@@ -95,6 +99,7 @@ def test_a_kind_is_signed_by_its_own_call_only(keystore: Keystore) -> None:
 
 @pytest.mark.parametrize("kind", sorted(OFF_TAPE))
 def test_what_is_off_the_tape_takes_no_place_on_it(keystore: Keystore, kind: Kind) -> None:
+    """§13-6."""
     signed = statement_id(SCHEME.id, kind, keystore.public, PUBLIC)
     ED25519.verifier(keystore.public)(keystore.sign(kind, PUBLIC), signed)
     assert keystore.head == Head(0, b"")
@@ -120,6 +125,7 @@ def test_it_remembers_through_many_signatures_and_power_cuts() -> None:
 
 
 def test_to_sign_the_last_entry_again_writes_nothing() -> None:
+    """§13-3, §13-6."""
     flash, keystore = created()
     sign(keystore, 0, 1)
     before = flash.operations
@@ -137,6 +143,7 @@ def test_one_failed_sync_is_made_good() -> None:
 
 
 def test_a_write_that_is_not_confirmed_is_not_signed_and_nothing_new_until_reopened() -> None:
+    """§13-5."""
     flash, keystore = created()
     sign(keystore, 0, 1)
     before = keystore.head
@@ -161,7 +168,7 @@ def test_a_keystore_that_cannot_confirm_what_it_holds_does_not_open() -> None:
 
 @pytest.mark.parametrize("signed", [0, 1, 14, 15, 16])
 def test_a_write_torn_at_any_byte_leaves_the_old_head_or_the_new(signed: int) -> None:
-    """Fifteen signatures fill a half, so that the last of these cases moves to the other one."""
+    """Fifteen signatures fill a half, so that the last of these cases moves to the other one. §10.1-3, §13-5."""
     media = 0
     for operation in range(9):
         flash, keystore = created()
@@ -217,6 +224,7 @@ def test_blank_or_damaged_flash_holds_no_keystore() -> None:
 
 
 def test_a_key_is_never_replaced() -> None:
+    """§13-8."""
     flash, keystore = created()
     with pytest.raises(TapError) as caught:
         EmulatedKeystore.create(SCHEME, flash, sha256(b"another"))
@@ -225,6 +233,7 @@ def test_a_key_is_never_replaced() -> None:
 
 
 def test_the_secret_is_in_no_text(keystore: Keystore) -> None:
+    """§13-8, §17-5."""
     texts = [repr(keystore), str(keystore), repr(keystore.head)]
     acts: tuple[Callable[[], bytes], ...] = (lambda: sign(keystore, 3, 3), lambda: keystore.sign(Kind.CLOSE, PUBLIC))
     for act in acts:

@@ -72,12 +72,14 @@ def certify(mint: Mint, present: Present) -> int:
 
 
 def test_a_key_keeps_its_ordinal_and_no_other_key_gets_it(mint: Mint) -> None:
+    """§4.3-6."""
     one, other = mint.wallet(), mint.wallet()
     ordinals = [mint.certify(wallet).ordinal for wallet in (one, other, one)]
     assert ordinals == [0, 1, 0]
 
 
 def test_a_certificate_needs_a_fresh_proof_of_possession(mint: Mint) -> None:
+    """§3-15."""
     wallet = mint.wallet()
     present = proof(mint, wallet, mint.challenge())
     assert certify(mint, present) == 0
@@ -88,6 +90,7 @@ def test_a_certificate_needs_a_fresh_proof_of_possession(mint: Mint) -> None:
 
 
 def test_the_quota_is_not_exceeded() -> None:
+    """§4.3-5."""
     mint = Mint(quota=2)
     wallet = mint.wallet()
     mint.wallet()
@@ -96,6 +99,7 @@ def test_the_quota_is_not_exceeded() -> None:
 
 
 def test_what_no_device_understands_is_not_issued(mint: Mint) -> None:
+    """§4.3-4, §5.6-5."""
     owner = mint.wallet().book.key
     conditions = (Condition(99, b""),)
     assert refused(lambda: mint.ledger.issue(owner, 5, EPOCH, bytes(8), conditions)) is Code.UNKNOWN_CONDITION
@@ -110,6 +114,7 @@ def test_what_no_device_understands_is_not_issued(mint: Mint) -> None:
 
 
 def test_a_token_reaches_its_owner_until_it_is_taken(mint: Mint) -> None:
+    """§14-13."""
     wallet = mint.wallet()
     for amount in (5, 6):
         mint.ledger.issue(wallet.book.key, amount, mint.epoch, mint.draw(8))
@@ -126,6 +131,7 @@ def test_a_token_reaches_its_owner_until_it_is_taken(mint: Mint) -> None:
 
 
 def test_a_challenge_is_good_for_one_sync(mint: Mint) -> None:
+    """§14-3."""
     wallet = mint.wallet(10)
     challenge = mint.challenge()
     data = mint.signed_upload(wallet, challenge=challenge)
@@ -135,6 +141,7 @@ def test_a_challenge_is_good_for_one_sync(mint: Mint) -> None:
 
 
 def test_what_is_refused_changes_nothing_and_uses_no_challenge(mint: Mint) -> None:
+    """§14-4."""
     payer, payee = mint.wallet(100), mint.wallet()
     mint.pay(payer, payee, 60)
     before = mint.ledger.digest()
@@ -149,12 +156,14 @@ def test_what_is_refused_changes_nothing_and_uses_no_challenge(mint: Mint) -> No
 
 
 def test_a_sync_by_another_key_is_refused(mint: Mint) -> None:
+    """§14-4."""
     one, other = mint.wallet(10), mint.wallet()
     upload = upload_of(one.book)
     assert refused(lambda: mint.sync(mint.signed_upload(other, upload))) is Code.BAD_SIGNATURE
 
 
 def test_one_bad_statement_does_not_keep_the_others_out(mint: Mint) -> None:
+    """§14-6."""
     payer, payee = mint.wallet(100), mint.wallet()
     mint.pay(payer, payee, 60)
     upload = upload_of(payee.book)
@@ -181,6 +190,7 @@ def test_one_bad_statement_does_not_keep_the_others_out(mint: Mint) -> None:
 
 
 def test_a_statement_without_its_history_waits_for_it(mint: Mint) -> None:
+    """§5.3-7, §16-5."""
     payer, payee = mint.wallet(100), mint.wallet()
     mint.pay(payer, payee, 60)
     (first,) = payee.book.graph.transfers.values()
@@ -216,6 +226,7 @@ def test_a_key_without_a_certificate_is_nobody_and_is_credited_nothing(mint: Min
 
 
 def test_a_deposit_after_claim_by_is_not_credited_and_a_settled_epoch_takes_no_sync(mint: Mint) -> None:
+    """§16-11."""
     payer, payee = mint.wallet(100), mint.wallet()
     mint.pay(payer, payee, 60)
     last = EPOCH + TERMS.spend + TERMS.grace
@@ -244,6 +255,7 @@ def test_a_receipt_for_another_request_accepts_nothing(mint: Mint) -> None:
 
 
 def test_a_thousand_hands_hide_nobody(mint: Mint) -> None:
+    """§8.2-3, §16-7."""
     thief = mint.wallet(100)
     ((token_id, _),) = thief.book.graph.tokens.items()
     parent = Parent(token_id, Side.TOKEN, 0)
@@ -295,6 +307,7 @@ def cheated(mint: Mint) -> Wallet:
 
 
 def test_a_ledger_is_its_file(tmp_path: Path) -> None:
+    """§16-1."""
     mint = Mint(path=tmp_path / "ledger.db")
     thief = cheated(mint)
     digest, found = mint.ledger.digest(), mint.ledger.audit()
@@ -312,6 +325,7 @@ def test_a_ledger_is_its_file(tmp_path: Path) -> None:
     "table", ["span", "hand", "asked", "outcome", "tape", "certified", "conflict", "credit", "leaf"]
 )
 def test_an_audit_names_the_row_that_is_wrong(tmp_path: Path, table: str) -> None:
+    """§16-14."""
     mint = Mint(path=tmp_path / "ledger.db")
     cheated(mint)
     mint.epoch += 16
@@ -330,6 +344,7 @@ def test_an_audit_names_the_row_that_is_wrong(tmp_path: Path, table: str) -> Non
 
 @pytest.mark.parametrize("kind", [1, 2, 3, 4, 5])
 def test_an_audit_finds_a_changed_fact(tmp_path: Path, kind: int) -> None:
+    """§16-14."""
     mint = Mint(path=tmp_path / "ledger.db")
     cheated(mint)
     with sqlite3.connect(tmp_path / "ledger.db") as rows:
@@ -385,6 +400,7 @@ class Wire:
 
 
 def test_nobody_on_the_wire_of_a_sync_can_answer_for_the_issuer(mint: Mint) -> None:
+    """§14-7."""
     payer, shop = mint.wallet(100), mint.wallet()
     mint.pay(payer, shop, 60)
     told = len(shop.book.tape)
@@ -403,6 +419,7 @@ def test_nobody_on_the_wire_of_a_sync_can_answer_for_the_issuer(mint: Mint) -> N
 
 
 def test_nothing_is_in_doubt_for_ever_after_claim_by_a_sync_ends_it(mint: Mint) -> None:
+    """§14-11, §16-6."""
     payer, gone = mint.wallet(100), mint.wallet()
     mint.pay(payer, gone, 30, cut=3)
     mint.epoch = EPOCH + TERMS.spend + TERMS.grace

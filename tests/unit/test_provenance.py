@@ -118,12 +118,14 @@ def test_a_first_hand(ledger: Ledger) -> None:
 def test_spans_lie_in_their_parent_and_spend_no_unit_twice(
     ledger: Ledger, spans: tuple[tuple[int, int], ...], code: Code | int
 ) -> None:
+    """§5.3-1, §5.3-4, §5.3-6."""
     anna, ben = ledger.key(), ledger.key()
     token = ledger.token(anna)
     assert ledger.believe(ledger.pay(anna, ben, *(Span(token, start, end) for start, end in spans))) == code
 
 
 def test_a_later_hand_spends_only_what_it_was_given(ledger: Ledger) -> None:
+    """§5.3-2, §5.3-4."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     first = ledger.pay(anna, ben, Span(ledger.token(anna), 10, 60))
     assert ledger.believe(ledger.pay(ben, carla, of(first, 10, 60)), first) == 50
@@ -133,6 +135,7 @@ def test_a_later_hand_spends_only_what_it_was_given(ledger: Ledger) -> None:
 
 
 def test_nobody_spends_what_is_not_theirs(ledger: Ledger) -> None:
+    """§5.3-3."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     token = ledger.token(anna)
     first = ledger.pay(anna, ben, Span(token, 0, 60))
@@ -145,12 +148,14 @@ def test_nobody_spends_what_is_not_theirs(ledger: Ledger) -> None:
 
 
 def test_days_do_not_run_backwards(ledger: Ledger) -> None:
+    """§5.3-5."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     first = ledger.pay(anna, ben, Span(ledger.token(anna), 0, 60))
     assert ledger.believe(ledger.pay(ben, carla, of(first, 0, 60), epoch=EPOCH - 1), first) is Code.EPOCH_BACKWARDS
 
 
 def test_a_payers_side_needs_its_warrant_and_a_payees_side_must_have_none(ledger: Ledger) -> None:
+    """§8.2-5, §8.2-6."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     certificates = dict(ledger.graph.certificates)
     dead = ledger.pay(anna, ben, Span(ledger.token(anna), 0, 60))
@@ -163,6 +168,7 @@ def test_a_payers_side_needs_its_warrant_and_a_payees_side_must_have_none(ledger
 
 
 def test_a_receipt_for_another_transfer_is_a_warrant_and_one_for_this_is_not(ledger: Ledger) -> None:
+    """§8.2-4."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     dead = ledger.pay(anna, ben, Span(ledger.token(anna), 0, 60))
     again = ledger.pay(anna, carla, of(dead, 0, 60, Side.PAYER))
@@ -173,6 +179,7 @@ def test_a_receipt_for_another_transfer_is_a_warrant_and_one_for_this_is_not(led
 
 
 def test_a_warrant_is_by_this_payee_for_this_request(ledger: Ledger) -> None:
+    """§8.1-10, §8.2-4."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     dead = ledger.pay(anna, ben, Span(ledger.token(anna), 0, 60))
     again = ledger.pay(anna, carla, of(dead, 0, 60, Side.PAYER))
@@ -189,6 +196,7 @@ def test_a_warrant_is_by_this_payee_for_this_request(ledger: Ledger) -> None:
 
 
 def test_what_is_missing_is_named(ledger: Ledger) -> None:
+    """§5.3-2."""
     anna, ben = ledger.key(), ledger.key()
     absent = ledger.pay(anna, ben, Span(ledger.token(anna), 0, 60))
     last = ledger.pay(ben, anna, of(absent, 0, 60))
@@ -203,6 +211,7 @@ def test_what_is_missing_is_named(ledger: Ledger) -> None:
 
 
 def test_what_a_payee_takes(ledger: Ledger) -> None:
+    """§8.1-11, §8.1-12, §8.2-1."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     certificates = dict(ledger.graph.certificates)
     token = ledger.token(anna, hops=1, spend_by=EPOCH + 3)
@@ -218,6 +227,7 @@ def test_what_a_payee_takes(ledger: Ledger) -> None:
 
 
 def test_a_condition_is_not_ignored(ledger: Ledger) -> None:
+    """§5.6-2, §8.1-9."""
     anna, ben = ledger.key(), ledger.key()
     token = ledger.world.token(anna.public, 10, conditions=(Condition(99, b""),))
     last = ledger.pay(anna, ben, Span(ledger.put_token(token), 0, 10))
@@ -225,6 +235,7 @@ def test_a_condition_is_not_ignored(ledger: Ledger) -> None:
 
 
 def test_a_double_spend_inside_one_proof_is_seen(ledger: Ledger) -> None:
+    """§8.3-1."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     token = ledger.token(anna)
     one, two = (ledger.pay(anna, ben, Span(token, 0, 60)) for _ in range(2))
@@ -235,6 +246,7 @@ def test_a_double_spend_inside_one_proof_is_seen(ledger: Ledger) -> None:
 
 
 def test_a_double_spend_against_what_is_known_here_is_seen(ledger: Ledger) -> None:
+    """§8.1-13, §8.3-1."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     token = ledger.token(anna)
     known = Graph()
@@ -246,6 +258,7 @@ def test_a_double_spend_against_what_is_known_here_is_seen(ledger: Ledger) -> No
 
 
 def test_the_payees_side_of_what_is_known_to_be_dead(ledger: Ledger) -> None:
+    """§8.2-6, §8.3-2."""
     anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
     dead = ledger.pay(anna, ben, Span(ledger.token(anna), 0, 60))
     known = Graph()
@@ -256,6 +269,7 @@ def test_the_payees_side_of_what_is_known_to_be_dead(ledger: Ledger) -> None:
 
 
 def test_a_fork_of_a_tape_is_seen(ledger: Ledger) -> None:
+    """§8.3-3."""
     anna, ben = ledger.key(), ledger.key()
     known = Graph()
     known.put(ledger.pay(anna, ben, Span(ledger.token(anna), 0, 60)))
@@ -281,6 +295,7 @@ def test_overlaps(start: int, end: int, met: bool) -> None:
 
 
 def test_a_transfer_is_taken_in_once_and_dropped_whole(ledger: Ledger) -> None:
+    """§8.3-4."""
     anna, ben = ledger.key(), ledger.key()
     token = ledger.token(anna)
     shown = ledger.pay(anna, ben, Span(token, 0, 60))
@@ -310,6 +325,7 @@ def test_a_newer_certificate_replaces_an_older_one_and_not_the_other_way(ledger:
 
 
 def test_a_transfer_dated_ahead_of_what_can_be_checked() -> None:
+    """§8.1-6."""
     world = World()
 
     def lie(said: Said) -> Said:
@@ -334,6 +350,7 @@ def test_a_transfer_without_a_place_on_its_tape() -> None:
 
 
 def test_a_payer_that_pays_another_amount(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§8.1-14."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     meeting = world.meet(watch, till, 10)
@@ -356,7 +373,7 @@ def test_a_payer_that_pays_another_amount(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_two_transfers_for_one_part_are_accepted_once() -> None:
-    """A till that lost its Close: an open request of a paid part is closed, not paid."""
+    """A till that lost its Close: an open request of a paid part is closed, not paid. §8.1-14, §11.4-8."""
     world = World()
     anna, ben, till = world.wallet(fund=100), world.wallet(fund=100), world.wallet()
     apples = Charge(10, "CNY", b"basket of apples")
@@ -372,6 +389,7 @@ def test_two_transfers_for_one_part_are_accepted_once() -> None:
 
 
 def test_a_stored_receipt_is_repeated_also_to_one_who_shows_something_else() -> None:
+    """§11.4-4."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     world.meet(watch, till, 10).run(stop_after=3)

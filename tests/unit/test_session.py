@@ -17,6 +17,7 @@ from tests.playbook import EPOCH, SUITE_NAMES, Said, World, refuse
 
 @pytest.mark.parametrize("suite", SUITE_NAMES)
 def test_a_transcript_names_all_that_was_offered(suite: str) -> None:
+    """§6-2."""
     world = World(suite)
     near, far = (world.suite.ephemeral(world.draw()) for _ in range(2))
     hello = Hello(world.scheme.hint, (1,), near.public, Want.PAY)
@@ -66,6 +67,7 @@ def test_both_directions_have_keys_of_their_own() -> None:
     ],
 )
 def test_what_a_payee_signs_is_checked_by_the_payer(changed: dict[str, object], code: Code) -> None:
+    """§6-11, §11.3-2, §11.3-5."""
     world = World()
     watch, till = world.wallet(fund=10), world.wallet()
     meeting = world.meet(watch, till, 5)
@@ -87,6 +89,7 @@ def test_what_a_payee_signs_is_checked_by_the_payer(changed: dict[str, object], 
 
 
 def test_an_abandoned_sale_gives_its_room_to_the_next_customer() -> None:
+    """§11.2-3."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     world.meet(watch, till, 5, person=refuse).run()
@@ -99,6 +102,7 @@ def test_an_abandoned_sale_gives_its_room_to_the_next_customer() -> None:
 
 
 def test_a_span_without_a_form_is_refused() -> None:
+    """§5.1-6, §5.1-7."""
     world = World()
     meeting = world.meet(world.wallet(fund=10), world.wallet(), charge=Charge(5, "CNY", bytes(16))).run()
     for said in (seen.message for seen in meeting.heard if isinstance(seen.message, wire.TransferMessage)):

@@ -447,6 +447,7 @@ def frame_of(meeting: Meeting, actor: Actor, state: State, said: Said) -> bytes:
 
 
 def test_the_grid_is_whole_and_agrees_with_the_code() -> None:
+    """§11.1-3, §11.1-4."""
     assert len(CELLS) == len(Part) * len(State) * len(On) == 2 * 14 * 15
     assert {cell for cell, mark in CELLS.items() if mark == ">" and cell[2] is not On.STOP} == set(MOVES)
     for (part, state, on), mark in CELLS.items():
@@ -482,6 +483,7 @@ def test_no_move_leads_to_a_state_that_a_part_never_stands_in(part: Part) -> Non
      for cell, (_, ways) in MOVES.items() for way in ways],
 )  # fmt: skip
 def test_a_move(part: Part, state: State, on: On, way: Way) -> None:
+    """§6-1, §11.1-4."""
     meeting, actor = stand(part, state, way.story)
     if way.forged is not None:
         event: Event = Received(frame_of(meeting, actor, state, way.forged))
@@ -507,6 +509,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("part", "state", "on", "mark"), REFUSED)
 def test_a_refusal(part: Part, state: State, on: On, mark: str) -> None:
+    """§5.2-3, §6-3, §6-10, §6-16, §11.1-2, §11.1-3."""
     meeting, actor = stand(part, state, STORIES[part, state])
     before = remembered(actor.book)
     event = LOCAL_EVENTS.get(on) or Received(frame_of(meeting, actor, state, gallery()[part, on]))

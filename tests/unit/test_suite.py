@@ -35,6 +35,7 @@ def test_the_suites() -> None:
 
 @each
 def test_sign_and_verify(suite: Suite) -> None:
+    """§3-6."""
     signer, other = suite.signer(SECRETS[0]), suite.signer(SECRETS[1])
     signature = signer.sign(DIGEST)
     assert len(signature) == 64
@@ -52,6 +53,7 @@ def test_sign_and_verify(suite: Suite) -> None:
 
 
 def test_p256_takes_only_the_low_s() -> None:
+    """§3-6, §3-7."""
     signer = P256.signer(SECRETS[0])
     for n in range(16):
         digest = sha256(bytes([n]))
@@ -117,6 +119,7 @@ def _times_base(scalar: int) -> bytes:
 
 
 def test_ed25519_takes_no_second_form_of_s() -> None:
+    """§3-11."""
     signer = ED25519.signer(SECRETS[0])
     signature = signer.sign(DIGEST)
     s = int.from_bytes(signature[32:], "little") + ED_ORDER
@@ -128,6 +131,7 @@ def test_ed25519_takes_no_second_form_of_s() -> None:
     [b"", bytes(32), bytes(33), b"\x02" + b"\xff" * 32, b"\x05" + bytes(32), b"\x04" + bytes(64), b"\x02" + bytes(31)],
 )
 def test_p256_keys(public: bytes) -> None:
+    """§3-2, §3-5."""
     refused(Code.BAD_KEY, P256, public)
 
 
@@ -137,21 +141,25 @@ def test_p256_keys(public: bytes) -> None:
      0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7],
 )  # fmt: skip
 def test_ed25519_keys_of_small_order_or_a_second_form(y: int) -> None:
+    """§3-10."""
     refused(Code.BAD_KEY, ED25519, y.to_bytes(32, "little"))
 
 
 @pytest.mark.parametrize("public", [b"", bytes(31), bytes(33)])
 def test_ed25519_keys_have_one_length(public: bytes) -> None:
+    """§3-2."""
     refused(Code.BAD_KEY, ED25519, public)
 
 
 def test_an_ed25519_key_that_is_no_point_verifies_nothing() -> None:
+    """§3-11."""
     signature = ED25519.signer(SECRETS[0]).sign(DIGEST)
     refused(Code.BAD_SIGNATURE, ED25519, (2).to_bytes(32, "little"), signature)
 
 
 @each
 def test_two_ephemeral_keys_share_a_secret(suite: Suite) -> None:
+    """§3-13."""
     mine, theirs = suite.ephemeral(SECRETS[0]), suite.ephemeral(SECRETS[1])
     assert mine.exchange(theirs.public) == theirs.exchange(mine.public)
     assert len(mine.exchange(theirs.public)) == 32
@@ -172,6 +180,7 @@ def test_p256_gives_no_secret_of_zeros() -> None:
 
 @pytest.mark.parametrize("point", [0, 1, FIELD - 1, FIELD, FIELD + 1, 2**255 + 9])
 def test_x25519_gives_no_secret_for_a_small_order_or_a_second_form(point: int) -> None:
+    """§3-12, §3-13."""
     with pytest.raises(TapError) as caught:
         ED25519.ephemeral(SECRETS[0]).exchange(point.to_bytes(32, "little"))
     assert caught.value.code is Code.BAD_KEY
@@ -192,6 +201,7 @@ def test_sealing(suite: Suite) -> None:
 
 @each
 def test_frames_come_once_and_in_order(suite: Suite) -> None:
+    """§6-3."""
     first, second = (suite.sealer(secret[: suite.seal_key_size]) for secret in SECRETS[:2])
     near, far = Channel(DIGEST, True, first, second), Channel(DIGEST, False, second, first)
     frames = [near.seal(b"one"), near.seal(b"two")]
@@ -210,6 +220,7 @@ def test_frames_come_once_and_in_order(suite: Suite) -> None:
 
 
 def test_hkdf_is_rfc_5869() -> None:
+    """§3-3."""
     expected = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
     salt, info = bytes(range(13)), bytes(range(0xF0, 0xFA))
     assert derive(b"\x0b" * 22, salt, info, 42).hex() == expected

@@ -57,6 +57,7 @@ def torn(world: World, payer: Wallet, payee: Wallet, *, receipt_lost: bool = Fal
 @pytest.mark.parametrize("payer_starts", [True, False])
 @pytest.mark.parametrize("suite", SUITE_NAMES)
 def test_pay(suite: str, payer_starts: bool) -> None:
+    """§1-2."""
     world = World(suite)
     watch, till = world.wallet(Carrier.WATCH, 1000), world.wallet(Carrier.POS)
     meeting = world.meet(watch, till, 125, payer_starts=payer_starts).run()
@@ -73,6 +74,7 @@ def test_pay(suite: str, payer_starts: bool) -> None:
 
 
 def test_the_payer_says_and_does_one_thing_at_a_time() -> None:
+    """§11.3-10."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     meeting = world.meet(watch, till, 125)
@@ -122,6 +124,7 @@ def test_several_pieces_pay_one_price() -> None:
 
 
 def test_value_in_too_many_pieces_waits_for_a_sync() -> None:
+    """§8.4-2, §11.3-7."""
     world = World()
     watch, card = world.wallet(fund=(10,) * 5), world.wallet(profile=CARD)
     meeting = world.meet(watch, card, 50).run()
@@ -139,6 +142,7 @@ def test_the_smallest_piece_that_covers_the_price_is_taken() -> None:
 
 
 def test_a_purse_is_emptied_to_the_last_unit() -> None:
+    """§11.3-7."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     world.pay(watch, till, 100)
@@ -149,6 +153,7 @@ def test_a_purse_is_emptied_to_the_last_unit() -> None:
 
 
 def test_the_person_is_asked_for_the_right_amount_and_may_decline() -> None:
+    """§11.3-9."""
     world = World()
     asked: list[Ask] = []
 
@@ -181,6 +186,7 @@ def test_how_the_person_was_verified_is_told_to_the_payee() -> None:
 @pytest.mark.parametrize("payer_starts", [True, False])
 @pytest.mark.parametrize("last", range(6))
 def test_a_second_tap_heals_a_tear_at_any_message(suite: str, payer_starts: bool, last: int) -> None:
+    """§1-4."""
     world = World(suite)
     watch, till = world.wallet(fund=1000), world.wallet()
     world.meet(watch, till, charge=APPLES, payer_starts=payer_starts).run(stop_after=last)
@@ -193,6 +199,7 @@ def test_a_second_tap_heals_a_tear_at_any_message(suite: str, payer_starts: bool
 
 
 def test_the_transfer_was_lost() -> None:
+    """§11.2-1, §11.3-11, §11.4-6."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     first = torn(world, watch, till)
@@ -208,6 +215,7 @@ def test_the_transfer_was_lost() -> None:
 
 
 def test_the_receipt_was_lost() -> None:
+    """§4.1-10, §11.2-9, §11.4-4."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     first = torn(world, watch, till, receipt_lost=True)
@@ -223,6 +231,7 @@ def test_the_receipt_was_lost() -> None:
 
 
 def test_heal_then_pay_for_another_basket() -> None:
+    """§11.3-4."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     torn(world, watch, till, receipt_lost=True)
@@ -233,6 +242,7 @@ def test_heal_then_pay_for_another_basket() -> None:
 
 
 def test_a_transfer_that_was_lost_is_taken_when_another_basket_comes() -> None:
+    """§11.4-5."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     torn(world, watch, till)
@@ -244,6 +254,7 @@ def test_a_transfer_that_was_lost_is_taken_when_another_basket_comes() -> None:
 
 
 def test_two_tears_heal_in_one_tap() -> None:
+    """§11.4-2."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     torn(world, watch, till, receipt_lost=True)
@@ -259,6 +270,7 @@ def test_two_tears_heal_in_one_tap() -> None:
 @pytest.mark.parametrize("receipt_lost", [True, False])
 @pytest.mark.parametrize("payer_starts", [True, False])
 def test_heal_with_the_parts_reversed(receipt_lost: bool, payer_starts: bool) -> None:
+    """§11.2-6, §11.3-3."""
     world = World()
     anna, ben = world.wallet(fund=1000), world.wallet(fund=500)
     torn(world, anna, ben, receipt_lost=receipt_lost)
@@ -288,6 +300,7 @@ def test_the_next_payment_is_torn_just_after_healing_with_the_parts_reversed() -
 
 
 def test_asked_to_prove_with_nothing_in_doubt_to_this_payer() -> None:
+    """§11.2-6, §11.3-3, §11.4-1."""
     world = World()
     anna, ben, carla = world.wallet(fund=1000), world.wallet(), world.wallet(fund=10)
     torn(world, anna, ben)
@@ -299,6 +312,7 @@ def test_asked_to_prove_with_nothing_in_doubt_to_this_payer() -> None:
 
 
 def test_a_torn_sale_is_paid_once_also_with_another_card() -> None:
+    """§1-7, §11.4-8."""
     world = World()
     first, second, till = world.wallet(fund=1000), world.wallet(fund=1000), world.wallet()
     torn(world, first, till)
@@ -311,6 +325,7 @@ def test_a_torn_sale_is_paid_once_also_with_another_card() -> None:
 
 
 def test_a_paid_basket_is_not_charged_again() -> None:
+    """§11.2-5."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     world.meet(watch, till, charge=APPLES).run()
@@ -330,6 +345,7 @@ def test_two_parts_of_one_basket_are_two_payments() -> None:
 
 
 def test_a_basket_tried_too_often_waits_for_a_person() -> None:
+    """§11.2-2."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     for _ in range(limits.BASKET_REQUESTS):
@@ -342,6 +358,7 @@ def test_a_basket_tried_too_often_waits_for_a_person() -> None:
 
 
 def test_a_request_lives_until_the_part_is_charged_again() -> None:
+    """§11.2-1."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     for count in (1, 2):
@@ -365,6 +382,7 @@ def test_a_second_lane_closes_the_request_of_the_first() -> None:
 
 
 def test_two_taps_of_one_purse_at_once() -> None:
+    """§11.3-8."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     lanes = [world.meet(watch, till, amount) for amount in (30, 40, 50)]
@@ -379,6 +397,7 @@ def test_two_taps_of_one_purse_at_once() -> None:
 
 
 def test_a_request_that_was_never_made_is_never_closed() -> None:
+    """§4.1-11, §11.4-3."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     torn(world, watch, till)
@@ -412,6 +431,7 @@ def two_answers(world: World) -> tuple[Wallet, Wallet, Wallet, bytes]:
 
 
 def test_a_request_has_one_outcome_also_when_it_is_answered_twice() -> None:
+    """§4.1-12, §11.4-4."""
     world = World()
     _, till, thief, accepted = two_answers(world)
     meeting = world.meet(thief, till, 5).run()
@@ -423,6 +443,7 @@ def test_a_request_has_one_outcome_also_when_it_is_answered_twice() -> None:
 
 
 def test_a_receipt_for_another_transfer_is_a_warrant() -> None:
+    """§8.2-4."""
     world = World()
     _, till, thief, _ = two_answers(world)
     world.meet(thief, till, 5, person=refuse).run()
@@ -435,6 +456,7 @@ def test_a_receipt_for_another_transfer_is_a_warrant() -> None:
 
 
 def test_a_key_that_signs_two_places_on_its_tape_is_seen_by_whoever_saw_the_first() -> None:
+    """§8.3-3."""
     world = World()
     watch, till = world.wallet(fund=(100, 100)), world.wallet()
     thief = world.cloned(watch)
@@ -459,6 +481,7 @@ def restore(world: World, payer: Wallet, payee: Wallet, amount: int) -> None:
 
 @pytest.mark.parametrize("suite", SUITE_NAMES)
 def test_restored_value_is_spent_with_its_warrant(suite: str) -> None:
+    """§11.4-6."""
     world = World(suite)
     watch, till, other, last = world.wallet(fund=100), *(world.wallet() for _ in range(3))
     restore(world, watch, till, 100)
@@ -470,6 +493,7 @@ def test_restored_value_is_spent_with_its_warrant(suite: str) -> None:
 
 
 def test_value_restored_more_than_twice_waits_for_a_sync() -> None:
+    """§8.4-2."""
     world = World()
     watch, till, other = world.wallet(fund=100), world.wallet(), world.wallet()
     for _ in range(limits.WARRANTS):
@@ -482,6 +506,7 @@ def test_value_restored_more_than_twice_waits_for_a_sync() -> None:
 
 
 def test_a_payer_that_offers_a_third_warrant_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§8.2-2."""
     world = World()
     watch, till, other = world.wallet(fund=100), world.wallet(), world.wallet()
     for _ in range(limits.WARRANTS + 1):
@@ -510,6 +535,7 @@ def test_value_received_and_restored_is_passed_on() -> None:
 
 
 def test_a_refund_goes_back_once() -> None:
+    """§11.3-6."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     sale = world.pay(watch, till, 100)
@@ -528,6 +554,7 @@ def test_a_refund_goes_back_once() -> None:
 
 
 def test_a_refund_goes_to_nobody_else() -> None:
+    """§11.3-6."""
     world = World()
     watch, till, other = world.wallet(fund=1000), world.wallet(), world.wallet()
     sale = world.pay(watch, till, 100)
@@ -539,6 +566,7 @@ def test_a_refund_goes_to_nobody_else() -> None:
 
 
 def test_a_paid_basket_still_heals_what_the_till_itself_has_in_doubt() -> None:
+    """§11.3-1."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     meeting = world.meet(watch, till, charge=APPLES).run()
@@ -587,6 +615,7 @@ def test_a_tap_carries_the_date_to_the_payer(payer_starts: bool) -> None:
 
 
 def test_the_date_takes_no_long_step_offline() -> None:
+    """§7-10, §8.1-6."""
     world = World()
     far = world.dated(EPOCH + limits.EPOCH_STEP + 1)
     watch = world.wallet(fund=100, header=far, expires=EPOCH + 999, spend_by=EPOCH + 999)
@@ -600,6 +629,7 @@ def test_the_date_takes_no_long_step_offline() -> None:
 
 
 def test_a_bad_date_beside_a_receipt_does_not_undo_it() -> None:
+    """§7-9."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet(header=world.dated(EPOCH + 3))
 
@@ -615,6 +645,7 @@ def test_a_bad_date_beside_a_receipt_does_not_undo_it() -> None:
 
 
 def test_a_clock_only_makes_a_device_stricter() -> None:
+    """§7-12."""
     world = World()
     watch, till = world.wallet(fund=100, spend_by=EPOCH + 5), world.wallet()
     late = world.meet(watch, till, 10, seconds=float((EPOCH + 6) * DAY)).run()
@@ -633,6 +664,7 @@ def test_a_payee_refuses_value_that_its_payer_thinks_is_fresh() -> None:
 
 
 def test_a_wallet_that_lacks_authorities_is_given_them() -> None:
+    """§7-3, §7-4."""
     world = World()
     watch = world.wallet(fund=100)
     cold = world.wallet(news=News(None, world.authorities[:1], world.header, world.policy))
@@ -649,6 +681,7 @@ def test_a_wallet_that_lacks_authorities_is_given_them() -> None:
 
 @pytest.mark.parametrize("payer_starts", [True, False])
 def test_a_payer_that_lacks_authorities_is_given_them(payer_starts: bool) -> None:
+    """§7-4."""
     world = World()
     cold = world.wallet(news=News(None, world.authorities[:1], world.header, world.policy))
     meeting = world.meet(cold, world.wallet(), 10, payer_starts=payer_starts).run()
@@ -659,6 +692,7 @@ def test_a_payer_that_lacks_authorities_is_given_them(payer_starts: bool) -> Non
 
 @pytest.mark.parametrize("expired_part", list(Part))
 def test_expiry_blocks_payments_but_not_healing(expired_part: Part) -> None:
+    """§7-14, §7-17."""
     world = World()
     watch = world.wallet(fund=100, expires=EPOCH + (5 if expired_part is Part.PAYER else 300))
     till = world.wallet(expires=EPOCH + (5 if expired_part is Part.PAYEE else 300))
@@ -673,6 +707,7 @@ def test_expiry_blocks_payments_but_not_healing(expired_part: Part) -> None:
 
 
 def test_the_hotlist_blocks_payments_but_not_healing() -> None:
+    """§7-17."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     torn(world, watch, till, receipt_lost=True)
@@ -683,6 +718,7 @@ def test_the_hotlist_blocks_payments_but_not_healing() -> None:
 
 
 def test_a_hotlisted_hand_blocks_value_that_passed_through_it() -> None:
+    """§7-20, §8.1-10."""
     world = World()
     anna, ben, till = world.wallet(fund=100), world.wallet(), world.wallet()
     world.pay(anna, ben, 50)
@@ -696,6 +732,7 @@ def test_a_hotlisted_hand_blocks_value_that_passed_through_it() -> None:
 
 
 def test_a_tap_that_takes_too_long_ends() -> None:
+    """§6-15."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     meeting = world.meet(watch, till, 10, seconds=1000.0)
@@ -711,6 +748,7 @@ def test_a_tap_that_takes_too_long_ends() -> None:
 
 
 def test_a_card_takes_value_from_two_hands_and_a_phone_from_more() -> None:
+    """§8.4-2."""
     world = World()
     chain = [world.wallet(fund=100), world.wallet(), world.wallet()]
     world.pay(chain[0], chain[1], 50)
@@ -723,6 +761,7 @@ def test_a_card_takes_value_from_two_hands_and_a_phone_from_more() -> None:
 
 
 def test_a_token_has_its_own_hop_limit() -> None:
+    """§8.4-2."""
     world = World()
     anna, ben, carla = world.wallet(fund=100, hops=1), world.wallet(), world.wallet()
     world.pay(anna, ben, 50)
@@ -731,6 +770,7 @@ def test_a_token_has_its_own_hop_limit() -> None:
 
 
 def test_history_that_a_card_cannot_carry_is_not_signed() -> None:
+    """§8.1-5, §8.4-3, §10.1-2."""
     world = World()
     payers = [world.wallet(fund=10) for _ in range(4)]
     shop, card = world.wallet(), world.wallet(profile=CARD)
@@ -754,6 +794,7 @@ def test_history_that_a_card_cannot_carry_is_not_signed() -> None:
     ids=["amount of a payment", "payments", "receipts", "amount received"],
 )
 def test_limits_between_syncs(tier: Tier, amounts: tuple[int, ...]) -> None:
+    """§8.1-14, §10.1-8, §11.3-5."""
     world = World(tiers=(tier,))
     watch, till = world.wallet(fund=1000), world.wallet()
     *fine, last = amounts
@@ -767,12 +808,14 @@ def test_limits_between_syncs(tier: Tier, amounts: tuple[int, ...]) -> None:
 
 
 def test_a_tier_that_the_policy_does_not_know_has_no_limits_to_spend_within() -> None:
+    """§7-21."""
     world = World(tiers=())
     meeting = world.meet(world.wallet(fund=100), world.wallet(), 1).run()
     assert told(meeting.payer) == [(Result.NOT_PAID, Code.OVER_LIMIT)]
 
 
 def test_roles() -> None:
+    """§7-18, §8.1-7."""
     world = World()
     saver, beggar = world.wallet(fund=100, role=Role.COLLECT), world.wallet(fund=100, role=Role.PAY)
     both = world.wallet(fund=100)
@@ -782,6 +825,7 @@ def test_roles() -> None:
 
 
 def test_a_full_store_refuses_before_anything_is_signed() -> None:
+    """§11.2-3, §12-8, §12-9."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet(store=1 << 14)
     meeting = world.meet(watch, till, 10).run()
@@ -876,6 +920,7 @@ def test_nothing_happens_after_the_end() -> None:
 
 
 def test_a_signature_is_durable_with_the_next_record_of_any_tap() -> None:
+    """§12-4."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     world.pay(watch, till, 10)
@@ -886,6 +931,7 @@ def test_a_signature_is_durable_with_the_next_record_of_any_tap() -> None:
 
 
 def test_an_entry_that_is_durable_but_unsigned_counts() -> None:
+    """§11.2-7, §12-4."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     meeting = world.meet(watch, till, charge=APPLES)
@@ -899,6 +945,7 @@ def test_an_entry_that_is_durable_but_unsigned_counts() -> None:
 
 
 def test_a_tap_that_is_stopped_while_the_keystore_signs_is_finished_before_the_next() -> None:
+    """§12-5."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     stopped = world.meet(watch, till, charge=APPLES)
@@ -914,6 +961,7 @@ def test_a_tap_that_is_stopped_while_the_keystore_signs_is_finished_before_the_n
 
 
 def test_every_order_of_effects(capsys: pytest.CaptureFixture[str]) -> None:
+    """§11.2-4, §11.3-10, §11.3-12."""
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
     meeting = world.meet(watch, till, 10).run()
@@ -928,6 +976,7 @@ def test_every_order_of_effects(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_secret_shows_in_a_repr() -> None:
+    """§17-5."""
     world = World("p256", seed="secrets")
     watch, till = world.wallet(fund=1000), world.wallet()
     meeting = world.meet(watch, till, 10).run()

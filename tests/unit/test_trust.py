@@ -43,6 +43,7 @@ def test_authorities_are_learnt_in_order(world: World) -> None:
 
 
 def test_an_issuer_comes_before_those_whom_it_certifies(world: World) -> None:
+    """§7-5."""
     trust = Trust(world.scheme)
     with pytest.raises(TapError) as caught:
         trust.learn(world.authorities[::-1])
@@ -51,6 +52,7 @@ def test_an_issuer_comes_before_those_whom_it_certifies(world: World) -> None:
 
 
 def test_what_a_chain_to_the_root_does_not_prove(world: World, trust: Trust) -> None:
+    """§7-1, §7-5, §7-7."""
     other = World(seed="other")
     signer = world.suite.signer(world.draw())
     by_bank = issue(world.scheme, world.bank, bank(world, signer.public))
@@ -76,6 +78,7 @@ def test_what_a_chain_to_the_root_does_not_prove(world: World, trust: Trust) -> 
 def test_an_authority_is_renewed_but_its_hint_is_never_taken(
     world: World, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """§7-6, §7-8."""
     held = trust.authorities[2]
     renewed = issue(world.scheme, world.institution, held._replace(expires=held.expires + 1))
     assert trust.learn((renewed,)) == (renewed,)
@@ -90,6 +93,7 @@ def test_an_authority_is_renewed_but_its_hint_is_never_taken(
 
 
 def test_wallets(world: World, trust: Trust) -> None:
+    """§7-2, §7-14, §7-16."""
     good = world.certificate(world.draw())
     trust.check_wallet(good, EPOCH)
     trust.check_wallet(good, good.expires)
@@ -111,6 +115,7 @@ def test_wallets(world: World, trust: Trust) -> None:
 
 
 def test_tokens(world: World, trust: Trust) -> None:
+    """§7-1, §7-2."""
     token = world.token(world.draw(), 10)
     trust.check_token(token, trust.token_id(token))
     assert trust.issuer_key(world.authorities[0].issuer) == world.scheme.root
@@ -132,6 +137,7 @@ def test_tokens(world: World, trust: Trust) -> None:
 
 
 def test_the_date_goes_forward_in_bounded_steps(world: World, trust: Trust) -> None:
+    """§7-10, §7-11."""
     assert trust.adopt(world.dated(EPOCH + limits.EPOCH_STEP))
     assert not trust.adopt(world.dated(EPOCH))
     assert not trust.adopt(world.dated(EPOCH + limits.EPOCH_STEP))
@@ -144,6 +150,7 @@ def test_the_date_goes_forward_in_bounded_steps(world: World, trust: Trust) -> N
 
 @pytest.mark.parametrize("who", ["institution", "bank", "root"])
 def test_only_the_policy_key_dates_and_rules(world: World, trust: Trust, who: str) -> None:
+    """§7-1, §7-9."""
     signer = {"institution": world.institution, "bank": world.bank, "root": world.root}[who]
     with pytest.raises(TapError) as caught:
         trust.adopt(issue(world.scheme, signer, world.dated(EPOCH + 1)))
@@ -155,6 +162,7 @@ def test_only_the_policy_key_dates_and_rules(world: World, trust: Trust, who: st
 
 
 def test_a_policy_replaces_an_older_one(world: World, trust: Trust) -> None:
+    """§7-19, §7-21."""
     assert trust.tier(1) == TIER
     assert not trust.set_policy(world.ruled(1, ()))
     assert trust.set_policy(world.ruled(2, ()))
@@ -169,6 +177,7 @@ def test_a_policy_replaces_an_older_one(world: World, trust: Trust) -> None:
 
 
 def test_a_chain_has_issuers_first_and_no_more_than_is_needed(world: World, trust: Trust) -> None:
+    """§7-4."""
     trust.learn((world.authority(Authority.INSTITUTION, world.suite.signer(world.draw()).public, 9),))
     certificate = world.certificate(world.draw())
     assert trust.chain(certificate) == world.authorities[1:]

@@ -137,6 +137,7 @@ def stopped_payee(world: World) -> tuple[Wallet, Wallet]:
 def test_an_unsigned_transfer_is_signed_on_opening_where_the_counter_stands(
     world: World, by: int, earlier: bool
 ) -> None:
+    """§4.1-5, §12-7."""
     payer, payee = world.wallet(fund=500), world.wallet()
     if earlier:
         world.pay(payer, world.wallet(), 50)
@@ -157,6 +158,7 @@ def test_an_unsigned_transfer_is_signed_on_opening_where_the_counter_stands(
 
 @pytest.mark.parametrize("by", [0, 1, 2, 1000])
 def test_an_unsigned_receipt_is_signed_on_opening_where_the_counter_stands(world: World, by: int) -> None:
+    """§12-7."""
     payer, payee = stopped_payee(world)
     before = tail(payee)
     skip(payee, by)
@@ -204,7 +206,7 @@ def test_an_entry_moves_again_if_the_power_goes_before_it_is_signed(world: World
 
 
 def test_an_entry_that_the_keystore_signed_never_moves(world: World) -> None:
-    """Its signature may be anywhere: another id at another place would look like a clone."""
+    """Its signature may be anywhere: another id at another place would look like a clone. §12-7."""
     payer, _ = stopped_payer(world)
     unsigned = tail(payer)
     payer.keystore.sign_tape(Kind.TRANSFER, *signing(unsigned))
@@ -219,6 +221,7 @@ def signing(statement: TapeStatement) -> tuple[bytes, TapeOpening]:
 
 
 def test_a_skip_behind_a_signed_entry_moves_nothing_and_is_not_reused(world: World) -> None:
+    """§12-6."""
     payer, payee = world.wallet(fund=500), world.wallet()
     world.pay(payer, payee, 50)
     last = tail(payer)
@@ -264,6 +267,7 @@ def rolled_back(world: World, entries: int) -> tuple[Wallet, Wallet]:
 
 @pytest.mark.parametrize("entries", [1, 2, 5])
 def test_a_store_older_than_its_keystore_is_quarantined(world: World, entries: int) -> None:
+    """§12-6."""
     payer, payee = rolled_back(world, entries)
     assert payer.quarantined
     before = payer.keystore.head
@@ -280,6 +284,7 @@ def test_a_store_older_than_its_keystore_is_quarantined(world: World, entries: i
 
 
 def test_a_wallet_in_quarantine_still_syncs(world: World) -> None:
+    """§12-6, §14-2."""
     payer, _ = rolled_back(world, 1)
     before, office = payer.keystore.head, Office(world)
     report = syncing.sync(payer, office, world.draw(), deposit=True)
@@ -293,6 +298,7 @@ def test_a_wallet_in_quarantine_still_syncs(world: World) -> None:
 
 
 def test_a_store_with_its_keystores_last_entry_or_the_one_before_is_well(world: World) -> None:
+    """§12-6."""
     payer, payee = world.wallet(fund=500), world.wallet()
     assert not world.reopened(payer).quarantined
     world.pay(payer, payee, 10)
@@ -377,6 +383,7 @@ def test_a_signature_that_waits_survives_a_full_store(world: World) -> None:
 
 
 def test_a_compacted_wallet_is_the_same(world: World) -> None:
+    """§12-12."""
     payer, payee = stopped_payee(world)
     payee = world.reopen(payee)
     for wallet in (payer, payee):
@@ -387,6 +394,7 @@ def test_a_compacted_wallet_is_the_same(world: World) -> None:
 
 
 def test_a_wallet_says_no_secret(world: World) -> None:
+    """§17-5."""
     secret = world.draw()
     keystore: Keystore = MemoryKeystore(world.scheme, secret)
     wallet = Wallet(world.scheme, limits.FULL, keystore, MemoryStore.open(STORE))

@@ -82,6 +82,7 @@ def statement(name: str) -> bytes:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_the_id_of_a_statement_is_frozen(name: str) -> None:
+    """§4.1-1."""
     assert statement(name).hex() == FROZEN[name]
 
 
@@ -99,10 +100,12 @@ def issued_ids(suite: Suite) -> dict[str, str]:
 
 @pytest.mark.parametrize("suite", [P256, ED25519], ids=lambda suite: suite.name)
 def test_the_id_of_what_authorities_issue_is_frozen(suite: Suite) -> None:
+    """§4.1-1, §4.3-1."""
     assert issued_ids(suite) == {name: FROZEN[f"{suite.name} {name}"] for name in issued_ids(suite)}
 
 
 def test_kinds_are_part_of_ids() -> None:
+    """§4.1-3."""
     assert len({*FROZEN.values()}) == len(FROZEN)
     receipt = wire.signed(bytes(32), KEY, ReceiptBody(KEY, bytes(32), 1), OPENING)
     sync = wire.signed(bytes(32), KEY, SyncBody(KEY, bytes(32), 1), OPENING)
@@ -110,6 +113,7 @@ def test_kinds_are_part_of_ids() -> None:
 
 
 def test_openings_show_no_more_than_they_should() -> None:
+    """§4.2-6."""
     commitment = OPENING.tape().commitment()
     assert OPENING.answered().commitment() == commitment
     assert OPENING.seed not in (*OPENING.tape(), *OPENING.answered())
@@ -135,6 +139,7 @@ def test_a_statement_without_its_opening_shows_nothing() -> None:
 
 
 def test_a_keystore_signs_each_kind_by_its_own_call() -> None:
+    """§13-2, §13-6."""
     head = Head(0, b"")
     for kind in Kind:
         on, off = kind in (Kind.TRANSFER, Kind.RECEIPT, Kind.CLOSE), 16 <= kind < 32
@@ -152,6 +157,7 @@ def test_a_keystore_signs_each_kind_by_its_own_call() -> None:
 
 @pytest.mark.parametrize(("prev", "ctr", "fine"), [(7, 8, True), (9, 12, True), (6, 9, False), (7, 7, False)])
 def test_a_keystore_signs_in_order(prev: int, ctr: int, fine: bool) -> None:
+    """§13-3, §13-4."""
     opening = OPENING._replace(prev=prev, ctr=ctr).tape()
     head = Head(7, b"")
     if fine:
@@ -216,6 +222,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", NOT_CANONICAL)
 def test_a_second_encoding_is_refused(name: str) -> None:
+    """§5.1-1, §5.1-4."""
     with pytest.raises(TapError) as caught:
         wire.decode(NOT_CANONICAL[name])
     assert caught.value.code is Code.NOT_CANONICAL
@@ -223,6 +230,7 @@ def test_a_second_encoding_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_bytes_are_refused_in_little_memory(name: str) -> None:
+    """§5.1-3, §5.1-5, §5.1-6."""
     tracemalloc.start()
     try:
         with pytest.raises(TapError) as caught:
@@ -236,6 +244,7 @@ def test_malformed_bytes_are_refused_in_little_memory(name: str) -> None:
 
 @pytest.mark.parametrize("size", [limits.CARD_MESSAGE, limits.MESSAGE])
 def test_a_message_is_bounded_before_it_is_read(size: int) -> None:
+    """§5.1-2."""
     frame = wire.pack((8, bytes(size - 5)))
     assert len(frame) == size
     for data, code in ((frame, Code.MALFORMED), (frame + b"x", Code.TOO_LARGE)):
@@ -259,6 +268,7 @@ def test_a_hello_is_not_a_welcome() -> None:
 
 
 def test_an_unknown_message_has_a_name() -> None:
+    """§5.2-2."""
     with pytest.raises(TapError) as caught:
         wire.decode(wire.pack((77, b"of a later version")))
     assert caught.value.code is Code.UNKNOWN_MESSAGE
@@ -273,6 +283,7 @@ WALLET: list[object] = [KEY, 2, 1, 3, 5411, b"", 9, 3, bytes(4), ZEROS]
      (4, 10_000), (5, b"x"), (6, 2**24 + 1), (7, 2**32), (8, bytes(3)), (9, bytes(63)), (9, None)],
 )  # fmt: skip
 def test_a_certificate_of_another_form_is_refused(place: int, value: object) -> None:
+    """§4.3-8, §5.1-7."""
     good = wire.pack((4, False, 1, ZEROS, WALLET, ()))
     assert wire.encode(wire.decode(good)) == good
     bad = list(WALLET)
@@ -284,6 +295,7 @@ def test_a_certificate_of_another_form_is_refused(place: int, value: object) -> 
 
 @pytest.mark.parametrize("currency", ["cny", "CN", "CNYY", "CN1", "ÇNY", b"CNY", 7])
 def test_a_currency_is_three_capitals(currency: object) -> None:
+    """§5.1-7."""
     fields: list[object] = [3, False, 1, currency, bytes(16), 0, b"", 7, 16, 1024, 0, 1, ZEROS, WALLET, ()]
     with pytest.raises(TapError) as caught:
         wire.decode(wire.pack(tuple(fields)))

@@ -535,6 +535,7 @@ CHECKS: tuple[Callable[[str], None], ...] = (
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: cast("str", check.__name__))
 def test_the_specification_says_what_the_code_does(check: Callable[[str], None]) -> None:
+    """§4.3-8, §5.1-6, §5.1-7, §9-1, §10-1, §11.1-3, §11.1-4."""
     check(SPEC)
 
 
@@ -547,7 +548,7 @@ def h(*parts: bytes) -> bytes:
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=repr)
 def test_ids_and_commitments_are_as_written(suite: Suite) -> None:
-    """SPEC §3, §4.1 and §4.2."""
+    """SPEC §3, §4.1 and §4.2. §4.1-1, §4.1-2, §4.2-2, §4.2-3."""
     key = suite.signer(b"k" * 32).public
     scheme = Scheme.of(suite, key)
     assert scheme.id == h(b"dualtap scheme 1", bytes([suite.number]), key)
@@ -569,7 +570,7 @@ def test_ids_and_commitments_are_as_written(suite: Suite) -> None:
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=repr)
 def test_the_key_schedule_is_as_written(suite: Suite) -> None:
-    """SPEC §6, with HKDF written out (RFC 5869: two blocks are enough)."""
+    """SPEC §6, with HKDF written out (RFC 5869: two blocks are enough). §3-3, §6-2."""
     scheme = Scheme.of(suite, suite.signer(b"k" * 32).public)
     ours, theirs = suite.ephemeral(b"i" * 32), suite.ephemeral(b"r" * 32)
     hello = wire.Hello(scheme.hint, (1,), ours.public, wire.Want.PAY)
