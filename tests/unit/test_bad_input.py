@@ -773,7 +773,7 @@ def test_a_transfer_without_a_place_on_its_tape_is_refused(prev: int, ctr: int) 
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     meeting = world.meet(watch, till, 10).run(rewrite=alter(TransferMessage, fields(prev=prev, ctr=ctr)))
-    assert meeting.payee.report.code is Code.BROKEN_PROVENANCE
+    assert meeting.payee.report.code is Code.MALFORMED
     meeting = world.meet(watch, till, 10).run(rewrite=alter(OutcomeMessage, fields(prev=prev, ctr=ctr)))
     assert meeting.payer.report.code is Code.MALFORMED
 
