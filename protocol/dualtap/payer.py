@@ -221,8 +221,8 @@ def made(context: Context, asked: Request, chosen: Choice, opening: Opening) -> 
     book = context.book
     body = TransferBody(asked.key, chosen.spans, book.trust.epoch, chosen.witness)
     transfer = signed(book.scheme.id, book.key, body, opening)
-    simple = len(chosen.spans) == 1 and not chosen.bound
-    if not simple or chosen.spans[0].parent.id in book.graph.transfers:
+    simple = len(chosen.spans) == 1 and not chosen.bound and chosen.spans[0].parent.id in book.graph.tokens
+    if not simple or asked.body.size < limits.CARD_MESSAGE:  # a card takes any message with one token and no hand
         check_size(context, transfer, asked.body.size)
     return transfer
 
