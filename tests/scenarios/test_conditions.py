@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from dualtap import graph, limits, payer
+from dualtap import book, graph, limits, payer, provenance
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Consent, Result
@@ -21,6 +21,7 @@ from dualtap.statements import (
     Side,
     Span,
 )
+from dualtap.states import Part, State
 from dualtap.suite import Signer, sha256
 from dualtap.trust import issue
 from dualtap.wire import TransferMessage, encode, encode_certificate, encode_grant, signed
@@ -189,6 +190,27 @@ def test_a_later_hand_sees_what_an_earlier_one_did(monkeypatch: pytest.MonkeyPat
     assert codes(meeting) == (Code.CONDITION_UNMET, Code.CONDITION_UNMET)
 
 
+def test_what_is_not_understood_is_refused_in_whatever_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§5.6-2: also where it has fallen away, for who knows whether it was met."""
+    town = Town()
+    whole = [Span(Parent(town.fund(100, Condition(99, b"")), Side.TOKEN, 0), 0, 100)]
+
+    def nothing(*_: object) -> None:
+        return None
+
+    def always(*_: object) -> bool:
+        return True
+
+    with monkeypatch.context() as inner:
+        inner.setattr(graph, "check_met", nothing)
+        inner.setattr(provenance, "check_understood", nothing)
+        inner.setattr(book, "understood", always)
+        assert codes(town.cheat(monkeypatch, town.friend, whole)) == (None, None)
+        friends = town.world.meet(town.friend, town.grocer, 100)
+        friends.until(Part.PAYER, State.AWAIT_OUTCOME)
+    assert codes(friends.run()) == (Code.UNKNOWN_CONDITION, Code.UNKNOWN_CONDITION)
+
+
 def test_value_that_came_back_is_bound_again() -> None:
     """§5.6-1: restored after a tear, and refunded by the grocer."""
     town = Town()
@@ -263,6 +285,43 @@ def test_a_cap_is_filled_up_with_other_value() -> None:
     assert left == {capped: 70, free: 10}
     refusal = town.meet(town.grocer, 60, basket=b"basket of pears.").run().payer.report
     assert (refusal.code, refusal.detail) == (Code.INSUFFICIENT, "the rest is bound to another purpose")
+
+
+def test_a_cap_counts_every_piece_of_the_token() -> None:
+    """§5.6-1: what was refunded is another piece of the same token."""
+    town = Town()
+    capped = town.fund(100, cap(30))
+    sale = town.meet(town.grocer, 20).run().payer.report.transfer
+    assert codes(town.world.meet(town.grocer, town.child, 20, pay=Pay(sale)).run()) == (None, None)
+    town.fund(70)
+    assert [held.token for held in town.child.book.holdings][:2] == [capped, capped]
+    meeting = town.meet(town.grocer, 100, basket=b"basket of plums.").run()
+    assert codes(meeting) == (None, None)
+    assert sum(held.amount for held in town.child.book.holdings) == 70
+
+
+def test_a_grant_covers_every_piece_of_the_token() -> None:
+    """§5.6-8: the one that is large enough for all is shown, not the first."""
+    town = Town()
+    token = town.fund(45, town.signed)
+    small, large = town.grant(token, amount=25), town.grant(token, amount=45)
+    sale = town.meet(town.grocer, 20, small).run().payer.report.transfer
+    assert codes(town.world.meet(town.grocer, town.child, 20, pay=Pay(sale)).run()) == (None, None)
+    meeting = town.meet(town.grocer, 45, small, large, basket=b"basket of plums.").run()
+    assert codes(meeting) == (None, None)
+    assert (shown(meeting).witness, len(shown(meeting).spans)) == ((large,), 2)
+
+
+def test_a_clock_dates_no_statement() -> None:
+    """§5.6-1: a window opens by the date that the transfer will bear, not by this device's clock."""
+    town = Town()
+    town.fund(100, window(EPOCH + 1, EPOCH + 9))
+    meeting = town.meet(town.grocer)
+    meeting.seconds = float((EPOCH + 1) * limits.EPOCH_SECONDS)
+    assert codes(meeting.run()) == (Code.INSUFFICIENT, Code.INSUFFICIENT)
+    for wallet in (town.child, town.grocer):
+        wallet.write(News(None, (), town.world.dated(EPOCH + 1), None))
+    assert codes(town.meet(town.grocer, basket=b"basket of plums.").run()) == (None, None)
 
 
 def test_a_subsidy_in_crumbs_does_not_keep_a_purse_shut() -> None:

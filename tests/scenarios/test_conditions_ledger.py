@@ -89,6 +89,20 @@ def test_what_breaks_a_condition_names_nobody_and_moves_nothing() -> None:
     office.ledger.audit()
 
 
+def test_a_refund_is_bound_at_the_ledger_too() -> None:
+    """§5.6-1: whether the ledger judges one by one, or all at once as an audit does."""
+    office = Office(FOOD)
+    sale = office.spend(0, 600, office.grocer.book.key, office.proof)
+    refund = office.spend(0, 600, office.child.book.key, by=office.grocer, of=Parent(sale.id, Side.PAYEE, 0))
+    mine = Parent(refund.id, Side.PAYEE, 0)
+    broken = office.spend(0, 600, office.friend.book.key, of=mine)
+    good = office.spend(0, 600, office.grocer.book.key, office.proof, of=mine)
+    for transfer in (sale, refund, broken, good):
+        office.tell(transfer)
+    assert not office.ledger.audit().conflicts
+    assert [kid.transfer for kid in office.ledger.world().kids[mine]] == [good.id]
+
+
 def test_who_spends_bound_value_twice_is_named_by_evidence_that_shows_why_it_was_value() -> None:
     """§5.3-9, §5.6-7: the payee's bank is in the evidence, and nothing that is not needed."""
     office = Office(FOOD)

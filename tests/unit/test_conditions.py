@@ -12,6 +12,7 @@ import pytest
 from dualtap import limits
 from dualtap.conditions import Here, Rule
 from dualtap.errors import Code, TapError
+from dualtap.evidence import fork, verify_evidence
 from dualtap.graph import Graph, check_spans
 from dualtap.keystore import sign_with
 from dualtap.statements import (
@@ -298,6 +299,25 @@ def test_an_authority_that_is_not_known_is_named_so() -> None:
     bank = AuthorityCertificate(stranger.public, bench.world.authorities[2].authority, 2, 9, EPOCH - 1, b"", b"")
     bench.trust.learn([issue(bench.world.scheme, bench.world.institution, bank)])
     assert bench.pay(token, encode_certificate(theirs)) is None, "an expired authority changes nothing"
+
+
+def test_evidence_brings_the_chain_of_the_payees_certificate() -> None:
+    """§5.6-7: with the root key alone it can be seen that both transfers met their conditions."""
+    bench = Bench()
+    bank = bench.world.suite.signer(bench.world.draw())
+    certified = AuthorityCertificate(bank.public, bench.world.authorities[2].authority, 2, 9, EPOCH, b"", b"")
+    bench.trust.learn([issue(bench.world.scheme, bench.world.institution, certified)])
+    shop = encode_certificate(issue(bench.world.scheme, bank, decode_certificate(bench.certificate())))
+    token = bench.bind(categories(GROCER))
+    one, other = (bench.transfer([Span(token, 0, units)], [shop]) for units in (10, 20))
+    bench.graph.certificates[bench.owner.public] = bench.world.certificate(bench.owner.public)
+    evidence = fork(bench.trust, bench.graph, one, other)
+    assert verify_evidence(evidence, bench.world.scheme.root).key == bench.owner.public
+    assert bank.public in {authority.key for authority in evidence.authorities}
+    fewer = tuple(item for item in evidence.authorities if item.key != bank.public)
+    with pytest.raises(TapError) as caught:
+        verify_evidence(replace(evidence, authorities=fewer), bench.world.scheme.root)
+    assert caught.value.code is Code.UNKNOWN_ISSUER
 
 
 def test_a_second_signature_cannot_be_taken_for_another_statement() -> None:
