@@ -268,6 +268,19 @@ def test_the_payees_side_of_what_is_known_to_be_dead(ledger: Ledger) -> None:
     assert ledger.believe(ledger.pay(ben, carla, of(dead, 0, 60)), dead, known=known) is Code.DOUBLE_SPENT
 
 
+def test_restored_value_of_what_its_payee_was_seen_to_spend(ledger: Ledger) -> None:
+    """§8.3-7: also of other units, for the payee has said that it never took any of them."""
+    anna, ben, carla = ledger.key(), ledger.key(), ledger.key()
+    dead = ledger.pay(anna, ben, Span(ledger.token(anna), 0, 60))
+    known = Graph()
+    known.put(ledger.pay(ben, carla, of(dead, 0, 30)))
+    ledger.close(ben, dead)
+    again = ledger.pay(anna, carla, of(dead, 30, 60, Side.PAYER))
+    assert ledger.believe(again, dead, known=known) is Code.DOUBLE_SPENT
+    ledger.graph.transfers.pop(again.id)
+    assert ledger.believe(again, dead) == 30
+
+
 def test_a_fork_of_a_tape_is_seen(ledger: Ledger) -> None:
     """§8.3-3."""
     anna, ben = ledger.key(), ledger.key()
