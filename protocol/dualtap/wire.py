@@ -629,7 +629,7 @@ def _numbered(data: bytes, limit: int) -> tuple[int, list[object]]:
         raise _malformed("not a message")
     items = cast("list[object]", value)
     number = items[0]
-    if type(number) is not int:
+    if type(number) is not int or number < 0:
         raise _malformed("not a message")
     return number, items[1:]
 

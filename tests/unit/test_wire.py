@@ -194,6 +194,7 @@ MALFORMED = {
     "an empty array": b"\x90",
     "a number that is a string": b"\x91\xa17",
     "a number that is true": b"\x91\xc3",
+    "a number below zero": b"\x91\xff",
     "a number that is a float": b"\x91\xcb" + bytes(8),
     "a float in four bytes": b"\x91\xca" + bytes(4),
     "a map in a long form": b"\x92\x08\xde\x00\x00",
