@@ -277,7 +277,7 @@ def test_restored_value_of_what_its_payee_was_seen_to_spend(ledger: Ledger) -> N
     ledger.close(ben, dead)
     again = ledger.pay(anna, carla, of(dead, 30, 60, Side.PAYER))
     assert ledger.believe(again, dead, known=known) is Code.DOUBLE_SPENT
-    ledger.graph.transfers.pop(again.id)
+    ledger.graph.drop(again.id)
     assert ledger.believe(again, dead) == 30
 
 
