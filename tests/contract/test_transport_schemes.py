@@ -47,7 +47,7 @@ def refused(call: Callable[[], object]) -> TapError:
 
 
 def test_the_registry_opens_what_is_installed() -> None:
-    assert {"loopback", "tcp"} <= set(known_schemes())
+    assert {"loopback", "nfc", "pcsc", "tcp", "vpcd"} <= set(known_schemes())
     assert open_scheme("tcp:[::1]:7000") == (tcp.SCHEME, "[::1]:7000")
     assert open_scheme("loopback:shop") == (loopback.SCHEME, "shop")
 
@@ -56,7 +56,7 @@ def test_the_registry_opens_what_is_installed() -> None:
 def test_the_registry_says_what_it_knows(text: str) -> None:
     error = refused(lambda: open_scheme(text))
     assert error.code is Code.BAD_INPUT
-    assert "loopback, tcp" in error.detail
+    assert ", ".join(known_schemes()) in error.detail
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,15 @@ SHORT = Window(SHORT_DATA, SHORT_DATA)
 EXTENDED = Window(limits.MESSAGE + 16, limits.MESSAGE + 16)
 """One APDU for any frame, where card, reader and what is between them all take extended length."""
 
+_EXTENDED_SUFFIX = "?extended"
+
+
+def split_address(address: str) -> tuple[str, Window]:
+    """Return an address without the ``?extended`` that may end it, and the window that this side offers."""
+    if address.endswith(_EXTENDED_SUFFIX):
+        return address.removesuffix(_EXTENDED_SUFFIX), EXTENDED
+    return address, SHORT
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
