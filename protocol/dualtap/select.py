@@ -79,7 +79,7 @@ def _pick(book: Book, wanted: Wanted, usable: list[Holding], rooms: dict[bytes, 
 
     fitting = [held for held in usable if most(held)]
     enough = [held for held in fitting if most(held) >= wanted.amount]
-    if enough:
+    if enough and wanted.spans:
         best = min(enough, key=lambda held: (unbound(held), book.graph.origin(held.parent).hops, held.amount))
         return _take(wanted.amount, [best], rooms, random)[0]
     by_size = sorted(fitting, key=lambda held: -most(held))
