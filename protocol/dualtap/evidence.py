@@ -75,8 +75,8 @@ class Evidence:
 
     ``first`` and ``second`` are the conflicting statements, the smaller id first; of ``DEAD_SPENT``, the dead
     transfer and the one that spends its payee's side. ``openings`` show the two places of a ``TAPE_FORK``,
-    ``warrant`` why the first of ``DEAD_SPENT`` is dead. ``tokens`` and ``transfers`` stand behind the two, those
-    that are spent first.
+    ``warrant`` why the first of ``DEAD_SPENT`` is dead. ``tokens`` and ``transfers`` stand behind the two, each once,
+    in any order.
     """
 
     fraud: Fraud
@@ -406,9 +406,10 @@ def _check_behind(trust: Trust, evidence: Evidence, first: Transfer, second: Tra
     behind = _behind(graph, first, second)
     for hand in behind:
         check_spans(graph, hand, trust)
-    if tuple(hand for hand in behind if hand.id not in (first.id, second.id)) != evidence.transfers:
+    hands = {hand.id for hand in behind} - {first.id, second.id}
+    if len(evidence.transfers) != len(hands) or {hand.id for hand in evidence.transfers} != hands:
         raise _nothing("it shows other transfers than those behind it")
-    if tuple(graph.tokens[key] for key in _tokens(behind)) != evidence.tokens:
+    if len(evidence.tokens) != len(graph.tokens) or graph.tokens.keys() != set(_tokens(behind)):
         raise _nothing("it shows other tokens than those behind it")
 
 

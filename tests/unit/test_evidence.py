@@ -296,6 +296,17 @@ def test_nothing_beside_what_is_needed(bench: Bench) -> None:
         assert bench.refused(changed) is Code.NOT_EVIDENCE
 
 
+def test_what_is_behind_stands_in_any_order(bench: Bench) -> None:
+    """§15-7: whoever makes evidence need not know how we walk through a history."""
+    there = bench.pay(0, 600)
+    again = bench.pay(0, 300, by=bench.peer, parent=Parent(there.id, Side.PAYEE, 0), to=bench.thief)
+    parent = Parent(again.id, Side.PAYEE, 0)
+    evidence = fork(bench.trust, bench.graph, bench.pay(0, 200, parent=parent), bench.pay(100, 300, parent=parent))
+    assert len(evidence.transfers) == 2
+    turned = replace(evidence, transfers=evidence.transfers[::-1])
+    assert verify_evidence(turned, bench.root) == verify_evidence(evidence, bench.root)
+
+
 def test_a_token_of_nobody_carries_no_fork(bench: Bench) -> None:
     """§15-3, §15-4."""
     evidence = bench.fork()
