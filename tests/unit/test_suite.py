@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dualtap.errors import Code, TapError
 from dualtap.session import Channel
@@ -133,6 +134,18 @@ def test_ed25519_takes_no_second_form_of_s() -> None:
 def test_p256_keys(public: bytes) -> None:
     """§3-2, §3-5."""
     refused(Code.BAD_KEY, P256, public)
+
+
+def test_p256_takes_no_second_form_of_a_key() -> None:
+    """§3-5: the same point, with both of its coordinates."""
+    public = P256.signer(SECRETS[0]).public
+    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+    for form in (PublicFormat.UncompressedPoint, PublicFormat.CompressedPoint):
+        encoded = point.public_bytes(Encoding.X962, form)
+        if encoded == public:
+            P256.verifier(encoded)
+        else:
+            refused(Code.BAD_KEY, P256, encoded)
 
 
 @pytest.mark.parametrize(
