@@ -4,54 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from dualtap import limits
 from dualtap.errors import TapError
+from dualtap_apps.conform_cli import conform
 from dualtap_apps.exits import Exit, exit_of
+from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
 from dualtap_apps.output import emit, note
 
-FOLDER = click.Path(path_type=Path)
-
-
-class Examples(click.Command):
-    """A command whose help begins with examples."""
-
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.examples = tuple(examples)
-
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, then the rest."""
-        if self.examples:
-            with formatter.section("Examples"):
-                for example in self.examples:
-                    formatter.write_text(example)
-            formatter.write_paragraph()
-        super().format_help(ctx, formatter)
-
-
-class ExampleGroup(click.Group):
-    """A group whose help begins with examples."""
-
-    command_class = Examples
-
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.examples = tuple(examples)
-
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, then the rest."""
-        with formatter.section("Examples"):
-            for example in self.examples:
-                formatter.write_text(example)
-        formatter.write_paragraph()
-        super().format_help(ctx, formatter)
-
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON; amounts in minor units.")
 TIMEOUT = click.option(
     "--timeout",
     type=click.FloatRange(0, 86_400, min_open=True),
@@ -297,6 +259,9 @@ def bench_import(as_json: bool) -> None:
     from dualtap_apps.bench import bench_import as measure
 
     _end(measure(as_json))
+
+
+cli.add_command(conform)
 
 
 def run(arguments: Sequence[str]) -> int:

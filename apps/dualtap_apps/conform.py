@@ -1,0 +1,223 @@
+"""``conform``: make a device ready, drive it through checks and vectors, and leave a signed report."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from dualtap.errors import Code, TapError
+from dualtap.limits import CARD, FULL
+from dualtap.states import Part
+from dualtap.suite import SUITES
+from dualtap_apps.exits import Exit
+from dualtap_apps.output import emit, note
+from dualtap_conform.bench import Bench
+from dualtap_conform.check import Check
+from dualtap_conform.clauses import bound, ordered
+from dualtap_conform.personal import personalise
+from dualtap_conform.report import check_report, read_key, report_of, sign_report, write_key
+from dualtap_conform.setup import read_setup
+from dualtap_conform.tester import Outcome, Verdict, checks_for, examine
+from dualtap_transports.link import Link, open_scheme
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from dualtap_conform.setup import Json, Object
+
+PROFILES = {"card": CARD, "full": FULL}
+_MARK = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.ADVICE: "note", Verdict.OPEN: "open"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """Where the verdicts go: a report's file, the key that signs it, and whether JSON is printed."""
+
+    report: Path | None
+    key: Path | None
+    as_json: bool
+
+    def signer(self) -> Ed25519PrivateKey | None:
+        """Return the key that signs; raise ``BAD_INPUT``."""
+        if self.key is None:
+            return None
+        if self.report is None:
+            raise TapError(Code.BAD_INPUT, "--key signs a report: say where by --report")
+        return read_key(self.key)
+
+
+def setup(path: Path, part: str, suite: str, profile: str, as_json: bool) -> Exit:
+    """Write the file by which a device is made ready."""
+    made = personalise(SUITES[suite], Part(part), PROFILES[profile])
+    _write(path, made.to_json())
+    key = made.certificate.key.hex()
+    emit(as_json, {"setup": str(path), "part": part, "suite": suite, "key": key}, f"{part} {key}: {path}")
+    return Exit.OK
+
+
+def device(path: Path, on: str, part: str) -> Exit:
+    """Serve as the reference device until stdin ends or the process is told to stop."""
+    from dualtap_conform.device import Device, serve
+
+    scheme, address = open_scheme(on)
+    served = Device(read_setup(path), Part(part))
+    listener = scheme.listen(address)
+
+    def stop(*_: object) -> None:
+        listener.close()
+
+    def wait() -> None:
+        sys.stdin.read()
+        listener.close()
+
+    signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=wait, daemon=True).start()
+    note(f"Ready: {part} on {on.partition(':')[0]}:{listener.address}")
+    serve(served, listener)
+    return Exit.OK
+
+
+def run(
+    path: Path,
+    on: str,
+    part: str,
+    *,
+    only: str,
+    vectors: bool,
+    timeout: float,
+    reporting: Reporting,
+) -> Exit:
+    """Make all checks; print a verdict per clause. ``ERROR`` if one failed."""
+    signer = reporting.signer()
+    started = int(time.time())
+    bench = Bench(
+        read_setup(path), Part(part), connector(on, timeout), secrets.token_bytes(8), timeout, min(timeout, 0.5)
+    )
+    checks = checks_for(bench.part, only.removeprefix("§"))
+    if not checks:
+        raise TapError(Code.BAD_INPUT, f"no check decides clause {only!r}; see `dualtap conform clauses`")
+    outcome = examine(bench, checks)
+    asked = None
+    if vectors:
+        from dualtap_conform.questions import ask_all
+
+        asked = ask_all(bench.connect, timeout)
+    fields = report_of(
+        bench,
+        outcome,
+        None if asked is None else asked.to_json(),
+        tool=f"dualtap {version('dualtap')}",
+        address=on,
+        started=started,
+    )
+    signed = fields if signer is None else sign_report(fields, signer)
+    if reporting.report is not None:
+        _write(reporting.report, signed)
+    emit(reporting.as_json, cast("dict[str, object]", fields), *_lines(bench, checks, outcome, only))
+    return Exit.ERROR if outcome.failed or (asked is not None and asked.wrong) else Exit.OK
+
+
+def connector(on: str, timeout: float) -> Callable[[], Link]:
+    """Return what opens links to a device."""
+    scheme, address = open_scheme(on)
+    return lambda: scheme.connect(address, timeout)
+
+
+def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str) -> list[str]:
+    """Return what a person reads: each clause, then what failed, then the sum."""
+    lines: list[str] = []
+    clauses = outcome.clauses if only else {*bound(bench.part), *outcome.clauses}
+    for tested, group in groupby(ordered(clauses), lambda clause: clause in outcome.clauses):
+        if not tested:
+            untested = [f"§{clause}" for clause in group]
+            lines.append(f"   —  {untested[0]}{f' … {untested[-1]}' if len(untested) > 1 else ''}  not tested live")
+            continue
+        for clause in group:
+            title = next(item.title for item in checks if clause in item.clauses)
+            lines.append(f"{_MARK[outcome.clauses[clause]]}  §{clause:<8}{title}")
+    lines.extend(f"note: {name}: {why}" for name, why in outcome.skipped.items())
+    for mark, findings in (("note", outcome.advice), ("FAIL", outcome.findings)):
+        for item in findings:
+            lines += [f"{mark}  §{item.clause}  {item.title} ({item.check})"]
+            lines += [f"      expected {item.expected}", f"      got      {item.got}"]
+    count = {verdict: list(outcome.clauses.values()).count(verdict) for verdict in Verdict}
+    part, suite = bench.part.value, bench.scheme.suite.name
+    lines.append(
+        f"{part}, {suite}: {count[Verdict.PASS]} clauses hold, {count[Verdict.FAIL]} fail, "
+        f"{count[Verdict.OPEN]} stay open; {bench.memory.sessions} taps"
+    )
+    return lines
+
+
+def make_key(path: Path, as_json: bool) -> Exit:
+    """Write a key that signs reports."""
+    public = write_key(path, secrets.token_bytes(32)).hex()
+    emit(as_json, {"key": str(path), "public": public}, public)
+    return Exit.OK
+
+
+def check(path: Path, public: str, as_json: bool) -> Exit:
+    """Check a report's signature, and say what it says."""
+    try:
+        signed = cast("Json", json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise TapError(Code.BAD_INPUT, f"{path}: {error}") from error
+    try:
+        key = bytes.fromhex(public)
+    except ValueError:
+        key = b""
+    report = check_report(signed, key)
+    verdicts = list(cast("Object", report["clauses"]).values())
+    failed = [clause for clause, verdict in cast("Object", report["clauses"]).items() if verdict == "FAIL"]
+    text = f"{report['part']}, {report['suite']}, device {report['device']}: {verdicts.count('PASS')} clauses hold"
+    text += f"; these fail: {', '.join(f'§{clause}' for clause in failed)}" if failed else ", none fails"
+    emit(as_json, cast("dict[str, object]", report), text)
+    return Exit.ERROR if failed else Exit.OK
+
+
+def _write(path: Path, value: Json) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def vectors(on: str, files: tuple[str, ...], timeout: float, as_json: bool) -> Exit:
+    """Ask a device's test port the vectors."""
+    from dualtap_conform.questions import ask_all
+
+    answers = ask_all(connector(on, timeout), timeout, files)
+    lines = [
+        f"FAIL  {item['file']} {item['tcId']}: expected {item['expected']}, got {item['got']}" for item in answers.wrong
+    ]
+    lines.append(f"{answers.right} right, {len(answers.wrong)} wrong, {answers.absent} not offered")
+    emit(as_json, cast("dict[str, object]", answers.to_json()), *lines)
+    return Exit.ERROR if answers.wrong else Exit.OK
+
+
+def clauses(part: str, as_json: bool) -> Exit:
+    """List the clauses that bind a part, and how each is tested."""
+    from dualtap_conform.questions import all_files
+
+    live = checks_for(Part(part))
+    asked = {clause for make in all_files().values() for vector in make() for clause in vector.clauses}
+    checks = {
+        clause: [item.name for item in live if clause in item.clauses] for item in live for clause in item.clauses
+    }
+    fields: dict[str, object] = {}
+    lines: list[str] = []
+    for clause in ordered({*bound(Part(part)), *checks}):
+        how = [f"live: {', '.join(checks[clause])}"] if clause in checks else []
+        how += ["vectors"] if clause in asked else []
+        fields[clause] = {"live": checks.get(clause, []), "vectors": clause in asked}
+        lines.append(f"§{clause:<8}{'; '.join(how) or 'not by conform'}")
+    emit(as_json, fields, *lines)
+    return Exit.OK

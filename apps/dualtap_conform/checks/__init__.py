@@ -1,0 +1,13 @@
+"""What is checked, in the order in which it is: later checks may use up what earlier ones need."""
+
+from __future__ import annotations
+
+from dualtap_conform.check import Check
+from dualtap_conform.checks.greeting import CHECKS as GREETING
+from dualtap_conform.checks.healing import CHECKS as HEALING
+from dualtap_conform.checks.paying import CHECKS as PAYING
+from dualtap_conform.checks.plain import CHECKS as PLAIN
+from dualtap_conform.checks.requests import CHECKS as REQUESTS
+from dualtap_conform.checks.running import CHECKS as RUNNING
+
+CHECKS: tuple[Check, ...] = (*GREETING, *PLAIN, *REQUESTS, *PAYING, *HEALING, *RUNNING)

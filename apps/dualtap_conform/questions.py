@@ -1,0 +1,101 @@
+"""Asks a device's test port every vector, and compares the answers (protocol/vectors/README.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+from dualtap.errors import Code, TapError
+from dualtap.suite import sha256
+from dualtap_conform.clauses import ordered
+from dualtap_conform.setup import Json, Object
+from dualtap_conform.vector import Vector, lines
+from dualtap_transports.link import Link
+
+
+@dataclass(slots=True)
+class Answers:
+    """What came of the vectors: right, wrong (file, number and both answers), and not offered."""
+
+    right: int = 0
+    wrong: list[Object] = field(default_factory=list[Object])
+    absent: int = 0
+    clauses: dict[str, bool] = field(default_factory=dict[str, bool])
+    digest: str = ""
+    """The hash of all lines asked, which names the set."""
+
+    def to_json(self) -> Object:
+        """Return the fields of a report."""
+        clauses: Object = {clause: "PASS" if self.clauses[clause] else "FAIL" for clause in ordered(self.clauses)}
+        wrong: list[Json] = list(self.wrong)
+        return {
+            "digest": self.digest,
+            "right": self.right,
+            "wrong": wrong,
+            "not_offered": self.absent,
+            "clauses": clauses,
+        }
+
+
+def all_files() -> dict[str, Callable[[], Iterable[Vector]]]:
+    """Return what yields the vectors of each file, by its name."""
+    from dualtap_conform.files import FILES
+
+    return dict(FILES)
+
+
+def ask_all(connect: Callable[[], Link], patience: float, only: tuple[str, ...] = ()) -> Answers:
+    """Ask every vector, or those of these files; ``patience`` is in seconds, for each.
+
+    Raises ``BAD_INPUT`` for a file that does not exist, ``LINK_LOST`` or ``TIMEOUT`` if the device does not answer.
+    """
+    files = all_files()
+    for name in only:
+        if name not in files:
+            raise TapError(Code.BAD_INPUT, f"no vectors called {name!r}; there are {', '.join(files)}")
+    answers, digest = Answers(), b""
+    link = connect()
+    try:
+        for name in only or files:
+            for vector, line in _numbered(files[name]()):
+                digest = sha256(digest + line)
+                _ask(link, name, vector, line, patience, answers)
+    finally:
+        link.close()
+    answers.digest = digest.hex()
+    return answers
+
+
+def _numbered(vectors: Iterable[Vector]) -> Iterator[tuple[Vector, bytes]]:
+    kept = list(vectors)
+    yield from zip(kept, (line.encode() for line in lines(kept)), strict=True)
+
+
+def _ask(link: Link, name: str, vector: Vector, line: bytes, patience: float, answers: Answers) -> None:
+    question = cast("Object", json.loads(line))
+    number, expected = question["tcId"], question.pop("out")
+    del question["result"]
+    frame = json.dumps(question, separators=(",", ":")).encode()
+    if len(frame) > link.max_frame:
+        answers.absent += 1
+        return
+    link.send(frame)
+    try:
+        answer = cast("Json", json.loads(link.receive(patience)))
+    except ValueError:
+        answer = None
+    got = (
+        answer.get("out", "no out") if isinstance(answer, dict) and answer.get("tcId") == number else "no answer to it"
+    )
+    if got is None:
+        answers.absent += 1
+        return
+    good = got == expected
+    for clause in vector.clauses:
+        answers.clauses[clause] = answers.clauses.get(clause, True) and good
+    if good:
+        answers.right += 1
+    else:
+        answers.wrong.append({"file": name, "tcId": number, "expected": expected, "got": got})

@@ -1,0 +1,91 @@
+"""What a run leaves behind: a JSON report, signed, that anybody can check who has the tester's public key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from dualtap.errors import Code, TapError
+from dualtap_conform.bench import Bench
+from dualtap_conform.clauses import ordered
+from dualtap_conform.setup import Json, Object
+from dualtap_conform.tester import Finding, Outcome
+
+VERSION = 1
+_DOMAIN = b"dualtap conform report 1\n"
+
+
+def report_of(
+    bench: Bench, outcome: Outcome, vectors: Object | None, *, tool: str, address: str, started: int
+) -> Object:
+    """Return the report of a run. ``started`` is in seconds since 1970, by the caller's clock."""
+    clauses: Object = {clause: outcome.clauses[clause].value for clause in ordered(outcome.clauses)}
+    skipped: Object = dict(outcome.skipped)
+    return {
+        "version": VERSION,
+        "tool": tool,
+        "part": bench.part.value,
+        "suite": bench.scheme.suite.name,
+        "device": bench.key.hex(),
+        "address": address,
+        "started": started,
+        "clauses": clauses,
+        "failures": [_finding(item) for item in outcome.findings],
+        "advice": [_finding(item) for item in outcome.advice],
+        "skipped": skipped,
+        "vectors": vectors,
+    }
+
+
+def _finding(item: Finding) -> Object:
+    return {"clause": item.clause, "check": item.check, "expected": item.expected, "got": item.got}
+
+
+def canonical(value: Json) -> bytes:
+    """Return the one form of a JSON value that is signed: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def write_key(path: Path, secret: bytes) -> bytes:
+    """Write a new key file, which must not exist; return the public key. ``secret`` is 32 fresh bytes."""
+    try:
+        with path.open("x", encoding="ascii") as file:
+            path.chmod(0o600)
+            file.write(secret.hex() + "\n")
+    except FileExistsError:
+        raise TapError(Code.BAD_INPUT, f"{path} is there already: a key is not overwritten") from None
+    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+
+
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """Read a key file; raise ``BAD_INPUT``."""
+    try:
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        raise TapError(Code.BAD_INPUT, f"{path} is no key; write one by `dualtap conform key`") from None
+
+
+def sign_report(report: Object, key: Ed25519PrivateKey) -> Object:
+    """Return a report with its signature."""
+    public = key.public_key().public_bytes_raw()
+    return {"report": report, "key": public.hex(), "signature": key.sign(_DOMAIN + canonical(report)).hex()}
+
+
+def check_report(signed: Json, public: bytes) -> Object:
+    """Return the report that this key signed; raise ``BAD_INPUT`` or ``BAD_SIGNATURE``."""
+    try:
+        fields = cast("Object", signed)
+        report, signature = fields["report"], bytes.fromhex(cast("str", fields["signature"]))
+        found = dict(cast("Object", report))
+        key = Ed25519PublicKey.from_public_bytes(public)
+    except (KeyError, TypeError, ValueError):
+        raise TapError(Code.BAD_INPUT, "not a signed report, or not a key of 64 hexadecimal digits") from None
+    try:
+        key.verify(signature, _DOMAIN + canonical(report))
+    except InvalidSignature:
+        raise TapError(Code.BAD_SIGNATURE, "the report was altered, or another key signed it") from None
+    return found
