@@ -93,7 +93,7 @@ def test_an_authority_is_renewed_but_its_hint_is_never_taken(
 
 
 def test_wallets(world: World, trust: Trust) -> None:
-    """§7-2, §7-14, §7-16."""
+    """§7-1, §7-2, §7-14, §7-16."""
     good = world.certificate(world.draw())
     trust.check_wallet(good, EPOCH)
     trust.check_wallet(good, good.expires)
