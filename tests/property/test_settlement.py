@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias, cast
 
 from hypothesis import given, settings
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dualtap.statements import (
     Carrier,
     CloseBody,
+    Condition,
     Opening,
     Parent,
     ReceiptBody,
@@ -57,6 +58,9 @@ AUTHORITY = SchemeAuthority(SUITE, Secrets(*[bytes([n]) * 32 for n in range(1, 5
 INSTITUTION = SUITE.signer(bytes([3]) * 32)
 BANK = SUITE.signer(bytes([4]) * 32)
 SIGNERS = [SUITE.signer(bytes([n]) * 32) for n in range(10, 14)]
+WORD = b"the word that opens it"
+ONLY, CAP, WORDED = Condition(1, SIGNERS[0].public), Condition(4, bytes(7) + b"\x03"), Condition(6, sha256(WORD))
+"""Conditions: to the first signer only, at most 3 units, and with the word."""
 
 
 Item: TypeAlias = Token | WalletCertificate | TapeStatement | RequestOpening
@@ -71,6 +75,7 @@ class Deed(NamedTuple):
     request: bytes
     spans: tuple[Span, ...]
     epoch: int
+    witness: tuple[bytes, ...]
 
 
 @dataclass
@@ -94,7 +99,8 @@ def play(seed: int, steps: int = 14) -> Played:
             played.certificates.append(certificate)
     for number in range(2):
         owner = draw.choice(SIGNERS).public
-        token = AUTHORITY.token(bytes([number]) * 8, AMOUNT, "CNY", owner, 0, 3, CLAIM + number)
+        bound = ((), (), (CAP,), (ONLY,), (WORDED,), (WORDED, CAP))[draw.randrange(6)] if number else ()
+        token = AUTHORITY.token(bytes([number]) * 8, AMOUNT, "CNY", owner, 0, 3, CLAIM + number, conditions=bound)
         played.tokens[trust.token_id(token)] = token
     heads: dict[bytes, int] = defaultdict(int)
     requests: list[bytes] = []
@@ -113,7 +119,9 @@ def play(seed: int, steps: int = 14) -> Played:
         spans = tuple(_span(draw, played, transfers, signer.public) for _ in range(draw.choice([1, 1, 1, 2])))
         epoch = 5 if draw.random() < 0.95 else 4
         opening = _place(draw, heads, signer)._replace(request=request)
-        transfer = cast("Transfer", _signed(signer, TransferBody(payee, spans, epoch, ()), opening))
+        bound = any(WORDED in played.tokens[span.parent.id].conditions for span in spans if not span.parent.side)
+        witness = (WORD,) if draw.random() < (0.8 if bound else 0.05) else ()
+        transfer = cast("Transfer", _signed(signer, TransferBody(payee, spans, epoch, witness), opening))
         transfers.append(transfer)
         played.statements.append(transfer)
     _stamp(draw, played, trust)
@@ -215,7 +223,9 @@ class Oracle:
                 continue
             body, opening = statement.body, statement.shown()
             if isinstance(body, TransferBody):
-                self.deeds[statement.id] = Deed(statement.key, body.payee, opening.request, body.spans, body.epoch)
+                self.deeds[statement.id] = Deed(
+                    statement.key, body.payee, opening.request, body.spans, body.epoch, body.witness
+                )
                 self.asked[statement.id] = seen.get(asked_digest(statement.commitment), 99)
             else:
                 accepted = body.transfer if isinstance(body, ReceiptBody) else b""
@@ -248,7 +258,19 @@ class Oracle:
             if owner != deed.payer or start < low or end > high or deed.epoch < epoch or units & mine:
                 return False
             units |= mine
-        return True
+        return self.is_allowed(deed, units)
+
+    def is_allowed(self, deed: Deed, units: set[tuple[bytes, int]]) -> bool:
+        bound = [
+            (condition, sum(unit[0] == token for unit in units))
+            for token in {token for token, _ in units}
+            for condition in self.tokens[token].conditions
+            if self.tokens[token].owner == deed.payer and deed.payee != INSTITUTION.public
+        ]
+        for condition, count in bound:
+            if (condition == CAP and count > 3) or (condition == ONLY and deed.payee != SIGNERS[0].public):
+                return False
+        return deed.witness == ((WORD,) if any(condition == WORDED for condition, _ in bound) else ())
 
     def dead_at(self, key: bytes) -> int:
         return self._fate(key, accepted=False)
@@ -434,10 +456,16 @@ def _tell(ingest: Ingest, item: Item) -> None:
             ingest.statement(item)
 
 
+def unconditional(played: Played) -> Played:
+    """Return the same world as it would be if no token carried a condition."""
+    free = {key: token._replace(conditions=()) for key, token in played.tokens.items()}
+    return replace(played, tokens=free)
+
+
 def test_the_oracle_meets_every_rule() -> None:
     """The random worlds are worth something: each fraud, each lot and late facts occur in them."""
     kinds: set[int] = set()
-    overspent = restored = late = 0
+    overspent = restored = late = unmet = 0
     for seed in range(300):
         played = play(seed)
         oracle = Oracle(played)
@@ -446,5 +474,6 @@ def test_the_oracle_meets_every_rule() -> None:
         overspent += any(len(holders) > 1 for holders in units.values())
         restored += any(oracle.dead_at(key) < 99 for key in oracle.deeds)
         late += units != oracle.units()
+        unmet += Oracle(unconditional(played)).shaped > oracle.shaped
     assert kinds == {1, 2, 3, 4}
-    assert min(overspent, restored, late) > 10
+    assert min(overspent, restored, late, unmet) > 10
