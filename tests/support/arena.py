@@ -8,12 +8,12 @@ everybody honest still has what it had.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from dualtap.errors import Code
 from dualtap.evidence import Fraud, verify_evidence
-from dualtap.records import News
 from dualtap.statements import (
     Body,
     Opening,
@@ -27,11 +27,11 @@ from dualtap.statements import (
     Token,
     Transfer,
     TransferBody,
-    Warrant,
     WalletCertificate,
+    Warrant,
 )
 from dualtap.suite import Signer
-from dualtap.sync import SignedUpload, Upload, encode_signed_upload, encode_upload, sync_statement, upload_of
+from dualtap.sync import SignedUpload, Upload, encode_signed_upload, encode_upload, sync_statement
 from dualtap.wire import signed
 from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
@@ -56,11 +56,13 @@ class By(Enum):
     BANK = "a bank, an institution or a policy key that oversteps, or whose key is stolen"
 
 
-class Attack(NamedTuple, Generic[A]):
+@dataclass(frozen=True)
+class Attack(Generic[A]):
     """One row: what is tried, what it would exploit, and what an honest device answers.
 
     ``code`` is what the honest device reports; ``None`` means that it goes on, which the row's name then says.
-    ``clause`` is SPEC's. ``named`` is who a ledger names afterwards, by part in the story, and for what.
+    ``clause`` is the number of SPEC's rule. ``named`` is whom a ledger names afterwards, by part in the story, and for
+    what.
     """
 
     name: str
@@ -199,6 +201,11 @@ class Arena(World):
     def judge(self, expected: frozenset[tuple[str, Fraud]], *honest: Wallet) -> None:
         """Everybody honest syncs; the ledger must name exactly whom the row names, and its books must be even."""
         self.settle(*honest)
+        for wallet in honest:
+            assert not wallet.book.holdings
+            assert all(sent.transfer.shown().request for sent in wallet.book.pending.values()), (
+                "each deposit is credited"
+            )
         self.ledger.audit()
         assert self.named() == expected
 
@@ -216,13 +223,3 @@ def payer_side(transfer: Transfer, start: int, end: int, place: int = 0) -> Span
 def wealth(*wallets: Wallet) -> list[int]:
     """Return what these wallets can spend or have in doubt, in minor units."""
     return [wallet.book.available(EPOCH) + wallet.book.in_doubt() for wallet in wallets]
-
-
-def told(wallet: Wallet) -> Upload:
-    """Return what a wallet would upload."""
-    return upload_of(wallet.book)
-
-
-def quiet(news: News, **more: Any) -> News:
-    """Return news with some of it replaced."""
-    return news._replace(**more)
