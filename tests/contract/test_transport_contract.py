@@ -14,7 +14,7 @@ import pytest
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap_transports import aio, apdu_loopback, loopback, tcp
+from dualtap_transports import aio, apdu_loopback, loopback, nfc, tcp
 from dualtap_transports.apdu import EXTENDED, SHORT, Window
 from dualtap_transports.chunks import Chunked
 from dualtap_transports.faults import Faulty, Plan
@@ -74,6 +74,20 @@ class ApduLoopback:
 
     def open(self, stack: ExitStack) -> Ends:
         reader, card = apdu_loopback.pair(self._window)
+        return (card, reader) if self._turned else (reader, card)
+
+
+class NfcUdp:
+    """Two of nfcpy's devices, joined by UDP instead of a field."""
+
+    def __init__(self, more: str = "", turned: bool = False) -> None:
+        self._more, self._turned = more, turned
+
+    def open(self, stack: ExitStack) -> Ends:
+        listener = nfc.SCHEME.listen(f"udp:127.0.0.1:0{self._more}")
+        stack.callback(listener.close)
+        reader = nfc.SCHEME.connect(listener.address, PATIENCE)
+        card = listener.accept(PATIENCE)
         return (card, reader) if self._turned else (reader, card)
 
 
@@ -170,6 +184,9 @@ HARNESSES: dict[str, Harness] = {
     "apdu": ApduLoopback(SHORT),
     "apdu-card": ApduLoopback(SHORT, turned=True),
     "apdu-extended": ApduLoopback(EXTENDED),
+    "nfc-udp": NfcUdp(),
+    "nfc-udp-card": NfcUdp(turned=True),
+    "nfc-udp-extended": NfcUdp("?extended"),
     **STREAMS,
 }
 

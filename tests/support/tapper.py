@@ -1,6 +1,6 @@
-"""One side of a tap over TCP, with a wallet on disk, in a process that may kill itself.
+"""One side of a tap, with a wallet on disk, in a process that may kill itself.
 
-Run as ``python -m tests.support.tapper FOLDER pay|collect ADDRESS BOUNDARY``.
+Run as ``python -m tests.support.tapper FOLDER pay|collect TRANSPORT:ADDRESS BOUNDARY``.
 Boundaries are counted from 0: one before each effect, one before and one after each frame that is really sent, and
 one at the end.
 """
@@ -19,12 +19,11 @@ from dualtap.context import Charge, Pay
 from dualtap.events import Effect
 from dualtap_devices.disk import opened
 from dualtap_devices.driver import Driver, run
-from dualtap_transports import tcp
-from dualtap_transports.link import Link
+from dualtap_transports.link import Link, open_scheme
 from tests.support.devices import BASKET, NOW, PRICES
 
 NEVER = -1
-LISTEN = "127.0.0.1:0"
+LISTEN = "tcp:127.0.0.1:0"
 PATIENCE = 20.0
 
 
@@ -58,6 +57,11 @@ class Watched:
         self._killer.boundary()
 
 
+def listens(address: str) -> bool:
+    """Tell whether an address is one that only a listener is given."""
+    return address.endswith(":0") or address.startswith("vpcd:")
+
+
 def play(folder: Path, part: str, address: str, at: int, say: Callable[[str], None]) -> None:
     """Tap once; say where it listens, then how it ended."""
     killer = Killer(at)
@@ -67,18 +71,19 @@ def play(folder: Path, part: str, address: str, at: int, say: Callable[[str], No
         driver = Driver(
             wallet,
             order,
-            address != LISTEN,
+            not listens(address),
             suite.ephemeral(secrets.token_bytes(32)),
             secrets.token_bytes(32),
             watch=killer.boundary,
             clock=lambda: NOW,
         )
-        if address == LISTEN:
-            with closing(tcp.SCHEME.listen(address)) as listener:
-                say(listener.address)
+        scheme, place = open_scheme(address)
+        if listens(address):
+            with closing(scheme.listen(place)) as listener:
+                say(f"{address.partition(':')[0]}:{listener.address}")
                 link: Link = listener.accept(PATIENCE)
         else:
-            link = tcp.SCHEME.connect(address, PATIENCE)
+            link = scheme.connect(place, PATIENCE)
         report = run(driver, Watched(link, killer), PATIENCE)
         killer.boundary()
         say(report.result.value)
