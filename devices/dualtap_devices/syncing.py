@@ -33,7 +33,7 @@ class Issuer(Protocol):
         ...
 
     def sync(self, signed_upload: bytes) -> bytes:
-        """Take an upload and return the reply's bytes."""
+        """Take an upload and return the reply's bytes (SPEC §14-1)."""
         ...
 
 
@@ -48,7 +48,7 @@ class SyncReport:
 
 
 def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncReport:
-    """Sync a wallet. Torn anywhere, it can be repeated: nothing has an effect twice.
+    """Sync a wallet (SPEC §14-1). Torn anywhere, it can be repeated: nothing has an effect twice.
 
     ``entropy`` is 32 fresh bytes; ``deposit`` hands all that is held to the institution that issued it.
     """

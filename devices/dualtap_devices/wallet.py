@@ -39,7 +39,7 @@ class Wallet:
             self._finish_tail()
 
     def _finish_tail(self) -> None:
-        """Sign an unsigned tail; move it first where the keystore's counter skipped past its interval."""
+        """Sign an unsigned tail; move it first where the keystore's counter skipped past its interval (SPEC §12-7)."""
         book, head = self.book, self.keystore.head
         tail = book.tail
         if tail is None or tail.signature:
@@ -53,7 +53,10 @@ class Wallet:
             self.write(SignedTail(tail.id, signature))
 
     def check(self) -> None:
-        """Raise ``QUARANTINED`` if this wallet may only sync; sign what a tap that was stopped left unsigned."""
+        """Raise ``QUARANTINED`` if this wallet may only sync; sign what a tap that was stopped left unsigned.
+
+        SPEC §12-5 and §12-6.
+        """
         if self.quarantined:
             raise TapError(Code.QUARANTINED)
         self._finish_tail()
@@ -83,7 +86,7 @@ class Wallet:
             self.compact()
 
     def compact(self) -> None:
-        """Replace the log by one record that holds what the wallet still needs, and forget the rest."""
+        """Replace the log by one record that holds what the wallet still needs, and forget the rest (SPEC §12-12)."""
         snapshot = self.book.snapshot()
         self.store.compact([encode_record(snapshot)])
         self.book.apply(snapshot)

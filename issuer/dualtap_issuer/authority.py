@@ -102,6 +102,8 @@ class SchemeAuthority:
 
         A key keeps its ordinal when it is certified again. Raises ``BAD_KEY``, ``BAD_SIGNATURE``,
         ``REPLAYED_REQUEST`` for another challenge, or ``OVER_LIMIT`` when the bank's quota is used up.
+
+        SPEC §3-15.
         """
         if proof.body.session != challenge:
             raise TapError(Code.REPLAYED_REQUEST, "a proof of possession for another challenge")
@@ -126,7 +128,7 @@ class SchemeAuthority:
         hops: int = limits.HOPS,
         conditions: tuple[Condition, ...] = (),
     ) -> Token:
-        """Return a token of ``amount`` minor units, issued at ``epoch``.
+        """Return a token of ``amount`` minor units, issued at ``epoch`` (SPEC §4.3-2).
 
         Raises ``UNKNOWN_CONDITION`` for a condition that no device can decide, saying why, ``ZERO_AMOUNT``, or
         ``BAD_INPUT`` for a condition that nothing meets, dates out of order, or a life longer than an outcome is kept.

@@ -106,7 +106,10 @@ class Ingest:
             self.named |= self.store.is_named(certificate.key)
 
     def statement(self, statement: TapeStatement) -> None:
-        """Keep a statement and what it shows; raise ``BAD_SIGNATURE``, ``BAD_KEY``, or ``MALFORMED`` off the tape."""
+        """Keep a statement and what it shows; raise ``BAD_SIGNATURE``, ``BAD_KEY``, or ``MALFORMED`` off the tape.
+
+        SPEC §16-1.
+        """
         if KIND[type(statement.body)] not in ON_TAPE:
             raise TapError(Code.MALFORMED, "a statement that is on no tape")
         if not self.store.has(statement.id):

@@ -238,7 +238,7 @@ class World:
         return [kid for kid in self.kids.get(parent, ()) if self.whole_at[kid.transfer] <= by]
 
     def leaves(self, token: bytes, by: int) -> list[Leaf]:
-        """Return who is entitled to which units of a token, by the statements seen by an epoch."""
+        """Return who is entitled to which units of a token, by the statements seen by an epoch (SPEC §16-10)."""
         whole = self.facts.tokens[token]
         found: list[Leaf] = []
         stack = [(Parent(token, Side.TOKEN, 0), 0, whole.amount, whole.owner)]
@@ -283,7 +283,7 @@ class World:
         return found
 
     def credits_of(self, deposit: bytes) -> list[Credit]:
-        """Return what one deposit credits."""
+        """Return what one deposit credits (SPEC §16-5)."""
         transfer, epoch = self.shaped[deposit], self.whole_at[deposit]
         found: list[Credit] = []
         for index, (parent, start, end) in enumerate(transfer.body.spans):

@@ -331,6 +331,8 @@ class Store:
         """Return a key's ordinal, taking the next below ``quota`` for a new key; ``None`` if there is none left.
 
         It is durable when this returns, and never another key's.
+
+        SPEC §4.3-6.
         """
         with self.transaction():
             row = self._db.execute("SELECT number FROM ordinal WHERE key = ?", (key,)).fetchone()

@@ -111,7 +111,7 @@ class Book:
         return self.trust.tier(self.certificate.tier)
 
     def tail_ids(self) -> tuple[bytes, ...]:
-        """Return the ids that an honest keystore may hold: the last entry's and its predecessor's."""
+        """Return the ids that an honest keystore may hold: the last entry's and its predecessor's (SPEC §12-6)."""
         if not self.tape:
             return (self.previous,)
         return (self.tape[-1].id, self.tape[-2].id if len(self.tape) > 1 else self.previous)
@@ -164,7 +164,7 @@ class Book:
         return opened + len(self.pending) * ENTRY_ROOM
 
     def reserve(self, size: int) -> None:
-        """Raise ``STORE_FULL`` unless ``size`` more bytes fit beside what is reserved."""
+        """Raise ``STORE_FULL`` unless ``size`` more bytes fit beside what is reserved (SPEC §12-8)."""
         if self.free < self.reserved() + size:
             raise TapError(Code.STORE_FULL)
 
@@ -180,7 +180,10 @@ class Book:
     # What this wallet signs next
 
     def place(self, random: Drbg, request: bytes = b"") -> Opening:
-        """Return the next place on this wallet's tape, with a random skip; ``request`` is what a transfer answers."""
+        """Return the next place on this wallet's tape, with a random skip; ``request`` is what a transfer answers.
+
+        SPEC §4.1-6.
+        """
         seed = random.take(16)
         return Opening(seed, self.counter, self.counter + 1 + random.below(limits.COUNTER_STEP), request=request)
 
@@ -191,7 +194,7 @@ class Book:
     # The fold
 
     def replay(self, records: Iterable[Record]) -> None:
-        """Apply a log."""
+        """Apply a log (SPEC §12-1)."""
         for item in records:
             self.apply(item)
 
@@ -387,7 +390,7 @@ class Book:
     # Compaction
 
     def snapshot(self) -> Snapshot:
-        """Return the whole wallet as one record: what it still needs, and nothing else."""
+        """Return the whole wallet as one record: what it still needs, and nothing else (SPEC §12-12)."""
         needed: dict[bytes, Transfer] = {}
         tokens: dict[bytes, Token] = {}
         spent = [sent.transfer for sent in self.pending.values()]

@@ -92,7 +92,7 @@ class Context:
 
     @property
     def epoch(self) -> int:
-        """The strictest date known: what the scheme proved, or what this device's clock says, if later."""
+        """The strictest date known: what the scheme proved, or what this device's clock says, if later (SPEC §7-12)."""
         return max(self.book.trust.epoch, int(self.now) // limits.EPOCH_SECONDS)
 
     def end(self, code: Code | int, detail: str = "") -> None:
@@ -158,7 +158,7 @@ class Context:
         self.welcome_with = None
 
     def persist(self, *records: Record) -> None:
-        """Change the wallet by these records, and make them durable together with the last signature."""
+        """Change the wallet by these records, and make them durable together with the last signature (SPEC §12-4)."""
         encoded = self.book.encoded(records)
         for item in records:
             self.book.apply(item)
@@ -186,7 +186,7 @@ class Context:
         self.effects.append(Report(result, amount, currency, transfer, peer, code, detail))
 
     def meet(self, certificate: WalletCertificate, statement: Signed[Body]) -> None:
-        """Believe that the peer holds a certified key: it signed a statement of this session.
+        """Believe that the peer holds a certified key: it signed a statement of this session (SPEC §6-11).
 
         Whether it may still pay or collect is judged where it does.
         """
@@ -199,7 +199,10 @@ class Context:
         self.peer = certificate
 
     def learn(self, authorities: tuple[AuthorityCertificate, ...], header: Header | None) -> None:
-        """Keep what the peer brought of the scheme: authorities and a later date, if the root's word proves them."""
+        """Keep what the peer brought of the scheme: authorities and a later date, if the root's word proves them.
+
+        SPEC §7-5 and §12-10.
+        """
         if authorities or header is not None:
             self.book.reserve(ENTRY_ROOM)
         new = self.book.trust.learn(authorities)

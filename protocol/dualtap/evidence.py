@@ -291,6 +291,8 @@ def verify_evidence(evidence: bytes | Evidence, root: bytes) -> Verdict:
     Raises ``NOT_EVIDENCE`` for statements that prove nothing, or for anything beside what is needed;
     ``BAD_SIGNATURE``, ``UNKNOWN_ISSUER`` or ``WRONG_CERTIFICATE`` for what the root's chain does not prove; and
     what :func:`decode_evidence` and :func:`dualtap.graph.check_spans` raise.
+
+    SPEC §15-2 to §15-8.
     """
     # Encoded first: the ids of a value built in memory are somebody's word, those of decoded bytes are not.
     data = evidence if isinstance(evidence, bytes) else encode_evidence(evidence)

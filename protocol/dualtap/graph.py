@@ -118,7 +118,10 @@ class Graph:
                 self.certificates[key] = certificate
 
     def ancestors(self, transfer: Transfer) -> list[Transfer]:
-        """Return the transfers behind this one, each before those that spend it; not the transfer itself."""
+        """Return the transfers behind this one, each before those that spend it; not the transfer itself.
+
+        SPEC §5.4-1.
+        """
         order: dict[bytes, Transfer] = {}
         stack: list[tuple[bytes, bool]] = [
             (span.parent.id, False) for span in transfer.body.spans if span.parent.side is not Side.TOKEN
@@ -173,7 +176,10 @@ def check_origins(
 
 
 def check_sides(graph: Graph, transfer: Transfer) -> None:
-    """Raise ``BROKEN_PROVENANCE`` unless a restored side has its warrant and no payee's side is dead."""
+    """Raise ``BROKEN_PROVENANCE`` unless a restored side has its warrant and no payee's side is dead.
+
+    SPEC §8.2-5 and §8.2-6.
+    """
     for parent, _, _ in transfer.body.spans:
         if parent.side is not Side.TOKEN and (parent.side is Side.PAYER) != (parent.id in graph.warrants):
             raise TapError(Code.BROKEN_PROVENANCE, "a dead transfer's side without, or against, its warrant")

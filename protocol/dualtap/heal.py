@@ -56,7 +56,10 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
 
 
 def show_pending(context: Context) -> bool:
-    """Show the peer, which has just proved its key, the next transfer in doubt to it, if there is one."""
+    """Show the peer, which has just proved its key, the next transfer in doubt to it, if there is one.
+
+    SPEC §11.4-1 and §11.4-2.
+    """
     pending = context.book.pending_to(context.peer.key) if context.peer else []
     if not pending:
         context.shown = None
@@ -68,7 +71,10 @@ def show_pending(context: Context) -> bool:
 
 
 def take_outcome(context: Context, message: OutcomeMessage) -> Outcome:
-    """Verify and keep the outcome of the transfer that was shown; raise ``BAD_SIGNATURE`` and stay in doubt."""
+    """Verify and keep the outcome of the transfer that was shown; raise ``BAD_SIGNATURE`` and stay in doubt.
+
+    SPEC §11.3-12.
+    """
     sent = cast("Sent", context.shown)
     transfer = sent.transfer
     request = transfer.shown().request

@@ -47,7 +47,10 @@ class Keystore(Protocol):
 
 
 def check_tape(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes, opening: TapeOpening) -> Head:
-    """Return the head after signing this entry, or raise ``KEYSTORE_REFUSED``: the rule of every keystore."""
+    """Return the head after signing this entry, or raise ``KEYSTORE_REFUSED``: the rule of every keystore.
+
+    SPEC §13-2 to §13-4.
+    """
     if kind not in ON_TAPE:
         raise TapError(Code.KEYSTORE_REFUSED, f"{kind.name} is not on the tape")
     _check_digests(public, opening.salt, opening.private, opening.request)
@@ -60,13 +63,13 @@ def check_tape(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes,
 
 
 def _check_digests(*digests: bytes) -> None:
-    """Raise unless each has 32 bytes: fields of other lengths could be read with other borders."""
+    """Raise unless each has 32 bytes: fields of other lengths could be read with other borders (SPEC §13-7)."""
     if any(len(item) != DIGEST for item in digests):
         raise TapError(Code.KEYSTORE_REFUSED, "not 32 bytes")
 
 
 def check_off_tape(scheme: bytes, key: bytes, kind: Kind, public: bytes) -> bytes:
-    """Return the id of a statement off the tape, or raise ``KEYSTORE_REFUSED`` for other kinds."""
+    """Return the id of a statement off the tape, or raise ``KEYSTORE_REFUSED`` for other kinds (SPEC §13-6)."""
     if kind not in OFF_TAPE:
         raise TapError(Code.KEYSTORE_REFUSED, f"{kind.name} is on the tape")
     _check_digests(public)

@@ -22,7 +22,7 @@ _CHEATS = frozenset({Code.DOUBLE_SPENT, Code.TAPE_FORKED})
 
 
 def answer(context: Context, message: TransferMessage, request: bytes) -> None:
-    """Answer a transfer that is shown here: by the stored outcome, or by deciding it now.
+    """Answer a transfer that is shown here: by the stored outcome, or by deciding it now (SPEC §11.4-3 to §11.4-5).
 
     Raises ``UNKNOWN_REQUEST`` for a request that this wallet never made: never a Close from ignorance.
     """
@@ -37,7 +37,7 @@ def answer(context: Context, message: TransferMessage, request: bytes) -> None:
 
 
 def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
-    """Accept a transfer or close its request; either way durably, and once."""
+    """Accept a transfer or close its request; either way durably, and once (SPEC §8.1-3)."""
     book, kept = context.book, b""
     outcome: Outcome
     try:
@@ -56,7 +56,7 @@ def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
 
 
 def examine(context: Context, asked: Asked, message: TransferMessage) -> Transfer:
-    """Return the transfer in a message if this payee may accept it, or raise why not."""
+    """Return the transfer in a message if this payee may accept it, or raise why not (SPEC §8.1)."""
     book, tier = context.book, context.book.tier
     context.learn(message.authorities, message.header)
     trust = book.trust
@@ -89,7 +89,7 @@ def send_decided(context: Context, event: Signature) -> Outcome:
 
 
 def send_outcome(context: Context, outcome: Outcome, fresh: bool) -> None:
-    """Send the outcome of the transfer just shown, and a later date if the payer's is older.
+    """Send the outcome of the transfer just shown, and a later date if the payer's is older (SPEC §11.4-4).
 
     ``fresh`` says that this outcome was decided for that very transfer; a stored one may be another's.
     """

@@ -45,7 +45,7 @@ def order_of(context: Context) -> Charge:
 
 
 def begin(context: Context, event: Begin) -> None:
-    """Close this part's open requests, then greet: a part has one live request."""
+    """Close this part's open requests, then greet: a part has one live request (SPEC §11.2-1 and §11.2-2)."""
     del event
     charge, book = order_of(context), context.book
     check_charge(charge)
@@ -71,7 +71,7 @@ def check_charge(charge: Charge) -> None:
 
 
 def clear(context: Context) -> None:
-    """Close the next open request of this part, or greet when there is none."""
+    """Close the next open request of this part, or greet when there is none (SPEC §11.2-3)."""
     charge, book = order_of(context), context.book
     for key in book.parts.get((charge.basket, charge.part), ()):
         if book.questions[key].outcome is None:
@@ -113,7 +113,7 @@ def welcome(context: Context, message: Welcome) -> None:
 
 
 def ask(context: Context) -> None:
-    """Make the request of this session; for a basket that is paid, only present the key, to heal."""
+    """Make the request of this session; for a basket that is paid, only present the key, to heal (SPEC §11.2-5)."""
     charge, book = order_of(context), context.book
     channel, trust, profile = context.established(), book.trust, book.profile
     if book.accepted(charge.basket, charge.part):
@@ -141,7 +141,7 @@ def ask(context: Context) -> None:
 
 
 def requested(context: Context, event: Signature) -> None:
-    """Send the request."""
+    """Send the request (SPEC §11.2-6)."""
     request = cast("Request", context.signed(event))
     body, book = request.body, context.book
     context.request = request
@@ -220,7 +220,7 @@ def healed(context: Context, message: OutcomeMessage) -> None:
 
 
 def done(context: Context, message: DoneMessage) -> None:
-    """The payer has nothing more to say: this part is paid, or else the payer will not pay it."""
+    """The payer has nothing more to say: this part is paid, or else the payer will not pay it (SPEC §11.2-9)."""
     del message
     charge = order_of(context)
     if not context.book.accepted(charge.basket, charge.part):

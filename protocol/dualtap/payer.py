@@ -66,7 +66,7 @@ def welcome(context: Context, message: Welcome) -> None:
 
 
 def request(context: Context, message: RequestMessage) -> None:
-    """Verify the request of this session; heal, then ask the person."""
+    """Verify the request of this session; heal, then ask the person (SPEC §11.3-2)."""
     channel, book = context.established(), context.book
     context.learn(message.authorities, None)
     body = RequestBody(channel.transcript, not channel.initiator, *message[1:11])
@@ -79,7 +79,7 @@ def request(context: Context, message: RequestMessage) -> None:
 
 
 def prove(context: Context, wanted: bool) -> None:
-    """Prove this wallet's key first, if the payee has something in doubt; then go on."""
+    """Prove this wallet's key first, if the payee has something in doubt; then go on (SPEC §11.3-3)."""
     if not wanted:
         go_on(context)
         return
@@ -93,7 +93,7 @@ def presented(context: Context, event: Signature) -> None:
 
 
 def present(context: Context, message: PresentMessage) -> None:
-    """The payee has nothing to charge: heal only."""
+    """The payee has nothing to charge: heal only (SPEC §11.3-1)."""
     take_present(context, message)
     prove(context, message.prove)
 
@@ -124,7 +124,10 @@ def proceed(context: Context, message: ProceedMessage) -> None:
 
 
 def go_on(context: Context) -> None:
-    """Heal before paying; then check the request and ask the person. Without a request, healing is all."""
+    """Heal before paying; then check the request and ask the person. Without a request, healing is all.
+
+    SPEC §11.3-4.
+    """
     if show_pending(context):
         return
     if context.request is None:
@@ -158,7 +161,7 @@ def choose_spans(context: Context, *, free: bool = False) -> Choice:
 
 
 def check_request(context: Context, message: RequestMessage, request: Request) -> None:
-    """Raise unless this payer may pay this request."""
+    """Raise unless this payer may pay this request (SPEC §11.3-5)."""
     book, tier = context.book, context.book.tier
     body = request.body
     book.trust.check_valid(message.certificate, context.epoch)
@@ -177,7 +180,7 @@ def check_request(context: Context, message: RequestMessage, request: Request) -
 
 
 def check_refund(context: Context, asked: Request) -> None:
-    """Raise ``NOT_A_REFUND`` unless a refund goes back to who paid, and no more than was paid."""
+    """Raise ``NOT_A_REFUND`` unless a refund goes back to who paid, and no more than was paid (SPEC §11.3-6)."""
     pay = cast("Pay", context.order)
     if not pay.refund_of:
         return
@@ -189,7 +192,7 @@ def check_refund(context: Context, asked: Request) -> None:
 
 
 def consent(context: Context, event: Consent) -> None:
-    """Choose spans, make the transfer durable, and have it signed."""
+    """Choose spans, make the transfer durable, and have it signed (SPEC §11.3-8 and §11.3-10)."""
     book, asked = context.book, cast("Request", context.request)
     body = asked.body
     # While the person thought, another tap of this wallet may have used up a limit, or made the same refund.
@@ -228,7 +231,10 @@ def made(context: Context, asked: Request, chosen: Choice, opening: Opening) -> 
 
 
 def check_size(context: Context, transfer: Transfer, size: int) -> None:
-    """Raise ``TOO_LARGE`` unless the payee can take this transfer's message: before it is signed, not after."""
+    """Raise ``TOO_LARGE`` unless the payee can take this transfer's message: before it is signed, not after.
+
+    SPEC §8.4-3.
+    """
     message = transfer_message(context, transfer.sealed(UNSIGNED), resume=True)
     measured = encode(message._replace(header=context.book.trust.header))  # shown again, it may bring a later date
     try:
@@ -272,7 +278,7 @@ def outcome(context: Context, message: OutcomeMessage) -> None:
 
 
 def already_paid(context: Context, sent: Sent, found: Outcome) -> bool:
-    """Return whether the healed transfer paid the very part that is asked for again."""
+    """Return whether the healed transfer paid the very part that is asked for again (SPEC §11.4-7)."""
     asked = context.asked
     return (
         asked is not None and paid_by(found, sent.transfer) and (sent.basket, sent.part) == (asked.basket, asked.part)

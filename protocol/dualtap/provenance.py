@@ -43,7 +43,10 @@ from dualtap.wire import (
 
 
 def check_warrant(trust: Trust, transfer: Transfer, warrant: Warrant) -> None:
-    """Raise ``BROKEN_PROVENANCE`` or ``BAD_SIGNATURE`` unless the warrant shows that the transfer is dead."""
+    """Raise ``BROKEN_PROVENANCE`` or ``BAD_SIGNATURE`` unless the warrant shows that the transfer is dead.
+
+    SPEC §8.2-4.
+    """
     outcome = warrant.outcome
     if (
         warrant.opening.commitment() != transfer.commitment
@@ -176,6 +179,8 @@ def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | 
     """Return the amount (minor units) that a payee may accept; raise the first refusal that is found.
 
     Statements that ``known`` already holds are not verified again; everything else is.
+
+    SPEC §8.1-8 to §8.1-13.
     """
     transfer, graph, order = received
     if graph.certificates.keys() != {transfer.key, *(hand.key for hand in order)}:
@@ -207,7 +212,10 @@ def verify(trust: Trust, received: Received, accept: Acceptance, known: Graph | 
 
 
 def _check_needed(received: Received) -> None:
-    """Raise ``BROKEN_PROVENANCE`` unless each statement shown stands behind the transfer: what is kept is passed on."""
+    """Raise ``BROKEN_PROVENANCE`` unless each statement shown stands behind the transfer: what is kept is passed on.
+
+    SPEC §8.3-6.
+    """
     transfer, graph, order = received
     hands = [hand.id for hand in order]
     behind = {hand.id for hand in graph.ancestors(transfer)}
@@ -235,7 +243,10 @@ def _check_hand(trust: Trust, graph: Graph, hand: Transfer, known: Graph | None)
 
 
 def check_conflicts(graph: Graph, known: Graph | None) -> None:
-    """Raise ``DOUBLE_SPENT`` or ``TAPE_FORKED`` if this device can see that what it is shown is spent otherwise."""
+    """Raise ``DOUBLE_SPENT`` or ``TAPE_FORKED`` if this device can see that what it is shown is spent otherwise.
+
+    SPEC §8.3.
+    """
     for taken in graph.spends.values():
         if any(first.end > second.start for first, second in pairwise(taken)):
             raise TapError(Code.DOUBLE_SPENT)
@@ -259,7 +270,7 @@ def check_conflicts(graph: Graph, known: Graph | None) -> None:
 def bundle(
     trust: Trust, graph: Graph, transfer: Transfer, own: WalletCertificate
 ) -> tuple[Bundle, tuple[CompactSpan, ...]]:
-    """Return the provenance of a transfer that ``own``'s wallet signs, and its spans in compact form."""
+    """Return the provenance of a transfer that ``own``'s wallet signs, and its spans in compact form (SPEC §5.4)."""
     order = graph.ancestors(transfer)
     certificates: dict[bytes, int] = {own.key: 0}
     wallets = [own]

@@ -40,13 +40,16 @@ class Channel:
 
 
 def transcript(scheme: Scheme, hello: Hello, welcome: Welcome) -> bytes:
-    """Return H over the scheme, all offers, both ephemeral keys and both roles."""
+    """Return H over the scheme, all offers, both ephemeral keys and both roles (SPEC §6-2)."""
     choice = pack((welcome.version, welcome.ephemeral, welcome.want))
     return sha256(b"dualtap tap 1" + scheme.id + sha256(encode_hello(hello)) + choice)
 
 
 def establish(scheme: Scheme, ephemeral: Ephemeral, initiator: bool, hello: Hello, welcome: Welcome) -> Channel:
-    """Return the channel of a Hello and its Welcome; raise ``BAD_KEY`` for a reflected or invalid key."""
+    """Return the channel of a Hello and its Welcome; raise ``BAD_KEY`` for a reflected or invalid key.
+
+    SPEC §6-2 and §6-5.
+    """
     suite = scheme.suite
     named = transcript(scheme, hello, welcome)
     shared = ephemeral.exchange(welcome.ephemeral if initiator else hello.ephemeral)
@@ -59,7 +62,10 @@ def establish(scheme: Scheme, ephemeral: Ephemeral, initiator: bool, hello: Hell
 
 
 def check_hello(scheme: Scheme, hello: Hello, own: Want) -> None:
-    """Raise ``WRONG_SCHEME``, ``WRONG_VERSION`` or ``WRONG_ROLE``; ``own`` is what this side, the responder, wants."""
+    """Raise ``WRONG_SCHEME``, ``WRONG_VERSION`` or ``WRONG_ROLE``; ``own`` is what this side, the responder, wants.
+
+    SPEC §6-6 and §6-7.
+    """
     if hello.scheme != scheme.hint:
         raise TapError(Code.WRONG_SCHEME)
     if VERSION not in hello.versions:
@@ -68,7 +74,10 @@ def check_hello(scheme: Scheme, hello: Hello, own: Want) -> None:
 
 
 def check_welcome(welcome: Welcome, own: Want) -> None:
-    """Raise ``WRONG_VERSION``, ``WRONG_ROLE`` or ``MALFORMED``; ``own`` is what this side, the initiator, wants."""
+    """Raise ``WRONG_VERSION``, ``WRONG_ROLE`` or ``MALFORMED``; ``own`` is what this side, the initiator, wants.
+
+    SPEC §6-7 to §6-9.
+    """
     if welcome.version != VERSION:
         raise TapError(Code.WRONG_VERSION)
     _check_parts(own, welcome.want)

@@ -90,7 +90,7 @@ class SignedReply(NamedTuple):
 
 
 def upload_of(book: Book) -> Upload:
-    """Return all that a wallet has to tell. Only signed statements are told."""
+    """Return all that a wallet has to tell (SPEC §14-5). Only signed statements are told."""
     graph = book.reported()
     return Upload(
         book.certificate,
@@ -149,7 +149,10 @@ def decode_signed_upload(data: bytes) -> SignedUpload:
 
 
 def reply_id(scheme: Scheme, issuer: bytes, challenge: bytes, upload: bytes, reply: bytes) -> bytes:
-    """Return what an institution (its whole key) signs: this reply, to this upload, under this challenge."""
+    """Return what an institution (its whole key) signs: this reply, to this upload, under this challenge.
+
+    SPEC §14-6.
+    """
     fields = (challenge, sha256(upload), sha256(reply))
     return statement_id(scheme.id, Kind.REPLY, issuer, public_digest(fields))
 
@@ -169,6 +172,8 @@ def open_reply(trust: Trust, asked: SignedUpload, data: bytes) -> Reply:
     """Return the reply to an upload; raise unless an institution of the scheme signed it for this very upload.
 
     Without this, whoever carries a sync could swallow it, or hand a wallet a token that it has spent.
+
+    SPEC §14-7.
     """
     item = decode_signed_reply(data)
     issuer = trust.authority(item.issuer, frozenset({Authority.INSTITUTION}), 0)
@@ -201,6 +206,8 @@ def take_reply(book: Book, reply: Reply, told: int) -> tuple[Record, ...]:
 
     ``told`` is the tape's counter when the upload was made: entries after it stay for the next sync. The issuer is
     believed only where it signs: dates, policy, tokens. Outcomes are believed by their payee's key.
+
+    SPEC §14-8 to §14-13.
     """
     trust = book.trust
     trust.learn(reply.news.authorities)

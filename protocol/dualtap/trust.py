@@ -60,7 +60,7 @@ class Trust:
 
     @property
     def lacks_authorities(self) -> bool:
-        """Whether the policy in force names an authority whose certificate is not here."""
+        """Whether the policy in force names an authority whose certificate is not here (SPEC §7-3)."""
         named = self.policy.authorities if self.policy else ()
         return any(hint not in self._authorities for hint in named)
 
@@ -76,7 +76,7 @@ class Trust:
         self.scheme.suite.verifier(statement.key)(statement.signature, statement.id)
 
     def issuer_key(self, hint: bytes) -> bytes:
-        """Return the whole key that a hint names; raise ``UNKNOWN_ISSUER``."""
+        """Return the whole key that a hint names; raise ``UNKNOWN_ISSUER`` (SPEC §7-2)."""
         if hint == self._root_hint:
             return self.scheme.root
         authority = self._authorities.get(hint)
@@ -98,7 +98,7 @@ class Trust:
         return found
 
     def learn(self, certificates: Iterable[AuthorityCertificate]) -> tuple[AuthorityCertificate, ...]:
-        """Keep the authorities that a chain to the root proves, and return those that are new.
+        """Keep the authorities that a chain to the root proves, and return those that are new (SPEC §7-5 to §7-8).
 
         Raises ``UNKNOWN_ISSUER``, ``WRONG_CERTIFICATE`` or ``BAD_SIGNATURE``, and then keeps none; expiry is judged
         where they are used.
@@ -132,7 +132,10 @@ class Trust:
         tokens: Iterable[Token] = (),
         hands: Iterable[WalletCertificate] = (),
     ) -> tuple[AuthorityCertificate, ...]:
-        """Return the authorities behind a wallet, its tokens and earlier hands, issuers first, to be sent to a peer."""
+        """Return the authorities behind a wallet, its tokens and earlier hands, issuers first, to be sent to a peer.
+
+        SPEC §7-4.
+        """
         hints: dict[bytes, None] = {}
         issuers = [certificate.issuer, *(token.issuer for token in tokens), *(hand.issuer for hand in hands)]
         for hint in dict.fromkeys(issuers):
@@ -149,19 +152,19 @@ class Trust:
         self.check_valid(certificate, epoch)
 
     def check_genuine(self, certificate: WalletCertificate) -> None:
-        """Raise unless an authority issued this certificate: enough to heal, which expiry never blocks."""
+        """Raise unless an authority issued this certificate: enough to heal, which expiry never blocks (SPEC §7-17)."""
         issuer = self.authority(certificate.issuer, _CERTIFIERS, 0)
         self.verify(issuer.key, certificate.signature, issued_id(self.scheme, certificate, issuer.key))
 
     def check_valid(self, certificate: WalletCertificate, epoch: int) -> None:
-        """Raise if a genuine certificate, or its issuer's, has expired, or its key is on the hotlist."""
+        """Raise if a genuine certificate, or its issuer's, has expired, or its key is on the hotlist (SPEC §7-14)."""
         self.authority(certificate.issuer, _CERTIFIERS, epoch)
         if epoch > certificate.expires:
             raise TapError(Code.CERTIFICATE_EXPIRED, "a wallet's")
         self.check_hotlist(certificate.key)
 
     def check_hotlist(self, key: bytes) -> None:
-        """Raise ``HOTLISTED`` if the policy in force names this key."""
+        """Raise ``HOTLISTED`` if the policy in force names this key (SPEC §7-20)."""
         if self.policy is not None and key in self.policy.hotlist:
             raise TapError(Code.HOTLISTED)
 
@@ -170,7 +173,7 @@ class Trust:
         return issued_id(self.scheme, token, self.issuer_key(token.issuer))
 
     def check_token(self, token: Token, token_id: bytes) -> None:
-        """Raise unless an institution issued this token."""
+        """Raise unless an institution issued this token (SPEC §7-1)."""
         found = self._authorities.get(token.issuer)
         if found is None:
             raise TapError(Code.UNKNOWN_ISSUER)
@@ -179,7 +182,10 @@ class Trust:
         self.verify(found.key, token.signature, token_id)
 
     def adopt(self, header: Header, *, any_step: bool = False) -> bool:
-        """Move the date forward; return whether it moved. Raise ``EPOCH_AHEAD`` for too long a step offline."""
+        """Move the date forward; return whether it moved. Raise ``EPOCH_AHEAD`` for too long a step offline.
+
+        SPEC §7-9 to §7-11.
+        """
         if header.epoch < self.epoch or (self.header is not None and header == self.header):
             return False
         if not any_step and header.epoch > self.epoch + limits.EPOCH_STEP:
@@ -190,7 +196,7 @@ class Trust:
         return moved
 
     def set_policy(self, policy: Policy) -> bool:
-        """Replace the policy by a newer one; return whether it was newer."""
+        """Replace the policy by a newer one; return whether it was newer (SPEC §7-19)."""
         if self.policy is not None and policy.version <= self.policy.version:
             return False
         self._verify_by_policy_key(policy)
@@ -202,7 +208,7 @@ class Trust:
         self.verify(key, issued.signature, issued_id(self.scheme, issued, key))
 
     def tier(self, number: int) -> Tier:
-        """Return the limits of a tier; raise ``OVER_LIMIT`` for one that the policy does not know."""
+        """Return the limits of a tier; raise ``OVER_LIMIT`` for one that the policy does not know (SPEC §7-21)."""
         for tier in self.policy.tiers if self.policy else ():
             if tier.number == number:
                 return tier

@@ -74,7 +74,7 @@ def pack(value: object) -> bytes:
 
 
 def unpack(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEMENTS) -> object:
-    """Return the object in ``data``; raise ``TOO_LARGE``, ``MALFORMED`` or ``NOT_CANONICAL``.
+    """Return the object in ``data``; raise ``TOO_LARGE``, ``MALFORMED`` or ``NOT_CANONICAL`` (SPEC §5.1-2 to §5.1-5).
 
     ``limit`` is in bytes; ``items`` is the longest array.
     """
