@@ -43,12 +43,7 @@ def choose(book: Book, wanted: Wanted, random: Drbg, *, free: bool = False) -> C
     Value bound to a purpose that fits goes first, for it fits few; ``free`` leaves it out. Cutting from a random end
     hides from later hands how much was left. Raises ``INSUFFICIENT``.
     """
-    case = Case(
-        wanted.payee.key,
-        book.trust.epoch,
-        (*wanted.material, encode_certificate(wanted.payee)),
-        Here(wanted.epoch, wanted.basket),
-    )
+    case: Case | None = None
     rooms: dict[bytes, int] = {}
     usable: list[Holding] = []
     for held in book.holdings:
@@ -56,6 +51,7 @@ def choose(book: Book, wanted: Wanted, random: Drbg, *, free: bool = False) -> C
         if token.currency != wanted.currency or not book.spendable(held, wanted.epoch, wanted.hops):
             continue
         if token.conditions and token.owner == book.key and held.token not in rooms:
+            case = case or _case(book, wanted)
             rooms[held.token] = 0 if free else allowance(book.trust, case, held.token, token)
         usable.append(held)
     chosen = _pick(book, wanted, usable, rooms, random)
@@ -65,7 +61,15 @@ def choose(book: Book, wanted: Wanted, random: Drbg, *, free: bool = False) -> C
             spent = bound[held.token].amount if held.token in bound else 0
             bound[held.token] = Bound(book.graph.tokens[held.token], spent + held.amount)
     spans = tuple(Span(piece.parent, piece.start, piece.end) for piece in chosen)
-    return Choice(spans, witnesses(book.trust, case, bound), bool(bound))
+    if case is None or not bound:
+        return Choice(spans)
+    return Choice(spans, witnesses(book.trust, case, bound), bound=True)
+
+
+def _case(book: Book, wanted: Wanted) -> Case:
+    """Return what this payment's conditions are judged by, with all that it could carry as witnesses."""
+    material = (*wanted.material, encode_certificate(wanted.payee))
+    return Case(wanted.payee.key, book.trust.epoch, material, Here(wanted.epoch, wanted.basket))
 
 
 def _pick(book: Book, wanted: Wanted, usable: list[Holding], rooms: dict[bytes, int], random: Drbg) -> list[Holding]:
