@@ -103,6 +103,35 @@ def drawn(mint: Mint, number: int) -> bytes:
     return again.draw()
 
 
+def test_a_compaction_takes_nothing_from_the_next_sync_or_tap(mint: Mint) -> None:
+    """§12-12: seen from outside, by what the wallet then uploads, holds, answers for and may still spend."""
+    payer, shop, thief = mint.wallet(100), mint.wallet(50), mint.wallet(10)
+    clone = mint.clone(thief)
+    assert [mint.pay(one, shop, 10) for one in (thief, clone)] == ["paid", "not_paid"]
+    mint.pay(payer, shop, 30)
+    mint.pay(shop, payer, 5)
+    doubt(mint, payer, shop, 20)
+    for wallet in (payer, shop, clone):
+        before = told(wallet)
+        wallet.compact()
+        assert told(wallet) == before
+        assert told(Wallet(mint.scheme, limits.FULL, wallet.keystore, wallet.store)) == before
+    assert payer.book.heard
+    assert payer.book.pending
+    assert shop.book.open
+    assert shop.book.witnessed
+    assert clone.book.graph.warrants
+
+
+def told(wallet: Wallet) -> tuple[object, ...]:
+    """Return what others can see of a wallet, in an order that does not depend on its log."""
+    book = wallet.book
+    upload = upload_of(book)
+    lists = (upload.tokens, upload.certificates, upload.transfers, upload.warrants, upload.tape, upload.heard)
+    mine = (sorted(book.holdings), book.questions, book.open, book.parts, book.taken, book.since, book.counter)
+    return ([sorted(map(repr, items)) for items in lists], sorted(upload.pending), upload.delivered, *mine)
+
+
 # Whose word ends a doubt
 
 
