@@ -19,6 +19,7 @@ from dualtap_transports.apdu import EXTENDED, SHORT, Window
 from dualtap_transports.chunks import Chunked
 from dualtap_transports.faults import Faulty, Plan
 from dualtap_transports.link import AsyncLink, Link
+from tests.support.virtual import BleHarness
 
 T = TypeVar("T")
 Ends = tuple[Link, Link]
@@ -187,6 +188,8 @@ HARNESSES: dict[str, Harness] = {
     "nfc-udp": NfcUdp(),
     "nfc-udp-card": NfcUdp(turned=True),
     "nfc-udp-extended": NfcUdp("?extended"),
+    "ble": BleHarness(),
+    "ble-peripheral": BleHarness(turned=True),
     **STREAMS,
 }
 

@@ -1,0 +1,99 @@
+"""Bluetooth without a radio: Bumble's virtual controllers, in this process."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from bumble.controller import Controller
+from bumble.host import Host
+from bumble.link import LocalLink
+from bumble.transport.common import AsyncPipeSink
+
+from dualtap_transports import ble_bumble_central, ble_central
+from dualtap_transports.ble_bumble import BumblePeripheral
+from dualtap_transports.ble_dongle import Dongle, make_device
+from dualtap_transports.ble_link import GattLink
+from dualtap_transports.ble_peripheral import GattListener
+from dualtap_transports.blocking import BlockingLink, LoopThread
+from dualtap_transports.link import Link
+
+PATIENCE = 20.0
+DATA_LENGTH = 251
+"""Bytes of a data packet that controllers of today take; Bumble's take 27 unless told otherwise."""
+
+
+class Air:
+    """The space in which virtual controllers hear each other; to be used in one event loop."""
+
+    def __init__(self) -> None:
+        self.link: LocalLink = cast("Any", LocalLink)()
+        self._count = 0
+
+    async def dongle(self) -> Dongle:
+        """Return a new controller, and the host upon it."""
+        self._count += 1
+        controller = Controller(f"C{self._count}", link=self.link, public_address=f"F0:00:00:00:00:{self._count:02X}")
+        controller.le_acl_data_packet_length = DATA_LENGTH
+        dongle = Dongle(make_device(Host(controller, AsyncPipeSink(controller))), None)
+        await dongle.device.power_on()
+        return dongle
+
+
+@dataclass
+class Pair:
+    """A central's and a peripheral's end of one link, and what carries them."""
+
+    central: GattLink
+    peripheral: GattLink
+    dongles: tuple[Dongle, Dongle]
+
+    async def close(self) -> None:
+        await self.central.close()
+        await self.peripheral.close()
+        for dongle in self.dongles:
+            await dongle.close()
+
+
+async def listen(dongle: Dongle, service: UUID | None = None) -> GattListener:
+    listener = GattListener(BumblePeripheral(dongle), service or uuid4())
+    await listener.start()
+    return listener
+
+
+async def connect(dongle: Dongle, listener: GattListener) -> GattLink:
+    radio = ble_bumble_central.radio(dongle)
+    return await ble_central.connect(listener.service, listener.radio_address, PATIENCE, radio)
+
+
+async def join(air: Air | None = None) -> Pair:
+    """Return two joined ends, over unmodified bleak."""
+    air = air or Air()
+    near, far = await air.dongle(), await air.dongle()
+    async with AsyncExitStack() as stack:
+        listener = await listen(far)
+        stack.push_async_callback(listener.close)
+        central = await connect(near, listener)
+        peripheral = await listener.accept(PATIENCE)
+    return Pair(central, peripheral, (near, far))
+
+
+class BleHarness:
+    """Two ends for the contract suite, central first unless ``turned``."""
+
+    def __init__(self, turned: bool = False) -> None:
+        self._turned = turned
+
+    def open(self, stack: ExitStack) -> tuple[Link, Link]:
+        thread = LoopThread()
+        stack.callback(thread.release)
+        pair = thread.run(join())
+        stack.callback(lambda: thread.run(pair.close()))
+        ends: list[Link] = []
+        for link in (pair.central, pair.peripheral):
+            thread.retain()
+            ends.append(BlockingLink(link, thread))
+        near, far = reversed(ends) if self._turned else ends
+        return near, far
