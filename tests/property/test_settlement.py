@@ -119,8 +119,8 @@ def play(seed: int, steps: int = 14) -> Played:
         spans = tuple(_span(draw, played, transfers, signer.public) for _ in range(draw.choice([1, 1, 1, 2])))
         epoch = 5 if draw.random() < 0.95 else 4
         opening = _place(draw, heads, signer)._replace(request=request)
-        bound = any(WORDED in played.tokens[span.parent.id].conditions for span in spans if not span.parent.side)
-        witness = (WORD,) if draw.random() < (0.8 if bound else 0.05) else ()
+        worded = any(WORDED in played.tokens[span.parent.id].conditions for span in spans if not span.parent.side)
+        witness = (WORD,) if draw.random() < (0.8 if worded else 0.05) else ()
         transfer = cast("Transfer", _signed(signer, TransferBody(payee, spans, epoch, witness), opening))
         transfers.append(transfer)
         played.statements.append(transfer)
