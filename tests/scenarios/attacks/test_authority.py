@@ -54,25 +54,25 @@ def other_world(arena: World) -> World:
 # A wallet's certificate: the payer's, or that of a hand behind it
 
 CERTIFICATES: tuple[tuple[str, By, str, str, Certify, Code], ...] = (
-    ("signed by a wallet", By.PAYER, "any certified key certifies others", "7-2",
+    ("signed by a wallet", By.PAYER, "any certified key certifies others", "§7-2",
      lambda t, c: issue(t.arena.scheme, t.mallory.signer, c), Code.UNKNOWN_ISSUER),
-    ("signed by its own key", By.PEER, "a certificate is believed by itself", "7-2",
+    ("signed by its own key", By.PEER, "a certificate is believed by itself", "§7-2",
      lambda t, c: issue(t.arena.scheme, t.eve.signer, c), Code.UNKNOWN_ISSUER),
-    ("signed by the policy key", By.BANK, "any authority certifies wallets", "7-1",
+    ("signed by the policy key", By.BANK, "any authority certifies wallets", "§7-1",
      lambda t, c: issue(t.arena.scheme, t.arena.policy_key, c), Code.WRONG_CERTIFICATE),
-    ("signed by the root", By.BANK, "a level of the chain can be skipped", "7-1",
+    ("signed by the root", By.BANK, "a level of the chain can be skipped", "§7-1",
      lambda t, c: issue(t.arena.scheme, t.arena.root, c), Code.UNKNOWN_ISSUER),
-    ("of another scheme's bank", By.BANK, "one scheme vouches for another", "7-2",
+    ("of another scheme's bank", By.BANK, "one scheme vouches for another", "§7-2",
      lambda t, c: issue(other_world(t.arena).scheme, other_world(t.arena).bank, c), Code.UNKNOWN_ISSUER),
-    ("by this bank, in another scheme", By.BANK, "the scheme is not part of what is signed", "3-16",
+    ("by this bank, in another scheme", By.BANK, "the scheme is not part of what is signed", "§3-16",
      lambda t, c: issue(twin(t.arena), t.arena.bank, c), Code.BAD_SIGNATURE),
-    ("with more rights", By.PAYER, "a certificate's fields are not all under its signature", "4.3-1",
+    ("with more rights", By.PAYER, "a certificate's fields are not all under its signature", "§4.3-1",
      lambda t, c: c._replace(tier=c.tier + 1), Code.BAD_SIGNATURE),
-    ("that lives longer", By.PAYER, "expiry is not under the signature", "4.3-1",
+    ("that lives longer", By.PAYER, "expiry is not under the signature", "§4.3-1",
      lambda t, c: c._replace(expires=c.expires + 999), Code.BAD_SIGNATURE),
-    ("that was for another key", By.PEER, "an unknown key-share: a certificate lends its name to another key", "4.3-1",
+    ("that was for another key", By.PEER, "an unknown key-share: a certificate lends its name to another key", "§4.3-1",
      lambda t, c: t.ben.book.certificate._replace(key=c.key), Code.BAD_SIGNATURE),
-    ("that has expired", By.PAYER, "nobody asks how old a certificate is", "7-14",
+    ("that has expired", By.PAYER, "nobody asks how old a certificate is", "§7-14",
      lambda t, c: t.arena.certificate(c.key, expires=EPOCH - 1), Code.CERTIFICATE_EXPIRED),
 )  # fmt: skip
 
@@ -97,25 +97,25 @@ def as_hand(change: Certify) -> Show:
 
 Issue: TypeAlias = Callable[[Arena, Token], Token]
 TOKENS: tuple[tuple[str, By, str, str, Issue, Code], ...] = (
-    ("signed by a bank", By.BANK, "a bank prints money", "7-1", lambda a, x: issue(a.scheme, a.bank, x),
+    ("signed by a bank", By.BANK, "a bank prints money", "§7-1", lambda a, x: issue(a.scheme, a.bank, x),
      Code.WRONG_CERTIFICATE),
-    ("signed by the policy key", By.BANK, "any authority prints money", "7-1",
+    ("signed by the policy key", By.BANK, "any authority prints money", "§7-1",
      lambda a, x: issue(a.scheme, a.policy_key, x), Code.WRONG_CERTIFICATE),
-    ("signed by the root", By.BANK, "a level of the chain can be skipped", "7-1",
+    ("signed by the root", By.BANK, "a level of the chain can be skipped", "§7-1",
      lambda a, x: issue(a.scheme, a.root, x), Code.UNKNOWN_ISSUER),
-    ("signed by a wallet", By.PAYER, "any certified key prints money", "7-2",
+    ("signed by a wallet", By.PAYER, "any certified key prints money", "§7-2",
      lambda a, x: issue(a.scheme, a.thieves["eve"].signer, x), Code.UNKNOWN_ISSUER),
-    ("of another scheme's institution", By.BANK, "one scheme's money is another's", "7-2",
+    ("of another scheme's institution", By.BANK, "one scheme's money is another's", "§7-2",
      lambda a, x: issue(other_world(a).scheme, other_world(a).institution, x), Code.UNKNOWN_ISSUER),
-    ("by this institution, in another scheme", By.BANK, "play money of a test scheme is taken", "3-16",
+    ("by this institution, in another scheme", By.BANK, "play money of a test scheme is taken", "§3-16",
      lambda a, x: issue(twin(a), a.institution, x), Code.BAD_SIGNATURE),
-    ("of a larger amount", By.PAYER, "the amount is not under the signature", "4.3-1",
+    ("of a larger amount", By.PAYER, "the amount is not under the signature", "§4.3-1",
      lambda a, x: x._replace(amount=x.amount + 1), Code.BAD_SIGNATURE),
-    ("that lives longer", By.PAYER, "the dates are not under the signature", "4.3-1",
+    ("that lives longer", By.PAYER, "the dates are not under the signature", "§4.3-1",
      lambda a, x: x._replace(spend_by=x.spend_by + 1), Code.BAD_SIGNATURE),
-    ("of more hops", By.PAYER, "the hop limit is not under the signature", "4.3-1", lambda a, x: x._replace(hops=99),
+    ("of more hops", By.PAYER, "the hop limit is not under the signature", "§4.3-1", lambda a, x: x._replace(hops=99),
      Code.BAD_SIGNATURE),
-    ("with another serial", By.PAYER, "one signature makes many tokens", "4.3-1",
+    ("with another serial", By.PAYER, "one signature makes many tokens", "§4.3-1",
      lambda a, x: x._replace(serial=bytes(8)), Code.BAD_SIGNATURE),
 )  # fmt: skip
 
@@ -256,71 +256,71 @@ I, B, R = Authority.INSTITUTION, Authority.BANK, Role
 ATTACKS: tuple[Row, ...] = (
     *(Row(f"a payer's certificate {name}", by, bug, clause, as_payer(change), code)
       for name, by, bug, clause, change, code in CERTIFICATES),
-    *(Row(f"a hand's certificate {name}", by, bug, clause.replace("7-14", "7-15"), as_hand(change), code)
+    *(Row(f"a hand's certificate {name}", by, bug, clause.replace("§7-14", "§7-15"), as_hand(change), code)
       for name, by, bug, clause, change, code in CERTIFICATES),
-    Row("a hand made while its certificate was good is taken", By.HAND, "none", "7-15",
+    Row("a hand made while its certificate was good is taken", By.HAND, "none", "§7-15",
         lambda t: (t.certify("mallory", expires=EPOCH), t.spend(t.chain(t.mallory)))[1], None),
     *(Row(f"a token {name}", by, bug, clause, paid_with(change), code)
       for name, by, bug, clause, change, code in TOKENS),
-    Row("authorities that a till lacks are learnt", By.PAYER, "none", "7-5",
+    Row("authorities that a till lacks are learnt", By.PAYER, "none", "§7-5",
         lambda t: cold(t, *t.arena.authorities[1:]), None),
-    Row("no authorities", By.PAYER, "an unknown authority is a good one", "7-2", cold, U),
-    Row("a bank without its institution", By.PAYER, "a chain may begin anywhere", "7-5",
+    Row("no authorities", By.PAYER, "an unknown authority is a good one", "§7-2", cold, U),
+    Row("a bank without its institution", By.PAYER, "a chain may begin anywhere", "§7-5",
         lambda t: cold(t, t.arena.authorities[2]), U),
-    Row("a chain that lacks its bank", By.PAYER, "what is not shown is taken for granted", "7-2",
+    Row("a chain that lacks its bank", By.PAYER, "what is not shown is taken for granted", "§7-2",
         lambda t: cold(t, t.arena.authorities[1]), U),
-    Row("an institution of another scheme", By.BANK, "any root will do", "7-5",
+    Row("an institution of another scheme", By.BANK, "any root will do", "§7-5",
         lambda t: shown(t, other_world(t.arena).authorities[1]), W),
-    Row("an institution signed by an institution", By.BANK, "levels are not told apart", "7-1",
+    Row("an institution signed by an institution", By.BANK, "levels are not told apart", "§7-1",
         lambda t: shown(t, authority(t, t.arena.institution, I)), W),
-    Row("an institution signed by a bank", By.BANK, "levels are not told apart", "7-1",
+    Row("an institution signed by a bank", By.BANK, "levels are not told apart", "§7-1",
         lambda t: shown(t, authority(t, t.arena.bank, I)), W),
-    Row("a policy key signed by an institution", By.BANK, "an institution rules the scheme", "7-1",
+    Row("a policy key signed by an institution", By.BANK, "an institution rules the scheme", "§7-1",
         lambda t: shown(t, authority(t, t.arena.institution, Authority.POLICY)), W),
-    Row("a bank signed by a bank", By.BANK, "banks breed without a quota", "7-1",
+    Row("a bank signed by a bank", By.BANK, "banks breed without a quota", "§7-1",
         lambda t: by_bank(t, authority(t, t.arena.bank, B, t.mallory.key)), W),
-    Row("a bank signed by the policy key", By.BANK, "levels are not told apart", "7-1",
+    Row("a bank signed by the policy key", By.BANK, "levels are not told apart", "§7-1",
         lambda t: by_bank(t, authority(t, t.arena.policy_key, B, t.mallory.key)), W),
-    Row("a bank signed by the root", By.BANK, "a level of the chain can be skipped", "7-1",
+    Row("a bank signed by the root", By.BANK, "a level of the chain can be skipped", "§7-1",
         lambda t: by_bank(t, authority(t, t.arena.root, B, t.mallory.key)), U),
-    Row("a bank signed by a wallet", By.PAYER, "any certified key certifies banks", "7-2",
+    Row("a bank signed by a wallet", By.PAYER, "any certified key certifies banks", "§7-2",
         lambda t: by_bank(t, authority(t, t.eve.signer, B, t.mallory.key)), U),
-    Row("a bank with more quota than it has", By.BANK, "the quota is not under the signature", "4.3-1",
+    Row("a bank with more quota than it has", By.BANK, "the quota is not under the signature", "§4.3-1",
         lambda t: by_bank(t, authority(t, t.arena.institution, B, t.mallory.key)._replace(quota=9999)), S),
     # Dates
-    Row("a date too far ahead", By.BANK, "one tap with a stolen policy key expires a device for ever", "7-10",
+    Row("a date too far ahead", By.BANK, "one tap with a stolen policy key expires a device for ever", "§7-10",
         lambda t: headed(t, t.arena.dated(EPOCH + limits.EPOCH_STEP + 1)), Code.EPOCH_AHEAD),
-    Row("a date signed by a bank", By.BANK, "any authority moves the date", "7-9",
+    Row("a date signed by a bank", By.BANK, "any authority moves the date", "§7-9",
         lambda t: headed(t, issue(t.arena.scheme, t.arena.bank, t.arena.dated(EPOCH + 1))), W),
-    Row("a date signed by the institution", By.BANK, "any authority moves the date", "7-9",
+    Row("a date signed by the institution", By.BANK, "any authority moves the date", "§7-9",
         lambda t: headed(t, issue(t.arena.scheme, t.arena.institution, t.arena.dated(EPOCH + 1))), W),
-    Row("a date signed by a wallet", By.PAYER, "anybody moves the date", "7-9",
+    Row("a date signed by a wallet", By.PAYER, "anybody moves the date", "§7-9",
         lambda t: headed(t, issue(t.arena.scheme, t.eve.signer, t.arena.dated(EPOCH + 1))), U),
-    Row("a date of another scheme", By.BANK, "the scheme is not part of what is signed", "3-16",
+    Row("a date of another scheme", By.BANK, "the scheme is not part of what is signed", "§3-16",
         lambda t: headed(t, issue(twin(t.arena), t.arena.policy_key, t.arena.dated(EPOCH + 1))), S),
-    Row("a date altered", By.PAYER, "the date is not under the signature", "7-9",
+    Row("a date altered", By.PAYER, "the date is not under the signature", "§7-9",
         lambda t: headed(t, t.arena.dated(EPOCH + 1)._replace(epoch=EPOCH + 2)), S),
-    Row("an old date is ignored", By.PAYER, "a replayed header sets a clock back", "7-11",
+    Row("an old date is ignored", By.PAYER, "a replayed header sets a clock back", "§7-11",
         lambda t: headed(t, t.arena.dated(EPOCH - 9)), None),
     # Whom a scheme has shut out
-    *(Row(f"a hotlisted key in place {place}", By.HAND, "only the direct payer is looked up", "7-20",
+    *(Row(f"a hotlisted key in place {place}", By.HAND, "only the direct payer is looked up", "§7-20",
              partial(hotlisted, place=place), Code.HOTLISTED) for place in range(4)),
-    Row("a hand hotlisted since the till knew it", By.HAND, "what was verified once stays good", "8.1-15",
+    Row("a hand hotlisted since the till knew it", By.HAND, "what was verified once stays good", "§8.1-15",
         hotlisted_since, Code.HOTLISTED),
-    Row("a payer that may only collect", By.PAYER, "roles are not looked at", "7-18", lambda t: role(t, R.COLLECT), W),
-    Row("a payer that may do nothing", By.PAYER, "no role passes for every role", "7-18", lambda t: role(t, R(0)), W),
-    Row("the till's own certificate", By.PEER, "a wallet is paid by itself", "8.1-7", own_certificate,
+    Row("a payer that may only collect", By.PAYER, "roles are not looked at", "§7-18", lambda t: role(t, R.COLLECT), W),
+    Row("a payer that may do nothing", By.PAYER, "no role passes for every role", "§7-18", lambda t: role(t, R(0)), W),
+    Row("the till's own certificate", By.PEER, "a wallet is paid by itself", "§8.1-7", own_certificate,
         Code.SELF_PAYMENT),
     # Signatures of another kind or scheme, or in another form
-    *(Row(f"a transfer signed as {kind.name}", By.PAYEE, "a statement of one kind passes for another", "4.1-3",
+    *(Row(f"a transfer signed as {kind.name}", By.PAYEE, "a statement of one kind passes for another", "§4.1-3",
              partial(of_kind, kind=kind), S) for kind in Kind if kind is not Kind.TRANSFER),
-    Row("a transfer signed in another scheme", By.PAYER, "the same key in two schemes pays in both at once", "3-16",
+    Row("a transfer signed in another scheme", By.PAYER, "the same key in two schemes pays in both at once", "§3-16",
         in_twin, S),
-    Row("a hand signed in another scheme", By.HAND, "value crosses from one scheme into another", "3-16", hand_in_twin,
+    Row("a hand signed in another scheme", By.HAND, "value crosses from one scheme into another", "§3-16", hand_in_twin,
         S),
-    Row("a warrant signed in another scheme", By.HAND, "a Close of another scheme restores value", "3-16",
+    Row("a warrant signed in another scheme", By.HAND, "a Close of another scheme restores value", "§3-16",
         warrant_in_twin, S),
-    Row("a hand's signature in another form", By.PAYER, "a second form of a signature makes a second statement", "3-6",
+    Row("a hand's signature in another form", By.PAYER, "a second form of a signature makes a second statement", "§3-6",
         hand_mangled, S),
 )  # fmt: skip
 
@@ -328,10 +328,12 @@ ATTACKS: tuple[Row, ...] = (
 @pytest.mark.parametrize("suite", SUITE_NAMES)
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_on_trust(attack: Row, suite: str) -> None:
+    """§3-5, §3-6, §3-10, §3-11, §3-16, §4.1-3, §4.3-1, §7-1, §7-2, §7-5, §7-9, §7-10, §7-11, §7-14, §7-15, §7-18,
+    §7-20, §8.1-7, §8.1-15."""
     Till(suite).judge(attack)
 
 
-SUITES = {"p256": "3-5", "ed25519": "3-10"}
+SUITES = {"p256": "§3-5", "ed25519": "§3-10"}
 FORMS = [(suite, name) for suite in SUITES for name in weak.signatures(suite, bytes(range(64)))]
 KEYS = [(suite, name) for suite in SUITES for name in (*weak.CERTIFIED[suite], "of the other suite")]
 
@@ -339,7 +341,7 @@ KEYS = [(suite, name) for suite in SUITES for name in (*weak.CERTIFIED[suite], "
 @pytest.mark.parametrize(("suite", "name"), FORMS)
 def test_a_signature_in_another_form(suite: str, name: str) -> None:
     """§3-6, §3-11: whoever takes two forms of a signature lets strangers make statements out of statements."""
-    clause = {"p256": "3-6", "ed25519": "3-11"}[suite]
+    clause = {"p256": "§3-6", "ed25519": "§3-11"}[suite]
     Till(suite).judge(Attack(name, By.WIRE, "malleable signatures", clause, mangled(name), Code.BAD_SIGNATURE))
 
 

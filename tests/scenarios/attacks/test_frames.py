@@ -48,41 +48,41 @@ def flips(who: str, kind: type[Hello] | type[Welcome], flag: Want) -> Greeting:
 Greeted: TypeAlias = Attack[Greeting]
 BOTH, LACKS = Want.COLLECT | Want.PAY, Want.AUTHORITIES
 GREETINGS: tuple[Greeted, ...] = (
-    Greeted("another scheme's hint", By.WIRE, "downgrade to a weaker scheme", "6-6", sets("R", Hello, scheme=b"weak"),
+    Greeted("another scheme's hint", By.WIRE, "downgrade to a weaker scheme", "§6-6", sets("R", Hello, scheme=b"weak"),
             Code.WRONG_SCHEME),
-    Greeted("versions stripped to an old one", By.WIRE, "downgrade to an older version", "6-7",
+    Greeted("versions stripped to an old one", By.WIRE, "downgrade to an older version", "§6-7",
             sets("R", Hello, versions=(0,)), Code.WRONG_VERSION),
-    Greeted("versions of the future only", By.WIRE, "an unknown version is taken for this one", "6-7",
+    Greeted("versions of the future only", By.WIRE, "an unknown version is taken for this one", "§6-7",
             sets("R", Hello, versions=(2, 3)), Code.WRONG_VERSION),
-    Greeted("an old version put first", By.WIRE, "the list of versions is not in the transcript", "6-2",
+    Greeted("an old version put first", By.WIRE, "the list of versions is not in the transcript", "§6-2",
             sets("P", Hello, versions=(0, 1)), SEAL),
-    Greeted("a version more", By.WIRE, "the list of versions is not in the transcript", "6-2",
+    Greeted("a version more", By.WIRE, "the list of versions is not in the transcript", "§6-2",
             sets("P", Hello, versions=(1, 2)), SEAL),
-    Greeted("no versions", By.WIRE, "an empty list means any version", "5.2-1", sets("R", Hello, versions=()),
+    Greeted("no versions", By.WIRE, "an empty list means any version", "§5.2-1", sets("R", Hello, versions=()),
             Code.MALFORMED),
-    Greeted("a version twice", By.WIRE, "the list is compared as a set", "6-2", sets("P", Hello, versions=(1, 1)),
+    Greeted("a version twice", By.WIRE, "the list is compared as a set", "§6-2", sets("P", Hello, versions=(1, 1)),
             SEAL),
-    Greeted("parts exchanged in the Hello", By.WIRE, "a payer becomes a payee", "6-8", flips("R", Hello, BOTH),
+    Greeted("parts exchanged in the Hello", By.WIRE, "a payer becomes a payee", "§6-8", flips("R", Hello, BOTH),
             Code.WRONG_ROLE),
-    Greeted("both parts in the Hello", By.WIRE, "a device chooses the part that suits the attacker", "6-8",
+    Greeted("both parts in the Hello", By.WIRE, "a device chooses the part that suits the attacker", "§6-8",
             Greeting("R", Hello, lambda said: said._replace(want=BOTH)), Code.WRONG_ROLE),
-    Greeted("no part in the Hello", By.WIRE, "no part passes for every part", "6-8", sets("R", Hello, want=Want(0)),
+    Greeted("no part in the Hello", By.WIRE, "no part passes for every part", "§6-8", sets("R", Hello, want=Want(0)),
             Code.WRONG_ROLE),
-    Greeted("SYNC added to the Hello", By.WIRE, "a reserved flag is not in the transcript", "6-2",
+    Greeted("SYNC added to the Hello", By.WIRE, "a reserved flag is not in the transcript", "§6-2",
             flips("P", Hello, Want.SYNC), SEAL),
-    Greeted("AUTHORITIES flipped in the Hello", By.WIRE, "flags are not in the transcript", "6-2",
+    Greeted("AUTHORITIES flipped in the Hello", By.WIRE, "flags are not in the transcript", "§6-2",
             flips("P", Hello, LACKS), SEAL),
-    Greeted("an older version in the Welcome", By.WIRE, "downgrade to an older version", "6-7",
+    Greeted("an older version in the Welcome", By.WIRE, "downgrade to an older version", "§6-7",
             sets("I", Welcome, version=0), Code.WRONG_VERSION),
-    Greeted("a version never offered", By.WIRE, "the choice is not compared with the offer", "6-7",
+    Greeted("a version never offered", By.WIRE, "the choice is not compared with the offer", "§6-7",
             sets("I", Welcome, version=2), Code.WRONG_VERSION),
-    Greeted("parts exchanged in the Welcome", By.WIRE, "a payer becomes a payee", "6-8", flips("I", Welcome, BOTH),
+    Greeted("parts exchanged in the Welcome", By.WIRE, "a payer becomes a payee", "§6-8", flips("I", Welcome, BOTH),
             Code.WRONG_ROLE),
-    Greeted("both parts in the Welcome", By.WIRE, "a device chooses the part that suits the attacker", "6-8",
+    Greeted("both parts in the Welcome", By.WIRE, "a device chooses the part that suits the attacker", "§6-8",
             Greeting("I", Welcome, lambda said: said._replace(want=BOTH)), Code.WRONG_ROLE),
-    Greeted("AUTHORITIES flipped in the Welcome", By.WIRE, "flags are not in the transcript", "6-2",
+    Greeted("AUTHORITIES flipped in the Welcome", By.WIRE, "flags are not in the transcript", "§6-2",
             flips("P", Welcome, LACKS), SEAL),
-    Greeted("a sealed part for the other role", By.WIRE, "a message is read in the wrong part", "6-9",
+    Greeted("a sealed part for the other role", By.WIRE, "a message is read in the wrong part", "§6-9",
             Greeting("I", Welcome, lambda said: said._replace(sealed=b"" if said.sealed else bytes(40))),
             Code.MALFORMED),
 )  # fmt: skip
@@ -92,6 +92,7 @@ GREETINGS: tuple[Greeted, ...] = (
 @ENDS
 @pytest.mark.parametrize("attack", GREETINGS, ids=lambda attack: attack.name)
 def test_a_greeting_that_was_altered(attack: Greeted, payer_starts: bool, suite: str) -> None:
+    """§5.2-1, §6-2, §6-6, §6-7, §6-8, §6-9."""
     street = Street(suite, payer_starts)
     meeting = street.pay(on(attack.do.kind, attack.do.change))
     victim = {"P": meeting.payer, "R": meeting.responder, "I": meeting.initiator}[attack.do.who]
@@ -115,7 +116,7 @@ def test_an_ephemeral_key_that_gives_no_secret(
     """§3-5, §3-12, §3-13, §5.1-8: small order, off the curve, a second encoding, another suite, another length."""
     street = Street(suite, payer_starts)
     victim = rekeyed(street, end, lambda _: key)
-    judge(street, Attack(name, By.WIRE, "weak keys", "3-13", None, code), victim)
+    judge(street, Attack(name, By.WIRE, "weak keys", "§3-13", None, code), victim)
 
 
 @SUITES
@@ -125,7 +126,7 @@ def test_an_ephemeral_key_that_is_reflected(end: str, payer_starts: bool, suite:
     """§6-5: a device that agrees with itself lets somebody in between answer in its own words."""
     street = Street(suite, payer_starts)
     victim = rekeyed(street, end, lambda actor: actor.ephemeral.public)
-    judge(street, Attack("reflected", By.WIRE, "reflection", "6-5", None, Code.BAD_KEY), victim)
+    judge(street, Attack("reflected", By.WIRE, "reflection", "§6-5", None, Code.BAD_KEY), victim)
 
 
 def rekeyed(street: Street, end: str, key: Callable[[Actor], bytes]) -> Actor:
@@ -183,18 +184,19 @@ def sealed(spoil: Spoil) -> Spoil:
 
 
 SPOILT: tuple[Spoilt, ...] = (
-    Spoilt("the first bit flipped", By.WIRE, "encryption without authentication", "6-3", flipped(0), SEAL),
-    Spoilt("a bit in the middle flipped", By.WIRE, "encryption without authentication", "6-3", flipped(131), SEAL),
-    Spoilt("the last bit flipped", By.WIRE, "the tag is not compared whole", "6-3", flipped(-1), SEAL),
-    Spoilt("a byte cut", By.WIRE, "a truncated tag is compared as far as it goes", "6-3", lambda frame: [frame[:-1]],
+    Spoilt("the first bit flipped", By.WIRE, "encryption without authentication", "§6-3", flipped(0), SEAL),
+    Spoilt("a bit in the middle flipped", By.WIRE, "encryption without authentication", "§6-3", flipped(131), SEAL),
+    Spoilt("the last bit flipped", By.WIRE, "the tag is not compared whole", "§6-3", flipped(-1), SEAL),
+    Spoilt("a byte cut", By.WIRE, "a truncated tag is compared as far as it goes", "§6-3", lambda frame: [frame[:-1]],
            SEAL),
-    Spoilt("the tag cut", By.WIRE, "a missing tag is no wrong tag", "6-3", lambda frame: [frame[:-16]], SEAL),
-    Spoilt("a byte more", By.WIRE, "trailing bytes are ignored", "6-3", lambda frame: [frame + b"\0"], SEAL),
-    Spoilt("nothing", By.WIRE, "an empty frame is an empty message", "6-3", lambda _: [b""], SEAL),
-    Spoilt("only a tag", By.WIRE, "an empty message passes", "6-3", lambda frame: [frame[-16:]], SEAL),
-    Spoilt("the first half", By.WIRE, "a message is read while it comes", "6-3",
+    Spoilt("the tag cut", By.WIRE, "a missing tag is no wrong tag", "§6-3", lambda frame: [frame[:-16]], SEAL),
+    Spoilt("a byte more", By.WIRE, "trailing bytes are ignored", "§6-3", lambda frame: [frame + b"\0"], SEAL),
+    Spoilt("nothing", By.WIRE, "an empty frame is an empty message", "§6-3", lambda _: [b""], SEAL),
+    Spoilt("less than a tag", By.WIRE, "a short frame is no wrong frame", "§6-3", lambda frame: [frame[:5]], SEAL),
+    Spoilt("only a tag", By.WIRE, "an empty message passes", "§6-3", lambda frame: [frame[-16:]], SEAL),
+    Spoilt("the first half", By.WIRE, "a message is read while it comes", "§6-3",
            lambda frame: [frame[: len(frame) // 2]], SEAL),
-    Spoilt("twice the same in one", By.WIRE, "two frames in one", "6-3", lambda frame: [frame + frame], SEAL),
+    Spoilt("twice the same in one", By.WIRE, "two frames in one", "§6-3", lambda frame: [frame + frame], SEAL),
 )  # fmt: skip
 
 
@@ -208,9 +210,10 @@ def receivers(meeting: Meeting) -> list[Actor]:
 @pytest.mark.parametrize("message", [0, 1, 2], ids=["Request", "Transfer", "Outcome"])
 @pytest.mark.parametrize("attack", SPOILT, ids=lambda attack: attack.name)
 def test_a_sealed_frame_that_was_altered(attack: Spoilt, message: int, payer_starts: bool, suite: str) -> None:
+    """§6-3."""
     street = Street(suite, payer_starts)
     if payer_starts and message == 0 and attack.name == "nothing":
-        attack = replace(attack, code=Code.MALFORMED, clause="6-9")
+        attack = replace(attack, code=Code.MALFORMED, clause="§6-9")
     meeting = street.meet(street.anna, street.till)
     meeting.run(intercept=at(message + (1 if payer_starts else 2), sealed(attack.do)))
     judge(street, attack, receivers(meeting)[message])
@@ -230,9 +233,9 @@ def test_a_sealed_frame_that_comes_twice(message: int, payer_starts: bool, suite
     meeting.run(intercept=at(message + (1 if payer_starts else 2), twice))
     if message == 2:
         assert meeting.payer.report.result is Result.PAID, "the tap is over: the second is not heard"
-        judge(street, Attack("twice", By.WIRE, "a Receipt counts twice", "6-3", None, None), meeting.payer)
+        judge(street, Attack("twice", By.WIRE, "a Receipt counts twice", "§6-3", None, None), meeting.payer)
     else:
-        judge(street, Attack("twice", By.WIRE, "no counter of frames", "6-3", None, SEAL), receivers(meeting)[message])
+        judge(street, Attack("twice", By.WIRE, "no counter of frames", "§6-3", None, SEAL), receivers(meeting)[message])
     assert street.anna.book.since.payments <= 2
 
 
@@ -251,7 +254,7 @@ def test_an_earlier_frame_of_the_same_session(payer_starts: bool, suite: str) ->
         return [decode_welcome(seen[1]).sealed if payer_starts else seen[2]]
 
     meeting.run(intercept=again)
-    judge(street, Attack("again", By.WIRE, "no counter of frames", "6-3", None, SEAL), meeting.payer)
+    judge(street, Attack("again", By.WIRE, "no counter of frames", "§6-3", None, SEAL), meeting.payer)
 
 
 # Whole frames of an earlier session
@@ -310,4 +313,4 @@ def test_a_frame_of_an_earlier_session(name: str, place: int, payer_starts: bool
     victim = meeting.payer if meeting.payer.report.code is SEAL else meeting.payee
     if place < 2:
         assert victim is meeting.payer, "an old greeting gives other keys: what comes next does not open"
-    judge(street, Attack(name, By.WIRE, "replayed frames", "6-4", None, SEAL), victim)
+    judge(street, Attack(name, By.WIRE, "replayed frames", "§6-4", None, SEAL), victim)

@@ -286,4 +286,7 @@ ATTACKS: tuple[Row, ...] = (
 @pytest.mark.parametrize("suite", SUITE_NAMES)
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_on_value(attack: Row, suite: str) -> None:
+    """§4.1-1, §4.2-1, §5.1-7, §5.2-4, §5.3-2, §5.3-3, §5.3-4, §5.3-5, §5.3-6, §5.4-1, §5.4-2, §5.4-3, §5.4-4,
+    §6-12, §8.1-1, §8.1-6, §8.1-11, §8.1-12, §8.1-14, §8.2-1, §8.2-2, §8.3-1, §8.3-3, §8.3-5, §8.3-6, §11.4-3,
+    §15-10."""
     Till(suite).judge(attack)
