@@ -1,7 +1,7 @@
 """Every rule of SPEC.md has a number, a test that exercises it, and no citation names a rule that is not there.
 
-A test cites a clause by its number with the sign before it, in its docstring or in a comment of its own or of its
-cases. What a citation claims, that the test fails when the rule is broken, no program can check: it is reviewed.
+A test cites a clause by its number with the sign before it: in its docstring, in a comment of its own, or in its
+table of cases. What a citation claims, that the test fails when the rule is broken, no program can check: it is reviewed.
 """
 
 from __future__ import annotations
@@ -89,12 +89,15 @@ def clauses(text: str) -> dict[str, Block]:
 
 
 def bodies_of_tests(source: str) -> Iterator[str]:
-    """Yield the text of each test, with its decorators: there alone a citation counts as exercised."""
-    lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
+    """Yield the text of each test, with its decorators, and of each table of cases: there alone a citation counts."""
+    lines, tree = source.splitlines(), ast.parse(source)
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             first = min([node.lineno, *[mark.lineno for mark in node.decorator_list]])
             yield "\n".join(lines[first - 1 : node.end_lineno])
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            yield "\n".join(lines[node.lineno - 1 : node.end_lineno])
 
 
 def vectors() -> Iterator[tuple[str, str]]:
@@ -193,11 +196,12 @@ def test_a_wrong_label_is_noticed(old: str, new: str) -> None:
         check_numbers(text)
 
 
-def test_a_citation_counts_only_in_a_test() -> None:
-    source = '"""§1-1"""\n# §1-2\nX = 1\n\n@mark  # §1-3\ndef test_x() -> None:\n    """§1-4."""\n    pass  # §1-5\n'
-    source += "\n\ndef helper() -> None:\n    # §1-6\n    pass\n"
-    found = [label for test in bodies_of_tests(source) for label in CITED.findall(test)]
-    assert found == ["1-3", "1-4", "1-5"]
+def test_a_citation_counts_only_in_a_test_or_in_its_cases() -> None:
+    source = '"""§1-1"""\n# §1-2\nX = [\n    case("§1-3"),\n]\n\n'
+    source += '@mark  # §1-4\ndef test_x() -> None:\n    """§1-5."""\n    pass  # §1-6\n'
+    source += "\n\ndef helper() -> None:\n    # §1-7\n    pass\n"
+    found = {label for test in bodies_of_tests(source) for label in CITED.findall(test)}
+    assert found == {"1-3", "1-4", "1-5", "1-6"}
 
 
 def test_the_lists_above_are_not_empty() -> None:
