@@ -26,6 +26,7 @@ from dualtap.events import (
     Stop,
 )
 from dualtap.keystore import sign_with
+from dualtap.session import NO_HANDOVER, Handover
 from dualtap.suite import Drbg, Ephemeral
 from dualtap.tap import Tap
 from dualtap_devices.wallet import Wallet
@@ -61,20 +62,32 @@ class Driver:
         person: Person = always,
         watch: Watch = unseen,
         clock: Callable[[], float] = time.time,
+        handover: Handover = NO_HANDOVER,
     ) -> None:
         """``ephemeral`` and ``entropy`` (32 bytes) are fresh; ``clock`` gives seconds since 1970."""
         wallet.check()
         wallet.tidy()
         self.wallet = wallet
-        self.tap = Tap(wallet.book, order, initiator, ephemeral, Drbg(entropy))
+        self.tap = Tap(wallet.book, order, initiator, ephemeral, Drbg(entropy), handover)
         self.reports: list[Report] = []
         self._person, self._watch, self._clock = person, watch, clock
 
     @classmethod
-    def fresh(cls, wallet: Wallet, order: Order, initiator: bool, person: Person = always) -> Driver:
-        """Return a driver with a new key pair and new entropy from the operating system."""
-        ephemeral = wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
-        return cls(wallet, order, initiator, ephemeral, secrets.token_bytes(32), person)
+    def fresh(
+        cls,
+        wallet: Wallet,
+        order: Order,
+        initiator: bool,
+        person: Person = always,
+        ephemeral: Ephemeral | None = None,
+        handover: Handover = NO_HANDOVER,
+    ) -> Driver:
+        """Return a driver with new entropy from the operating system.
+
+        ``ephemeral`` is a key pair that a handover named; without one, a new one is made.
+        """
+        ephemeral = ephemeral or wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
+        return cls(wallet, order, initiator, ephemeral, secrets.token_bytes(32), person, handover=handover)
 
     @property
     def ended(self) -> bool:

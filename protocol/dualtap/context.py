@@ -63,13 +63,22 @@ Order: TypeAlias = Charge | Pay
 class Context:
     """One tap of one wallet: its wallet, its order, its session, and the effects of the present step."""
 
-    def __init__(self, book: Book, order: Order, initiator: bool, ephemeral: Ephemeral, random: Drbg) -> None:
+    def __init__(
+        self,
+        book: Book,
+        order: Order,
+        initiator: bool,
+        ephemeral: Ephemeral,
+        random: Drbg,
+        handover: session.Handover = session.NO_HANDOVER,
+    ) -> None:
         self.book = book
         self.order = order
         self.part = Part.PAYEE if isinstance(order, Charge) else Part.PAYER
         self.initiator = initiator
         self.ephemeral = ephemeral
         self.random = random
+        self.handover = handover
         self.state = State.READY
         self.now = 0.0
         self.hello: Hello | None = None
@@ -130,7 +139,7 @@ class Context:
         self._peer_wants(hello.want)
         self.hello = hello
         welcome = Welcome(wire.VERSION, self.ephemeral.public, self.want(), b"")
-        self.channel = session.establish(self.book.scheme, self.ephemeral, False, hello, welcome)
+        self.channel = session.establish(self.book.scheme, self.ephemeral, False, hello, welcome, self.handover)
         self.welcome_with = welcome
 
     def take_welcome(self, welcome: Welcome) -> None:
@@ -138,7 +147,7 @@ class Context:
         session.check_welcome(welcome, self.want())
         self._peer_wants(welcome.want)
         hello = cast("Hello", self.hello)
-        self.channel = session.establish(self.book.scheme, self.ephemeral, True, hello, welcome)
+        self.channel = session.establish(self.book.scheme, self.ephemeral, True, hello, welcome, self.handover)
 
     def _peer_wants(self, want: Want) -> None:
         self.peer_wants_authorities = bool(want & Want.AUTHORITIES)

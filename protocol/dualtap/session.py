@@ -5,12 +5,29 @@ Half-duplex and ordered, so that a nonce is a count of the frames sealed under i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme
 from dualtap.suite import TAG, Ephemeral, Sealer, derive, sha256, unseal
 from dualtap.wire import VERSION, Hello, Want, Welcome, encode_hello, pack
 
 _NONCE = 12
+_IDENT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What introduced the two devices before the tap, such as NFC or a QR code (SPEC §6-17); empty: nothing did.
+
+    ``said`` is H(handover request) ‖ H(handover select), 64 bytes; ``ident`` names the responder's ephemeral key.
+    """
+
+    said: bytes = b""
+    ident: bytes = b""
+
+
+NO_HANDOVER = Handover()
 
 
 class Channel:
@@ -39,19 +56,34 @@ class Channel:
         return plaintext
 
 
-def transcript(scheme: Scheme, hello: Hello, welcome: Welcome) -> bytes:
-    """Return H over the scheme, all offers, both ephemeral keys and both roles (SPEC §6-2)."""
+def transcript(scheme: Scheme, hello: Hello, welcome: Welcome, handover: Handover = NO_HANDOVER) -> bytes:
+    """Return H over the scheme, all offers, both ephemeral keys, both roles, and any handover (SPEC §6-2, §6-17)."""
     choice = pack((welcome.version, welcome.ephemeral, welcome.want))
-    return sha256(b"dualtap tap 1" + scheme.id + sha256(encode_hello(hello)) + choice)
+    return sha256(b"dualtap tap 1" + scheme.id + sha256(encode_hello(hello)) + choice + handover.said)
 
 
-def establish(scheme: Scheme, ephemeral: Ephemeral, initiator: bool, hello: Hello, welcome: Welcome) -> Channel:
-    """Return the channel of a Hello and its Welcome; raise ``BAD_KEY`` for a reflected or invalid key.
+def ident(ephemeral: bytes) -> bytes:
+    """Return the 16 bytes by which a handover names the responder's ephemeral public key (SPEC §6-18)."""
+    return derive(ephemeral, b"", b"dualtap ident 1", _IDENT)
 
-    SPEC §6-2 and §6-5.
+
+def establish(
+    scheme: Scheme,
+    ephemeral: Ephemeral,
+    initiator: bool,
+    hello: Hello,
+    welcome: Welcome,
+    handover: Handover = NO_HANDOVER,
+) -> Channel:
+    """Return the channel of a Hello and its Welcome; raise ``BAD_KEY`` for a key reflected, invalid, or not the one
+    that the handover named.
+
+    SPEC §6-2, §6-5, §6-17 and §6-18.
     """
     suite = scheme.suite
-    named = transcript(scheme, hello, welcome)
+    if handover.ident and ident(welcome.ephemeral) != handover.ident:
+        raise TapError(Code.BAD_KEY, "this is not the device that introduced itself")
+    named = transcript(scheme, hello, welcome, handover)
     shared = ephemeral.exchange(welcome.ephemeral if initiator else hello.ephemeral)
     size = suite.seal_key_size
     keys = derive(shared, named, b"dualtap keys 1", 2 * size)

@@ -14,6 +14,7 @@ from dualtap.context import Context, Order
 from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, Fault, TapError
 from dualtap.events import Begin, Consent, Decline, Effect, Event, Received, Signature, Stop
+from dualtap.session import NO_HANDOVER, Handover
 from dualtap.states import TABLE, On, Part, State, refusal
 from dualtap.suite import Drbg, Ephemeral
 from dualtap.wire import (
@@ -55,10 +56,19 @@ class Tap:
 
     ``ephemeral`` is a key pair made for this tap alone, ``random`` gives the
     seeds and skips of its tape and the ends that it cuts from: seeded with at least 32 fresh bytes.
+    ``handover`` is what introduced the two devices to each other, if anything did: the same on both sides.
     """
 
-    def __init__(self, book: Book, order: Order, initiator: bool, ephemeral: Ephemeral, random: Drbg) -> None:
-        self._context = Context(book, order, initiator, ephemeral, random)
+    def __init__(
+        self,
+        book: Book,
+        order: Order,
+        initiator: bool,
+        ephemeral: Ephemeral,
+        random: Drbg,
+        handover: Handover = NO_HANDOVER,
+    ) -> None:
+        self._context = Context(book, order, initiator, ephemeral, random, handover)
         self._began: float | None = None
 
     @property
