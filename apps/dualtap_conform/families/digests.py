@@ -112,7 +112,9 @@ def _ids(stage: Stage) -> Iterator[Vector]:
     for payee in (b"", draw("payee")):
         grant = canonical([draw("token"), payee, 0, 5, b"", 1, 2])
         yield _id(stage, 20, grant, f"a GRANT whose payee has {len(payee)} bytes", "Borders")
-    for spans in ([[[session, 1, 0], 0, 5], [[session, 1, 0], 5, 9]], [[[session, 1, 0], 0, 9]]):
+    parent: list[Plain] = [session, 1, 0]
+    parts: tuple[list[Plain], ...] = ([[parent, 0, 5], [parent, 5, 9]], [[parent, 0, 9]])
+    for spans in parts:
         transfer = canonical([key, spans, 7, []])
         comment = f"a TRANSFER of the same units in {len(spans)} spans"
         yield _id(stage, 32, transfer, comment, "Borders", commitment=draw("commitment"))

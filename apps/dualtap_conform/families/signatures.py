@@ -113,6 +113,9 @@ def _invalid(stage: Stage) -> Iterator[Vector]:
     yield _case(found, DIGEST, _raw(_x(point), HALF + 1), "3-6", "BorderOfLowS", "the least s that is not low", _BAD)
     found = _key_for(point, _x(point), N - 1, DIGEST)
     yield _case(found, DIGEST, _raw(_x(point), N - 1), "3-6", "HighS", "s = n - 1", _BAD)
+    found = _key_for(point, _x(point), 5, DIGEST)
+    comment = "s + n, where s = 5 is good"
+    yield _case(found, DIGEST, _raw(_x(point), 5 + N), "3-6", "OutOfRange", comment, _BAD)
     top = 2**256 - 1
     for one, other, what in (
         (0, s, "r = 0"), (r, 0, "s = 0"), (0, 0, "r = s = 0"), (N, s, "r = n"), (r, N, "s = n"), (N, 0, "r = n, s = 0"),
@@ -127,10 +130,10 @@ def _invalid(stage: Stage) -> Iterator[Vector]:
         ("the first bit of r", bytes([good[0] ^ 0x80]) + good[1:]),
         ("the last bit of s", good[:-1] + bytes([good[-1] ^ 1])),
     )
-    for what, signature in flipped:
-        yield _case(key, DIGEST, signature, "3-6", "Altered", f"{what} flipped", _BAD)
-    other = sha256(b"something else").digest()
-    yield _case(key, other, good, "5.2-4", "OtherDigest", "a good signature over another digest", _BAD)
+    for what, altered in flipped:
+        yield _case(key, DIGEST, altered, "3-6", "Altered", f"{what} flipped", _BAD)
+    elsewhere = sha256(b"something else").digest()
+    yield _case(key, elsewhere, good, "5.2-4", "OtherDigest", "a good signature over another digest", _BAD)
     last = DIGEST[:-1] + bytes([DIGEST[-1] ^ 1])
     yield _case(key, last, good, "3-4", "OtherDigest", "the digest's last bit is another", _BAD)
     yield _case(key, bytes(32), good, "3-4", "OtherDigest", "the digest 0", _BAD)
