@@ -95,6 +95,24 @@ def test_a_deposit_is_not_refused_for_a_condition(mint: Mint) -> None:
     assert (mint.ledger.audit().settled, wallet.book.in_doubt()) == (30, 0)
 
 
+def test_a_deposit_is_credited_whatever_the_policy_says_of_its_signer(mint: Mint) -> None:
+    """§16-7 and §7-17: hotlisted, and after the last day on which the value can be spent, but not claimed."""
+    thief, shop = mint.wallet(100), mint.wallet()
+    clone = mint.clone(thief)
+    assert mint.pay(thief, shop, 60) == "paid"
+    mint.pay(clone, other := mint.wallet(), 60)
+    for honest in (shop, other):
+        mint.settle_in(honest)
+    mint.settle_in(thief)
+    assert mint.ledger.policy.hotlist == (thief.book.key,)
+    mint.epoch = EPOCH + TERMS.spend + TERMS.grace
+    mint.settle_in(thief)
+    assert thief.book.available(mint.epoch) == 0
+    assert mint.settle_in(thief, deposit=True).deposited == 40
+    assert mint.settle_in(shop, deposit=True).deposited == 60
+    assert mint.ledger.audit().settled == 100
+
+
 def drawn(mint: Mint, number: int) -> bytes:
     """Return the n-th secret that a Mint of this seed draws: root, policy, institution, bank."""
     again = Mint.__new__(Mint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from dualtap import limits, wire
@@ -20,7 +22,7 @@ from dualtap.wire import (
 )
 from dualtap_devices.driver import Driver
 from dualtap_devices.wallet import Wallet
-from tests.playbook import EPOCH, SUITE_NAMES, Meeting, Said, World, remembered
+from tests.playbook import EPOCH, SUITE_NAMES, Meeting, Said, World, refuse, remembered
 
 DAY = limits.EPOCH_SECONDS
 APPLES = Charge(100, "CNY", b"basket of apples")
@@ -162,6 +164,34 @@ def test_a_payment_takes_no_unit_of_a_token_twice() -> None:
     assert told(meeting, Part.PAYER) == [(Result.PAID, None)]
     (body,) = [entry.body for entry in watch.book.tape if isinstance(entry.body, TransferBody)]
     assert len(body.spans) == 1
+
+
+def test_a_message_that_is_not_sealed_is_not_read() -> None:
+    """§6-13 and §6-3: the very message that is due, word for word, but for its seal."""
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    for part, state in ((Part.PAYER, State.AWAIT_REQUEST), (Part.PAYEE, State.AWAIT_TRANSFER)):
+        meeting = world.meet(watch, till, 10, payer_starts=False)
+        actor = meeting.until(part, state)
+        due = meeting.next_for(actor)
+        assert isinstance(due, Received)
+        plain = wire.encode(cast("wire.Message", meeting.heard[-1].message))
+        (report,) = actor.step(Received(plain))
+        assert isinstance(report, Report)
+        assert report.code is Code.BAD_SEAL
+        meeting.lose()
+
+
+def test_a_sale_that_stays_open_closes_no_other_and_is_closed_by_none() -> None:
+    """§11.2-10: a customer who left is waited for, while the next one pays for something else."""
+    world = World()
+    first, second, till = world.wallet(fund=100), world.wallet(fund=100), world.wallet()
+    world.meet(first, till, charge=APPLES, person=refuse).run()
+    (waiting,) = till.book.open
+    meeting = world.meet(second, till, charge=PEARS).run()
+    assert told(meeting, Part.PAYER) == [(Result.PAID, None)]
+    assert meeting.payee.signed == [Kind.REQUEST, Kind.RECEIPT]
+    assert list(till.book.open) == [waiting]
 
 
 # Healing

@@ -1,7 +1,8 @@
 """Every rule of SPEC.md has a number, a test that exercises it, and no citation names a rule that is not there.
 
 A test cites a clause by its number with the sign before it: in its docstring, in a comment of its own, or in its
-table of cases. What a citation claims, that the test fails when the rule is broken, no program can check: it is reviewed.
+table of cases. What a citation claims, that the test fails when the rule is broken, no program can check: it is
+reviewed.
 """
 
 from __future__ import annotations
