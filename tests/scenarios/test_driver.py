@@ -221,6 +221,7 @@ ENDS = {
 def test_a_lost_link_leaves_a_named_end_and_the_next_tap_heals(
     world: World, run: Run, frames: int, payer_starts: bool
 ) -> None:
+    """§1-4, §11.1-1."""
     payer, payee = world.wallet(fund=500), world.wallet()
     pays = drive(world, payer, Pay(), payer_starts)
     collects = drive(world, payee, charge(), not payer_starts)
@@ -254,6 +255,7 @@ def test_a_person_who_declines_pays_nothing(world: World, run: Run) -> None:
 
 
 def test_a_store_that_fails_sends_nothing(world: World, run: Run) -> None:
+    """§12-2, §12-3."""
     payer, payee = world.wallet(fund=500), world.wallet()
     flash = CrashFlash(1 << 17)
     store = SlotStore.open(flash)
