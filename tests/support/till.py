@@ -257,6 +257,7 @@ class Till:
             assert [kind for kind in till.signed if kind is not Kind.PRESENT] == expected
         assert wealth(self.anna, self.ben) == before[:2]
         assert remembered(self.arena.reopened(self.till).book) == remembered(self.till.book)
+        assert set(self.till.book.trust.authorities) <= set(self.arena.authorities), "none but the root's are learnt"
         self.till.write(News(None, self.arena.authorities, None, None))
         self.arena.upload(self.graph.tokens.values(), self.graph.warrants.items())
         self.arena.judge(attack.named, self.anna, self.ben, self.till)

@@ -309,6 +309,8 @@ ATTACKS: tuple[Row, ...] = (
         hotlisted_since, Code.HOTLISTED),
     Row("a payer that may only collect", By.PAYER, "roles are not looked at", "§7-18", lambda t: role(t, R.COLLECT), W),
     Row("a payer that may do nothing", By.PAYER, "no role passes for every role", "§7-18", lambda t: role(t, R(0)), W),
+    Row("a hand that may only collect is taken: roles bind the direct payer", By.HAND, "none", "§7-18",
+        lambda t: (t.certify("mallory", role=R.COLLECT), t.spend(t.chain(t.mallory)))[1], None),
     Row("the till's own certificate", By.PEER, "a wallet is paid by itself", "§8.1-7", own_certificate,
         Code.SELF_PAYMENT),
     # Signatures of another kind or scheme, or in another form

@@ -107,14 +107,11 @@ KEYS = [
 ]
 
 
-@ENDS
 @pytest.mark.parametrize("end", ["Hello", "Welcome"])
 @pytest.mark.parametrize(("suite", "name", "key", "code"), KEYS, ids=lambda value: value if type(value) is str else "")
-def test_an_ephemeral_key_that_gives_no_secret(
-    suite: str, name: str, key: bytes, code: Code, end: str, payer_starts: bool
-) -> None:
+def test_an_ephemeral_key_that_gives_no_secret(suite: str, name: str, key: bytes, code: Code, end: str) -> None:
     """§3-5, §3-12, §3-13, §5.1-8: small order, off the curve, a second encoding, another suite, another length."""
-    street = Street(suite, payer_starts)
+    street = Street(suite)
     victim = rekeyed(street, end, lambda _: key)
     judge(street, Attack(name, By.WIRE, "weak keys", "§3-13", None, code), victim)
 
