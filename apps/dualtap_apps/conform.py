@@ -22,7 +22,7 @@ from dualtap_apps.exits import Exit
 from dualtap_apps.output import emit, note
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import Check
-from dualtap_conform.clauses import bound, ordered
+from dualtap_conform.clauses import OTHERS, bound, ordered
 from dualtap_conform.personal import personalise
 from dualtap_conform.report import check_report, read_key, report_of, sign_report, write_key
 from dualtap_conform.setup import read_setup
@@ -137,7 +137,8 @@ def connector(on: str, timeout: float) -> Callable[[], Link]:
 def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str) -> list[str]:
     """Return what a person reads: each clause, then what failed, then the sum."""
     lines: list[str] = []
-    clauses = outcome.clauses if only else {*bound(bench.part), *outcome.clauses}
+    others = OTHERS[bench.scheme.suite.name]
+    clauses = outcome.clauses if only else ({*bound(bench.part)} - others) | {*outcome.clauses}
     for tested, group in groupby(ordered(clauses), lambda clause: clause in outcome.clauses):
         if not tested:
             untested = [f"§{clause}" for clause in group]

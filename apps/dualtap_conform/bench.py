@@ -6,16 +6,20 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from dualtap.errors import Code, TapError
-from dualtap.statements import AuthorityCertificate, Header, Token, WalletCertificate
+from dualtap.provenance import rebuild
+from dualtap.statements import AuthorityCertificate, Header, Token, Transfer, WalletCertificate
 from dualtap.states import Part
-from dualtap.suite import sha256
+from dualtap.suite import Signer, sha256
 from dualtap.trust import Trust, issue
-from dualtap.wire import Want, Welcome
+from dualtap.wire import TransferMessage, Want, Welcome
 from dualtap_conform.memory import Holdings, Memory
 from dualtap_conform.puppet import Failure, Puppet
 from dualtap_conform.setup import Setup
-from dualtap_conform.stage import Stage
+from dualtap_conform.stage import Stage, secret_of
 from dualtap_transports.link import Link
+
+DEVICE = "the device"
+"""The name as which the tester signs with the device's own key, which its setup shows."""
 
 
 class Bench:
@@ -80,6 +84,20 @@ class Bench:
     def certify(self, blank: WalletCertificate) -> WalletCertificate:
         """Return any certificate, signed by the bank."""
         return issue(self.scheme, self.stage.signer("bank"), blank)
+
+    def signer(self, name: str) -> Signer:
+        """Return what signs as a name, or as the device itself."""
+        if name == DEVICE:
+            return self.scheme.suite.signer(secret_of(self.scheme.suite, self.setup.private))
+        return self.stage.signer(name)
+
+    def rebuilt(self, message: TransferMessage, request: bytes) -> Transfer:
+        """Return the transfer in a message to the device, answering the request with this id."""
+        return rebuild(self.trust(*message.authorities), message, self.key, request).transfer
+
+    def issue(self, blank: Token) -> Token:
+        """Return any token, signed by the institution."""
+        return issue(self.scheme, self.stage.signer("institution"), blank)
 
     @contextmanager
     def case(self, clause: str) -> Generator[None]:

@@ -62,6 +62,13 @@ def all_clauses() -> tuple[str, ...]:
     return tuple(f"{section}-{number}" for section, last in SECTIONS.items() for number in range(1, last + 1))
 
 
+OTHERS: dict[str, frozenset[str]] = {
+    "p256": frozenset({"3-10", "3-11", "3-12"}),
+    "ed25519": frozenset({"3-5", "3-6", "3-7", "3-8", "3-9"}),
+}
+"""The clauses that speak of the other suite, by suite."""
+
+
 def bound(part: Part) -> tuple[str, ...]:
     """Return the clauses that bind a part, in SPEC's order."""
     sections = BOUND[part]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dualtap import limits
 from dualtap.graph import Graph, Interval, overlaps
-from dualtap.statements import Parent, Side, Token, Transfer, Warrant
+from dualtap.statements import Outcome, Parent, ReceiptBody, Side, Token, Transfer, Warrant
 from dualtap.wire import TransferMessage
 
 
@@ -21,6 +21,9 @@ class Memory:
     ephemerals: set[bytes] = field(default_factory=set[bytes])
     seeds: set[bytes] = field(default_factory=set[bytes])
     sessions: int = 0
+    parts: dict[bytes, tuple[bytes, int]] = field(default_factory=dict[bytes, tuple[bytes, int]])
+    outcomes: dict[bytes, Outcome] = field(default_factory=dict[bytes, Outcome])
+    accepted: dict[tuple[bytes, int], bytes] = field(default_factory=dict[tuple[bytes, int], bytes])
     entries: dict[bytes, tuple[int, int, int]] = field(default_factory=dict[bytes, tuple[int, int, int]])
 
     unjudged: dict[bytes, int] = field(default_factory=dict[bytes, int])
@@ -42,6 +45,22 @@ class Memory:
             self.fault("6-4", "an ephemeral key of this tap alone", f"{key.hex()}, a second time")
         self.ephemerals.add(key)
 
+    def saw_request(self, request: bytes, basket: bytes, part: int) -> None:
+        """Take in a Request that the device made."""
+        self.parts[request] = (basket, part)
+
+    def saw_outcome(self, request: bytes, outcome: Outcome) -> None:
+        """Take in an outcome that the device signed."""
+        known = self.outcomes.setdefault(request, outcome)
+        if _accepts(known) != _accepts(outcome):
+            self.fault("4.1-12", "one outcome of a request", f"{_said(outcome)} after {_said(known)}")
+        where = self.parts.get(request)
+        if where is None or not isinstance(outcome.body, ReceiptBody):
+            return
+        transfer = self.accepted.setdefault(where, outcome.body.transfer)
+        if transfer != outcome.body.transfer:
+            self.fault("1-7", "one payment of a part of a basket", "a second Receipt")
+
     def saw_entry(self, entry: bytes, seed: bytes, prev: int, ctr: int, epoch: int) -> None:
         """Take in an entry of the device's tape, by its id."""
         if entry in self.entries:
@@ -55,6 +74,14 @@ class Memory:
             if (ctr > end and epoch < other) or (ctr < end and epoch > other):
                 self.fault("4.1-8", "epochs that do not fall along the tape", f"{epoch} beside {other}")
         self.entries[entry] = (prev, ctr, epoch)
+
+
+def _accepts(outcome: Outcome) -> bytes:
+    return outcome.body.transfer if isinstance(outcome.body, ReceiptBody) else b""
+
+
+def _said(outcome: Outcome) -> str:
+    return "a Receipt" if isinstance(outcome.body, ReceiptBody) else "a Close"
 
 
 class Holdings:

@@ -10,6 +10,7 @@ from dualtap.states import Part
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import Check
 from dualtap_conform.checks import CHECKS
+from dualtap_conform.clauses import OTHERS
 from dualtap_conform.puppet import Failure, NotHereError
 
 
@@ -64,16 +65,19 @@ def examine(
     ``watch`` is told of each when it is done. Raises ``LINK_LOST`` or ``TIMEOUT`` if the device cannot be reached.
     """
     outcome = Outcome()
+    others = OTHERS[bench.scheme.suite.name]
     for item in checks:
         for clause in item.clauses:
-            outcome.clauses.setdefault(clause, Verdict.OPEN)
+            if clause not in others:
+                outcome.clauses.setdefault(clause, Verdict.OPEN)
         found = _made(bench, item, outcome)
         (outcome.advice if item.advice else outcome.findings).extend(found)
         if watch is not None:
             watch(item, found)
     for item in outcome.passed:
         for clause in item.clauses:
-            outcome.clauses[clause] = Verdict.PASS
+            if clause not in others:
+                outcome.clauses[clause] = Verdict.PASS
     for finding in outcome.advice:
         outcome.clauses[finding.clause] = Verdict.ADVICE
     for finding in outcome.findings:

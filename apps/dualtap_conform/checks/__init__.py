@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dualtap_conform.check import Check
+from dualtap_conform.checks.collecting import CHECKS as COLLECTING
 from dualtap_conform.checks.greeting import CHECKS as GREETING
 from dualtap_conform.checks.healing import CHECKS as HEALING
 from dualtap_conform.checks.paying import CHECKS as PAYING
 from dualtap_conform.checks.plain import CHECKS as PLAIN
+from dualtap_conform.checks.remembering import CHECKS as REMEMBERING
 from dualtap_conform.checks.requests import CHECKS as REQUESTS
 from dualtap_conform.checks.running import CHECKS as RUNNING
 
-CHECKS: tuple[Check, ...] = (*GREETING, *PLAIN, *REQUESTS, *PAYING, *HEALING, *RUNNING)
+CHECKS: tuple[Check, ...] = (
+    *GREETING, *PLAIN, *REQUESTS, *PAYING, *HEALING, *COLLECTING, *REMEMBERING, *RUNNING
+)  # fmt: skip

@@ -6,9 +6,10 @@ from dualtap import limits
 from dualtap.errors import Code
 from dualtap.statements import Header
 from dualtap.states import Part
-from dualtap.wire import RefuseMessage, RequestMessage, TransferMessage
+from dualtap.wire import RefuseMessage, TransferMessage
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check
+from dualtap_conform.customer import Customer
 from dualtap_conform.puppet import Failure, must, named
 from dualtap_conform.stage import CURRENCY, TIER
 from dualtap_conform.till import Till
@@ -56,9 +57,7 @@ def _speak(bench: Bench) -> None:
     if bench.part is Part.PAYER:
         Till(bench).collect(155)
         return
-    with bench.tap() as tap:
-        tap.hear(RequestMessage)
-        tap.say(RefuseMessage(Code.DECLINED))
+    Customer(bench).buy()
 
 
 def _faultless(bench: Bench, clause: str) -> None:
