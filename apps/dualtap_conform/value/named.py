@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from dualtap.conditions import Rule
 from dualtap.errors import Code
-from dualtap.statements import Authority, RequestOpening, Span, TapeOpening
+from dualtap.statements import Authority, Condition, RequestOpening, Span, TapeOpening
+from dualtap.suite import sha256
 from dualtap_conform.stage import TODAY, Stage
+from dualtap_conform.value.bound import cap, shown, u16
 from dualtap_conform.value.frauds import Court, closed, given, owning
 from dualtap_conform.value.scene import back, of
 from dualtap_conform.vector import Vector
@@ -19,7 +22,7 @@ def kinds(stage: Stage) -> Iterator[Vector]:
     """Yield what names somebody, and what only looks like it."""
     for cases in (
         _forks, _forks_of_hands, _no_forks, _no_statements, _tape_forks, _no_tape_forks, _outcomes, _dead_spent,
-        _not_dead_spent,
+        _not_dead_spent, _bound,
     ):  # fmt: skip
         yield from cases(stage)
 
@@ -300,3 +303,28 @@ def _not_dead_spent(stage: Stage) -> Iterator[Vector]:
     later = court.scene.hand("carla", "dan", of(spender, 10, 20))
     how = "The next hand, honest, spends what the payee of the dead transfer gave it."
     yield court.nobody(NOTHING, clauses, f"{flag} Framed", how, court.dead_spent("carla", dead, later, warrant))
+
+
+def _bound(stage: Stage) -> Iterator[Vector]:
+    """Yield forks of purpose-bound value: what breaks a condition is no statement, and proves nothing."""
+    secret, flag = stage.draw("secret"), "Fork Condition"
+    certificate = shown(stage.certificate("ben", category=5411))
+    for code, value, payee, witness, good, how in (
+        (Rule.CAP, cap(60), "ben", (), True, "Two transfers that keep to a cap."),
+        (Rule.CAP, cap(59), "ben", (), False, "Two transfers above a cap."),
+        (Rule.CAP, cap(59), "institution", (), True, "Two deposits above a cap, which does not bind them."),
+        (8, b"", "institution", (), True, "Two deposits under a condition of another version."),
+        (8, b"", "ben", (), False, "Two transfers under a condition of another version."),
+        (Rule.PREIMAGE, sha256(secret), "ben", (secret,), True, "Two transfers that show a preimage."),
+        (Rule.PREIMAGE, sha256(secret), "ben", (), False, "Two transfers that do not show a preimage."),
+        (Rule.CATEGORY, u16(5411), "ben", (certificate,), True, "Two transfers to a certified shop."),
+    ):
+        court = Court(stage)
+        court.scene.key("anna")
+        token = court.scene.put(stage.token("anna", conditions=(Condition(int(code), value),)))
+        pair = [court.scene.hand("anna", payee, Span(token, 0, end), witness=witness) for end in (60, 60)]
+        evidence = court.fork("anna", *pair)
+        if good:
+            yield court.named("anna", "5.6-6 5.6-4", flag, how, evidence)
+        else:
+            yield court.nobody(Code.CONDITION_UNMET, "5.6-6 5.3-9 15-6", f"NoStatement {flag}", how, evidence)
