@@ -154,7 +154,7 @@ def _right(stage: Stage) -> Iterator[Vector]:
         (replace(plain, wanted=COLLECT | SYNC, granted=PAY | SYNC, tap=" 5"), "SYNC is reserved: it says nothing"),
     ):
         for initiator in (True, False):
-            yield _ask(session, initiator, ("6-2",), "Valid", what, seal=_SAID, heard=_HEARD)
+            yield _ask(session, initiator, ("6-2",), "Basic", what, seal=_SAID, heard=_HEARD)
     for offer in ((1, 2), (2, 1), (0, 255, 1), (1, 1)):
         session = replace(plain, offer=offer)
         comment = f"the versions {list(offer)} are offered, and are in the transcript"

@@ -119,7 +119,7 @@ def _list(value: Plain) -> list[Plain]:
 def _sizes() -> Iterator[Vector]:
     """Yield messages as long as they may be, and one byte longer."""
     short = canonical(smallest(forms.WELCOME))
-    for most in (128, 1024, MOST):
+    for most in (128, 1024, 8192):
         room = most - len(short)
         for extra, wrong in ((0, None), (1, Code.TOO_LARGE)):
             sealed = bytes(room + extra - (room >= 256))

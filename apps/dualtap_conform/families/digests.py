@@ -95,7 +95,7 @@ def _ids(stage: Stage) -> Iterator[Vector]:
     for kind in (33, 32, 17):
         yield _id(stage, kind, close, f"the same bytes as kind {kind}: another id", "KindInId", clause="4.1-3")
     other = _scheme(stage.suite.name, stage.key("another root"))
-    yield _id(stage, 34, close, "the same in another scheme", "SchemeInId", clause="3-16", scheme=other)
+    yield _id(stage, 34, close, "the same in another scheme", "OtherScheme", clause="3-16", scheme=other)
     yield _id(stage, 34, close, "the same by another key", "KeyInId", key=stage.key("payee"))
     yield _id(stage, 34, close, "the same with another commitment", "Borders", commitment=b"\1" + bytes(31))
     yield _id(stage, 34, close, "the same with another commitment", "Borders", commitment=bytes(31) + b"\1")
@@ -179,7 +179,7 @@ def _commitments(stage: Stage) -> Iterator[Vector]:
         (2**53, 2**53 + 1), (2**56 - 1, 2**56),
     ):  # fmt: skip
         comment = f"the place ({prev}, {ctr}]"
-        yield _commit(stage, comment, "WideCounter", "4.2-1", prev=prev, ctr=ctr)
+        yield _commit(stage, comment, "LargeNumber", "4.2-1", prev=prev, ctr=ctr)
     comment = "a place whose bytes, in the other order, are those of another"
     yield _commit(stage, comment, "ByteOrder", prev=0, ctr=1 << 56)
     for seed in (bytes(16), b"\xff" * 16, b"place" + bytes(11), b"request" + bytes(9)):

@@ -53,7 +53,7 @@ def _valid(stage: Stage) -> Iterator[Vector]:
         (62_512, "one whose R begins with two zero bytes"),
     ):  # fmt: skip
         digest = hashlib.sha256(str(number).encode()).digest()
-        flag = "LeadingZeros" if number > 1 else "Valid"
+        flag = "LeadingZeros" if number > 1 else "Basic"
         yield _case(signer.public, digest, signer.sign(digest), "3-11", flag, what)
     for digest, what in ((bytes(32), "the digest 0"), (b"\xff" * 32, "the greatest digest")):
         yield _case(signer.public, digest, signer.sign(digest), "3-4", "EdgeDigest", what)
@@ -111,9 +111,9 @@ def _invalid(stage: Stage) -> Iterator[Vector]:
         yield _case(key, DIGEST, signature, "3-11", "Altered", what, _BAD)
     other = hashlib.sha256(b"something else").digest()
     yield _case(key, other, good, "5.2-4", "OtherDigest", "a good signature over another digest", _BAD)
-    yield _case(stage.key("payee"), DIGEST, good, "5.2-5", "OtherKey", "a good signature by another key", _BAD)
+    yield _case(stage.key("payee"), DIGEST, good, "5.2-5", "OtherSigner", "a good signature by another key", _BAD)
     negative = key[:31] + bytes([key[31] ^ 0x80])
-    yield _case(negative, DIGEST, good, "3-11", "OtherKey", "the key with the other sign", _BAD)
+    yield _case(negative, DIGEST, good, "3-11", "OtherSigner", "the key with the other sign", _BAD)
     again = signer.sign(hashlib.sha256(DIGEST).digest())
     yield _case(key, DIGEST, again, "3-4", "HashedAgain", "the signature is over the digest's hash", _BAD)
     own = Edwards.encode(Edwards.times(SECRET, B))

@@ -115,10 +115,10 @@ def _order(stage: Stage) -> Iterator[Vector]:
             chip().entry(0, first).entry(first, second, what="b").entry(first - 1, second + 1, what="c", refused=True)
         )
         comment = f"counters of 8 bytes: {first} comes before {second}"
-        yield made.vector(("13-4",), "WideCounter", comment)
+        yield made.vector(("13-4",), "LargeNumber", comment)
     made = chip().entry(_MOST - 1, _MOST).entry(_MOST, _MOST, what="b", refused=True)
     made.entry(0, 1, what="c", refused=True).entry(_MOST - 1, _MOST)
-    yield made.vector(("13-4",), "WideCounter", "after the last counter nothing is signed but the last entry")
+    yield made.vector(("13-4",), "LargeNumber", "after the last counter nothing is signed but the last entry")
     made = chip().entry(0, 2**56).entry(1, 2, what="b", refused=True).entry(2**56, 2**56 + 1, what="c")
     yield made.vector(("13-4",), "ByteOrder", "2^56 comes after 1, whatever the order of bytes")
 

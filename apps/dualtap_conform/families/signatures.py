@@ -66,7 +66,7 @@ def _valid(stage: Stage) -> Iterator[Vector]:
         (25_294, "one whose r begins with two zero bytes"), (72_477, "one whose s begins with two zero bytes"),
     ):  # fmt: skip
         digest = counted(number)
-        yield _case(key, digest, signer.sign(digest), "3-6", "LeadingZeros" if number > 1 else "Valid", what)
+        yield _case(key, digest, signer.sign(digest), "3-6", "LeadingZeros" if number > 1 else "Basic", what)
     for digest, what in (
         (bytes(32), "the digest 0"), (b"\xff" * 32, "the greatest digest, above n"),
         (N.to_bytes(32, "big"), "the digest n, which counts as 0"), ((N + 1).to_bytes(32, "big"), "the digest n + 1"),
@@ -137,9 +137,9 @@ def _invalid(stage: Stage) -> Iterator[Vector]:
     last = DIGEST[:-1] + bytes([DIGEST[-1] ^ 1])
     yield _case(key, last, good, "3-4", "OtherDigest", "the digest's last bit is another", _BAD)
     yield _case(key, bytes(32), good, "3-4", "OtherDigest", "the digest 0", _BAD)
-    yield _case(stage.key("payee"), DIGEST, good, "5.2-5", "OtherKey", "a good signature by another key", _BAD)
+    yield _case(stage.key("payee"), DIGEST, good, "5.2-5", "OtherSigner", "a good signature by another key", _BAD)
     negative = bytes([key[0] ^ 1]) + key[1:]
-    yield _case(negative, DIGEST, good, "3-5", "OtherKey", "the key with the other y: a key, but not this one", _BAD)
+    yield _case(negative, DIGEST, good, "3-5", "OtherSigner", "the key with the other y: a key, but not this one", _BAD)
     again = signer.sign(sha256(DIGEST).digest())
     yield _case(key, DIGEST, again, "3-4", "HashedAgain", "the signature is over the digest's hash", _BAD)
     yield from _lengths(stage)

@@ -67,30 +67,30 @@ class Court:
 
 def _right(court: Court) -> Iterator[Vector]:
     stage, judge = court.stage, court.judge
-    yield judge(("7-1",), "Valid", "a wallet that a bank certified")
-    yield judge(("7-1",), "Valid", "a device without date and policy", bare=True)
+    yield judge(("7-1",), "Basic", "a wallet that a bank certified")
+    yield judge(("7-1",), "Basic", "a device without date and policy", bare=True)
     direct = stage.certificate(_NAME, issuer="institution")
-    yield judge(("7-1",), "Valid", "a wallet that an institution certified", certificate=direct)
+    yield judge(("7-1",), "Basic", "a wallet that an institution certified", certificate=direct)
     chain: Chain = (court.policy_key, court.institution)
-    yield judge(("7-1", "7-4"), "Valid", "no bank is needed then", certificate=direct, authorities=chain)
+    yield judge(("7-1", "7-4"), "Basic", "no bank is needed then", certificate=direct, authorities=chain)
     chain = (court.institution, court.bank)
-    yield judge(("7-1", "7-4"), "Valid", "no policy key is needed for a certificate", authorities=chain, bare=True)
+    yield judge(("7-1", "7-4"), "Basic", "no policy key is needed for a certificate", authorities=chain, bare=True)
     chain = (court.institution, court.bank, court.policy_key)
-    yield judge(("7-1",), "Valid", "the policy key comes last", authorities=chain)
+    yield judge(("7-1",), "Basic", "the policy key comes last", authorities=chain)
     yield judge(("7-8",), "Renewal", "every authority twice", authorities=stage.authorities * 2)
     second = stage.authority("second institution", Authority.INSTITUTION, number=2)
     chain = (*stage.authorities, second)
-    yield judge(("7-1",), "Valid", "another institution besides", authorities=chain)
+    yield judge(("7-1",), "Basic", "another institution besides", authorities=chain)
     yield judge(("7-20",), "Hotlist", "others are on the hotlist", policy=stage.policy(hotlist=[stage.key("bob")]))
     for carrier in Carrier:
         certificate = stage.certificate(_NAME, carrier=carrier, tier=255, category=9999, role=Role.COLLECT)
-        yield judge(("4.3-1",), "Valid", f"a wallet of the form {carrier.name}", certificate=certificate)
+        yield judge(("4.3-1",), "Basic", f"a wallet of the form {carrier.name}", certificate=certificate)
     for role in (Role(0), Role.PAY, Role.COLLECT):
         certificate = stage.certificate(_NAME, role=role)
-        yield judge(("7-18",), "Valid", f"the role {int(role)}: judged where it plays it", certificate=certificate)
+        yield judge(("7-18",), "Basic", f"the role {int(role)}: judged where it plays it", certificate=certificate)
     blank = court.good._replace(attestation=stage.draw("attestation"))
     certificate = issue(stage.scheme, stage.signer("bank"), blank)
-    yield judge(("4.3-1",), "Valid", "an attestation", certificate=certificate)
+    yield judge(("4.3-1",), "Basic", "an attestation", certificate=certificate)
 
 
 def _expiry(court: Court) -> Iterator[Vector]:
@@ -113,14 +113,14 @@ def _expiry(court: Court) -> Iterator[Vector]:
     )
     for epoch, wrong in ((TODAY + 10, None), (TODAY + 11, expired)):
         comment = f"{epoch - TODAY - 10} days after the last epoch of the institution above its bank"
-        yield judge(("7-16",), "AuthorityExpired", comment, wrong, certificate=never, authorities=chain, epoch=epoch)
+        yield judge(("7-16",), "Chain", comment, wrong, certificate=never, authorities=chain, epoch=epoch)
     chain = (*stage.authorities[:2], stage.authority("bank", Authority.BANK, "institution", expires=TODAY + 5))
     for epoch, wrong in ((TODAY + 5, None), (TODAY + 6, expired)):
         comment = f"{epoch - TODAY - 5} days after its bank's last epoch"
-        yield judge(("7-16",), "AuthorityExpired", comment, wrong, certificate=never, authorities=chain, epoch=epoch)
+        yield judge(("7-16",), "Chain", comment, wrong, certificate=never, authorities=chain, epoch=epoch)
     direct = stage.certificate(_NAME, issuer="institution", expires=2**24)
     comment = "the bank has expired, but did not sign this"
-    yield judge(("7-16",), "AuthorityExpired", comment, certificate=direct, authorities=chain, epoch=TODAY + 6)
+    yield judge(("7-16",), "Chain", comment, certificate=direct, authorities=chain, epoch=TODAY + 6)
     older = stage.authority("bank", Authority.BANK, "institution", quota=1000, expires=TODAY + 5)
     for chain, what in (
         ((*stage.authorities, older), "an older certificate of its bank came later: it replaces none"),
@@ -202,7 +202,7 @@ def _signatures(court: Court) -> Iterator[Vector]:
     other = Scheme.of(stage.suite, stage.key("another root"))
     found = issue(other, stage.signer("bank"), good)
     comment = "the same bank signed it, for another scheme"
-    yield judge(("3-16", "4.1-1"), "SchemeInId", comment, bad, certificate=found)
+    yield judge(("3-16", "4.1-1"), "OtherScheme", comment, bad, certificate=found)
     for place, (name, change) in enumerate(_CHANGES):
         item = stage.authorities[place]
         chain = (*stage.authorities[:place], change(item), *stage.authorities[place + 1 :])
@@ -211,7 +211,7 @@ def _signatures(court: Court) -> Iterator[Vector]:
     foreign = issue(other, stage.signer("another root"), court.institution)
     foreign = foreign._replace(issuer=key_hint(stage.key("root")))
     chain = (court.policy_key, foreign, court.bank)
-    yield judge(("7-5",), "SchemeInId", "another root certified the institution", bad, authorities=chain)
+    yield judge(("7-5",), "OtherScheme", "another root certified the institution", bad, authorities=chain)
     header = stage.header()
     for name, value in (("epoch", header.epoch + 1), ("policy", header.policy + 1)):
         fields = zip(header._fields, header, strict=True)
@@ -246,7 +246,7 @@ def _policies(court: Court) -> Iterator[Vector]:
     comment = "the hotlist holds a key that differs in one bit"
     yield judge(("7-20",), "Hotlist", comment, policy=stage.policy(hotlist=[near]))
     empty = stage.policy(authorities=())
-    yield judge(("7-3",), "Valid", "the policy names no authority: what is known stays", policy=empty)
+    yield judge(("7-3",), "Basic", "the policy names no authority: what is known stays", policy=empty)
     for bad, what in _bad_keys(stage):
         blank = AuthorityCertificate(bad, Authority.INSTITUTION, 9, 0, TODAY + 900, b"", b"")
         found = issue(stage.scheme, stage.signer("root"), blank)
