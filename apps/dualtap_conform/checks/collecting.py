@@ -149,10 +149,12 @@ def replayed_transfer(bench: Bench) -> None:
     old = Customer(bench)
     with bench.tap() as tap:
         kept = old.pay(old.wanted(tap))
-    _closed(
-        bench,
-        Forgery("6-12", (Code.BAD_SIGNATURE,), "a transfer of an earlier session", lambda _customer, _wanted: kept),
-    )
+
+    def again(customer: Customer, wanted: Wanted) -> TransferMessage:
+        del customer, wanted
+        return kept
+
+    _closed(bench, Forgery("6-12", (Code.BAD_SIGNATURE,), "a transfer of an earlier session", again))
 
 
 def _undecodable(message: TransferMessage) -> Iterator[tuple[str, Code, str, bytes]]:
