@@ -229,10 +229,10 @@ class Book:
             self._own = news.certificate
             self.graph.certificates[news.certificate.key] = news.certificate
         self.trust.learn(news.authorities)
+        if news.policy is not None:  # before the date: it was in force when its key was, and a replay judges it again
+            self.trust.set_policy(news.policy)
         if news.header is not None:
             self.trust.adopt(news.header, any_step=True)
-        if news.policy is not None:
-            self.trust.set_policy(news.policy)
 
     def _fund(self, token: Token) -> None:
         token_id = self.trust.token_id(token)

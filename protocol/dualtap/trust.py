@@ -190,7 +190,7 @@ class Trust:
             return False
         if not any_step and header.epoch > self.epoch + limits.EPOCH_STEP:
             raise TapError(Code.EPOCH_AHEAD)
-        self._verify_by_policy_key(header)
+        self._verify_by_policy_key(header, header.epoch)
         moved = self.header is None or header.epoch > self.epoch
         self.header = header
         return moved
@@ -199,12 +199,12 @@ class Trust:
         """Replace the policy by a newer one; return whether it was newer (SPEC §7-19)."""
         if self.policy is not None and policy.version <= self.policy.version:
             return False
-        self._verify_by_policy_key(policy)
+        self._verify_by_policy_key(policy, self.epoch)
         self.policy = policy
         return True
 
-    def _verify_by_policy_key(self, issued: Header | Policy) -> None:
-        key = self.authority(issued.issuer, _POLICY, self.epoch).key
+    def _verify_by_policy_key(self, issued: Header | Policy, epoch: int) -> None:
+        key = self.authority(issued.issuer, _POLICY, epoch).key
         self.verify(key, issued.signature, issued_id(self.scheme, issued, key))
 
     def tier(self, number: int) -> Tier:

@@ -148,6 +148,15 @@ def test_the_date_goes_forward_in_bounded_steps(world: World, trust: Trust) -> N
     assert trust.epoch == EPOCH + limits.EPOCH_STEP
 
 
+def test_a_date_is_not_beyond_its_signer(world: World, trust: Trust) -> None:
+    """§7-9: else the policy in force, by the same key, could not be verified again."""
+    last = EPOCH + 999
+    with pytest.raises(TapError) as caught:
+        trust.adopt(world.dated(last + 1), any_step=True)
+    assert code_of(caught) is Code.CERTIFICATE_EXPIRED
+    assert trust.adopt(world.dated(last), any_step=True)
+
+
 @pytest.mark.parametrize("who", ["institution", "bank", "root"])
 def test_only_the_policy_key_dates_and_rules(world: World, trust: Trust, who: str) -> None:
     """§7-1, §7-9."""

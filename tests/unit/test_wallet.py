@@ -17,6 +17,9 @@ from dualtap.records import Answered, Asked, Funded, Healed, Moved, News, Record
 from dualtap.statements import (
     KIND,
     ON_TAPE,
+    Authority,
+    AuthorityCertificate,
+    Header,
     Kind,
     ReceiptBody,
     TapeOpening,
@@ -34,6 +37,7 @@ from dualtap.sync import (
     reply_id,
     sync_statement,
 )
+from dualtap.trust import issue
 from dualtap.wire import public_digest
 from dualtap_devices import syncing
 from dualtap_devices.driver import Driver, Watch, exchange, unseen
@@ -380,6 +384,19 @@ def test_a_signature_that_waits_survives_a_full_store(world: World) -> None:
     world.pay(wallet, payer, 3)
     assert all(entry.signature for entry in world.reopened(wallet).book.tape)
     world.check()
+
+
+def test_a_policy_outlives_the_key_that_signed_it(world: World) -> None:
+    """§12-12: a new policy key dates the scheme beyond the old one's certificate; the log still opens."""
+    wallet = world.wallet(fund=500)
+    heir = world.suite.signer(world.draw())
+    blank = AuthorityCertificate(heir.public, Authority.POLICY, 2, 0, EPOCH + 3000, b"", b"")
+    later = issue(world.scheme, heir, Header(EPOCH + 2000, 1, b"", b""))
+    wallet.write(News(None, (issue(world.scheme, world.root, blank),), later, None))
+    wallet.compact()
+    again = world.reopened(wallet)
+    assert again.book.trust.epoch == EPOCH + 2000
+    assert again.book.trust.policy == world.policy
 
 
 def test_a_compacted_wallet_is_the_same(world: World) -> None:
