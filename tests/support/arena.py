@@ -62,7 +62,7 @@ class Attack(Generic[A]):
 
     ``code`` is what the honest device reports; ``None`` means that it goes on, which the row's name then says.
     ``clause`` is the number of SPEC's rule. ``named`` is whom a ledger names afterwards, by part in the story, and for
-    what.
+    what. ``doubt`` is whether a payer is left in doubt; ``None`` where that depends on who pays.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Attack(Generic[A]):
     do: A
     code: Code | None
     named: frozenset[tuple[str, Fraud]] = frozenset()
+    doubt: bool | None = False
 
 
 def names(*pairs: tuple[str, Fraud]) -> frozenset[tuple[str, Fraud]]:

@@ -65,7 +65,8 @@ def judge(street: Street, attack: Attack[Any], victim: Actor) -> None:
     assert victim.report.code is attack.code, (victim.report, attack.bug)
     if attack.code is not None:
         assert victim.report.result in (Result.NOT_PAID, Result.IN_DOUBT)
-        assert victim.report.result is Result.NOT_PAID or street.anna.book.in_doubt() or street.till.book.in_doubt()
+        if attack.doubt is not None:
+            assert (victim.report.result is Result.IN_DOUBT) is attack.doubt, victim.report
     arena = street.arena
     arena.check()
     arena.meet(street.till, street.anna, charge=Charge(3, "CNY", arena.draw(16))).run()

@@ -259,6 +259,9 @@ class Till:
         assert remembered(self.arena.reopened(self.till).book) == remembered(self.till.book)
         assert set(self.till.book.trust.authorities) <= set(self.arena.authorities), "none but the root's are learnt"
         self.till.write(News(None, self.arena.authorities, None, None))
+        if attack.code in (Code.DOUBLE_SPENT, Code.TAPE_FORKED):
+            self.arena.settle(self.till, deposit=False)
+            assert self.arena.named() == attack.named, "what a till refused is told when it syncs"
         self.arena.upload(self.graph.tokens.values(), self.graph.warrants.items())
         self.arena.judge(attack.named, self.anna, self.ben, self.till)
 

@@ -174,6 +174,12 @@ def hotlisted_since(t: Till) -> TransferMessage:
     return t.spend(payee_side(hand, 100, 200))
 
 
+def expired_since(t: Till) -> TransferMessage:
+    t.certify("mallory", expires=EPOCH - 1)
+    token = t.keep(t.arena.token(t.mallory.key, 100))
+    return t.spend(payee_side(t.give(t.mallory, t.eve, Span(token, 0, 100), epoch=EPOCH - 1), 0, 100))
+
+
 def role(t: Till, allowed: Role) -> TransferMessage:
     t.certify("eve", role=allowed)
     return t.spend(t.own(0, 100))
@@ -258,8 +264,7 @@ ATTACKS: tuple[Row, ...] = (
       for name, by, bug, clause, change, code in CERTIFICATES),
     *(Row(f"a hand's certificate {name}", by, bug, clause.replace("§7-14", "§7-15"), as_hand(change), code)
       for name, by, bug, clause, change, code in CERTIFICATES),
-    Row("a hand made while its certificate was good is taken", By.HAND, "none", "§7-15",
-        lambda t: (t.certify("mallory", expires=EPOCH), t.spend(t.chain(t.mallory)))[1], None),
+    Row("a hand made while its certificate was good is taken", By.HAND, "none", "§7-15", expired_since, None),
     *(Row(f"a token {name}", by, bug, clause, paid_with(change), code)
       for name, by, bug, clause, change, code in TOKENS),
     Row("authorities that a till lacks are learnt", By.PAYER, "none", "§7-5",

@@ -220,9 +220,9 @@ UPLOADS: tuple[Told, ...] = (
     Told("a gap accuses nobody", EVE, "counters that skip are missing entries", "§15-10",
          places((0, 1), (100, 101), (5000, 5001)), None),
     Told("an empty place accuses nobody", EVE, "an interval of nothing meets its neighbours", "§4.2-1",
-         places((10, 20), (15, 15)), None),
+         places((16, 16), (10, 20), (15, 15)), None),
     Told("a place backwards accuses nobody", EVE, "an inverted interval meets everything, and no verifier agrees",
-         "§4.2-1", places((0, 90), (40, 30), (95, 0)), None),
+         "§4.2-1", places((60, 50), (0, 90), (40, 30), (95, 0)), None),
     # Nobody is framed
     Told("Anna's name under Eve's signature", EVE, "a statement is believed for the key in it", "§15-4", as_anna, None),
     Told("Anna's signature under another place", EVE, "a place is not part of the id", "§4.2-2", with_annas_signature,
