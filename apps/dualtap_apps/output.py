@@ -25,6 +25,17 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def show_code(text: str) -> None:
+    """Show a text as a QR code on stderr, if that is a terminal and the extra ``qr`` is installed."""
+    if not sys.stderr.isatty():
+        return
+    try:
+        import segno
+    except ImportError:
+        return
+    segno.make(text, micro=False).terminal(sys.stderr, border=2, compact=True)
+
+
 def wallet_id(key: bytes) -> str:
     """Return the 16 hex digits by which people know a wallet key; empty for none."""
     return sha256(key)[:8].hex() if key else ""

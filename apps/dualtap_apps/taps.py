@@ -10,14 +10,16 @@ from typing import TypeAlias
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
+from dualtap.session import NO_HANDOVER, ident
 from dualtap.states import Part
 from dualtap.suite import Drbg, sha256
 from dualtap_apps.exits import Exit, exit_of_report
 from dualtap_apps.money import parse, show
-from dualtap_apps.output import emit, note, report_fields, report_text, wallet_id
+from dualtap_apps.output import emit, note, report_fields, report_text, show_code, wallet_id
 from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, Person, always, run
 from dualtap_devices.syncing import close
+from dualtap_transports.handover import handover_of, introduce
 from dualtap_transports.link import Link, open_scheme
 
 Confirm: TypeAlias = Callable[[str], bool]
@@ -45,16 +47,20 @@ def charge(folder: Path, amount: str, on: str, basket: str | None, timeout: floa
     with opened(folder) as wallet:
         wallet.check()
         listener = scheme.listen(address)
+        ephemeral = wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
+        handover = introduce(listener, ident(ephemeral.public))
         try:
             where = f"{on.partition(':')[0]}:{listener.address}"
             note(f"Ready: charging {show(minor, label.currency)}, basket {name}, on {where}")
+            if handover != NO_HANDOVER:
+                show_code(where)
             link = listener.accept(timeout)
         except TapError as error:
             raise TapError(error.code, f"nobody came to pay within {timeout:g} s; charge again") from error
         finally:
             listener.close()
         order = Charge(minor, label.currency, identity, person=True)
-        driver = Driver.fresh(wallet, order, initiator=False)
+        driver = Driver.fresh(wallet, order, initiator=False, ephemeral=ephemeral, handover=handover)
         report = run(driver, link, timeout)
         paid = wallet.book.accepted(identity, 0)
         if report.code is Code.BASKET_PAID and paid is not None:
@@ -112,7 +118,7 @@ def _pay(folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: fl
                 raise
             raise TapError(error.code, f"nobody charges at {on}: start `dualtap charge` there first") from error
         person = always if confirm is None else asks(confirm, link)
-        driver = Driver.fresh(wallet, order, initiator=True, person=person)
+        driver = Driver.fresh(wallet, order, initiator=True, person=person, handover=handover_of(link))
         report = run(driver, link, timeout)
         return _tell(driver, report, as_json)
 

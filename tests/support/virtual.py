@@ -25,11 +25,17 @@ DATA_LENGTH = 251
 """Bytes of a data packet that controllers of today take; Bumble's take 27 unless told otherwise."""
 
 
+def new_link() -> LocalLink:
+    """Return the space in which virtual controllers hear each other."""
+    link: LocalLink = cast("Any", LocalLink)()
+    return link
+
+
 class Air:
-    """The space in which virtual controllers hear each other; to be used in one event loop."""
+    """Virtual controllers that hear each other, each with a host; to be used in one event loop."""
 
     def __init__(self) -> None:
-        self.link: LocalLink = cast("Any", LocalLink)()
+        self.link = new_link()
         self._count = 0
 
     async def dongle(self) -> Dongle:

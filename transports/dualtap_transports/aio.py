@@ -1,4 +1,4 @@
-"""TCP links for asyncio: frames and addresses of :mod:`.tcp`. No other module here imports asyncio."""
+"""TCP links for asyncio: frames and addresses of :mod:`.tcp`."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ MTU = 517
 
 
 def radio(dongle: Dongle) -> Radio:
-    """Return what makes :mod:`.ble_central` use ``dongle``."""
-    return Radio({"backend": BumbleScanner, "dongle": dongle}, {"backend": BumbleClient})
+    """Return what makes :mod:`.ble_central` use ``dongle``, and let it go in the end."""
+    return Radio({"backend": BumbleScanner, "dongle": dongle}, {"backend": BumbleClient}, dongle.close)
 
 
 class BumbleScanner(BaseBleakScanner):

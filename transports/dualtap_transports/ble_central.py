@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,17 +31,31 @@ CONNECT_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Radio:
-    """Keyword arguments for bleak's scanner and client, such as another backend; empty: the system's own."""
+    """Keyword arguments for bleak's scanner and client, such as another backend; empty: the system's own.
+
+    ``release`` is awaited once the connection is over; it never raises.
+    """
 
     scanner: dict[str, Any] = field(default_factory=dict[str, Any])
     client: dict[str, Any] = field(default_factory=dict[str, Any])
+    release: Callable[[], Awaitable[None]] | None = None
+
+    async def free(self) -> None:
+        """Let go of what the connection needed."""
+        if self.release is not None:
+            await self.release()
+
+
+SYSTEM = Radio()
+"""The operating system's Bluetooth."""
 
 
 class CentralPort:
     """A connection that bleak made; see :class:`.ble_link.Port`."""
 
-    def __init__(self, client: BleakClient, up: BleakGATTCharacteristic) -> None:
+    def __init__(self, client: BleakClient, up: BleakGATTCharacteristic, radio: Radio) -> None:
         self._client = client
+        self._radio = radio
         self._up = up
         self._dropped = False
 
@@ -61,14 +76,23 @@ class CentralPort:
         if not self._dropped:
             self._dropped = True
             await _disconnect(self._client)
+            await self._radio.free()
 
 
 async def connect(service: UUID, address: bytes, timeout: float | None, radio: Radio) -> GattLink:
     """Return an open link to whoever advertises ``service``; see :meth:`.link.Scheme.connect`.
 
     ``address`` (six bytes, or none) is the advertiser's, if a handover told it. Raises ``BAD_INPUT`` if this machine
-    has no Bluetooth to use, with the remedy.
+    has no Bluetooth to use, with the remedy. ``radio`` is let go if this fails.
     """
+    try:
+        return await _connect(service, address, timeout, radio)
+    except BaseException:
+        await radio.free()
+        raise
+
+
+async def _connect(service: UUID, address: bytes, timeout: float | None, radio: Radio) -> GattLink:
     try:
         device = await _find(service, address, timeout, radio)
     except (OSError, EOFError, BleakError) as error:
@@ -88,7 +112,7 @@ async def connect(service: UUID, address: bytes, timeout: float | None, radio: R
         async with asyncio.timeout(CONNECT_SECONDS):
             await client.connect()
             up, down = _characteristics(client, service)
-            link = GattLink(CentralPort(client, up), central=True)
+            link = GattLink(CentralPort(client, up, radio), central=True)
             links.append(link)
             await client.start_notify(down, lambda _, value: link.arrived(bytes(value)))
             await link.open()

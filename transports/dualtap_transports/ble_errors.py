@@ -40,7 +40,7 @@ def no_dongle(spec: str, error: Exception) -> TapError:
     if isinstance(error, PermissionError) or "ACCESS" in type(error).__name__.upper():
         remedy = "no permission: add a udev rule for the dongle, or run as an administrator"
     elif isinstance(error, ModuleNotFoundError):
-        remedy = f"{error.name} is not installed: pip install {error.name}"
+        remedy = f"install the Python package that brings {error.name}"
     elif kind in ("usb", "pyusb"):
         remedy = "plug in a Bluetooth dongle that no other driver holds (Windows: give it WinUSB by Zadig)"
     elif kind == "serial":

@@ -113,12 +113,7 @@ class BlockingLink:
 
 
 class AsyncListener(Protocol):
-    """A :class:`.link.Listener` whose methods are awaited."""
-
-    @property
-    def address(self) -> str:
-        """The address bound; see :attr:`.link.Listener.address`."""
-        ...
+    """A :class:`.link.Listener` whose methods are awaited, and whose address whoever wraps it tells."""
 
     async def accept(self, timeout: float | None) -> AsyncLink:
         """Return the next link; see :meth:`.link.Listener.accept`."""
@@ -130,18 +125,13 @@ class AsyncListener(Protocol):
 
 
 class BlockingListener:
-    """``listener`` as a :class:`.link.Listener`; it owns it and one use of ``thread``."""
+    """``listener`` as a :class:`.link.Listener`, but for its address; it owns it and one use of ``thread``."""
 
     def __init__(self, listener: AsyncListener, thread: LoopThread) -> None:
         self._listener = listener
         self._thread = thread
         self._lock = Lock()
         self._released = False
-
-    @property
-    def address(self) -> str:
-        """The address bound; see :attr:`.link.Listener.address`."""
-        return self._listener.address
 
     def accept(self, timeout: float | None) -> BlockingLink:
         """Return the next link; see :meth:`.link.Listener.accept`."""
