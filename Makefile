@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-radio check vectors format bench clean
 
 demo: $(STAMP)
 	$(BIN)/dualtap demo
@@ -12,12 +12,20 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest -n auto
 
+# What else is needed (pcscd, vpcd, OpenSC, pcsc-tools, a compiler for pyscard) is in .ci/run.
+test-radio: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[pcsc]'
+	$(BIN)/pytest -n auto --dist loadgroup tests/radio
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/pytest -n auto --cov --cov-report=term
+
+vectors: $(STAMP)
+	$(BIN)/python -m dualtap_conform.files protocol/vectors
 
 format: $(STAMP)
 	$(BIN)/ruff format .

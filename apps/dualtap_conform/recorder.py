@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from dualtap import limits, wire
 from dualtap.context import Charge, Order, Pay
@@ -29,10 +29,10 @@ from dualtap.events import (
 from dualtap.keystore import sign_with
 from dualtap.records import decoder
 from dualtap.session import Channel, establish
-from dualtap.statements import KIND, ON_TAPE, Span, TransferBody, Verification
+from dualtap.statements import KIND, ON_TAPE, RequestBody, Span, TransferBody, Verification
 from dualtap.suite import Drbg, sha256
 from dualtap.tap import Tap
-from dualtap.wire import Hello, Message, Welcome
+from dualtap.wire import Hello, Message, RequestMessage, Welcome, signed
 from dualtap_conform.ops.taps import carry_out, order_json, span_json, step_json
 from dualtap_conform.setup import Json, Object, Setup
 from dualtap_conform.stage import CURRENCY, TODAY, Stage, private_of
@@ -78,6 +78,8 @@ class Play:
     heard: int = 99
     told: int = 99
     agrees: bool = True
+    ask: Callable[[RequestBody], RequestBody] | None = None
+    """What the other device's Request says in truth: it is signed so."""
     late: int = 0
 
 
@@ -235,6 +237,14 @@ class _Tap:
                     case _:
                         pass
 
+    def _asked(self, said: RequestMessage, ask: Callable[[RequestBody], RequestBody]) -> RequestMessage:
+        """Return the other device's Request, as it signs it when it asks for something else."""
+        session = cast("Channel", self._sealer).transcript
+        body = ask(RequestBody(session, self.other.initiator, *said[1:11]))
+        keystore = self.other.wallet.keystore
+        request = signed(self.recorder.stage.scheme.id, keystore.public, body)
+        return RequestMessage(said.prove, *body[2:], sign_with(keystore, request), *said[12:])
+
     def _event_json(self, event: Event, effects: tuple[Effect, ...]) -> Object:
         found: Object
         spans: tuple[Span, ...] = ()
@@ -295,6 +305,8 @@ class _Tap:
         if self.mine.initiator and self._heard == 1:
             return frame  # the Welcome
         said = wire.decode(self._opener.open(frame))
+        if self.play.ask is not None and isinstance(said, RequestMessage):
+            said = self._asked(said, self.play.ask)
         found = self.play.alter(said)
         match found:
             case Frame(data):

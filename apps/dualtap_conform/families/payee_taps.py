@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from dualtap.context import Charge
+from dualtap.errors import Code
 from dualtap.statements import Tier
 from dualtap.suite import SUITES
 from dualtap.wire import (
@@ -47,7 +48,7 @@ def _collected(stage: Stage) -> Iterator[Vector]:
         scene = Recorder(stage, f"collects {initiator}", till(stage))
         scene.collect(payer(stage), scene.charge(), initiator=initiator)
         begins = "begins" if initiator else "answers"
-        yield scene.vector("6-2 11.1-4 11.2-7", "Normal", f"The till {begins}, and collects 12.50.", "collected")
+        yield scene.vector("6-2 11.1-4 11.2-7", "Basic", f"The till {begins}, and collects 12.50.", "collected")
     scene = Recorder(stage, "collects hand", till(stage))
     friend = set_up(stage, "friend").wallet()
     giver = Recorder(stage, "gives", set_up(stage, "friend"))
@@ -56,7 +57,7 @@ def _collected(stage: Stage) -> Iterator[Vector]:
     scene.collect(friend, scene.charge(1_000))
     scene.collect(friend, scene.charge(2_000, "second"))
     comment = "Value that has been through another hand, in two payments."
-    yield scene.vector("5.4-4 8.1-10", "Normal", comment, "collected", "collected")
+    yield scene.vector("5.4-4 8.1-10", "Basic", comment, "collected", "collected")
     scene = Recorder(stage, "declined", till(stage))
     scene.collect(payer(stage, amount=100), scene.charge())
     comment = "The payer refuses, for it has too little; the request stays open."
@@ -134,7 +135,7 @@ def _frames(stage: Stage) -> Iterator[Vector]:
     yield one("5.2-2", "UnknownMessage", "A message of an unknown number.", "UNKNOWN_MESSAGE", Plain(b"\x91\x20"))
     yield one("11.1-3", "Unexpected", "A Proceed where a Transfer is due.", "UNEXPECTED_MESSAGE", ProceedMessage())
     yield one("11.2-9", "Refused", "A Done before anything is paid: declined.", "DECLINED", DoneMessage())
-    yield one("11.1-4", "Refused", "A Refuse.", "DECLINED", RefuseMessage(81))
+    yield one("11.1-4", "Refused", "A Refuse.", "DECLINED", RefuseMessage(Code.DECLINED))
     yield one("9-2", "Refused", "A Refuse with a code of a later version.", "4711", RefuseMessage(4711))
 
 
@@ -156,9 +157,9 @@ def _forged(stage: Stage) -> Iterator[Vector]:
         return scene.vector(clauses, f"{flag} Closed", comment, f"not_paid {end}", "collected")
 
     stands = "8.1-3 4.1-10"
-    yield one(f"8.1-11 {stands}", "ForgedTransfer", "The Transfer's signature is altered.", "BAD_SIGNATURE",
+    yield one(f"8.1-11 {stands}", "AlteredTransfer", "The Transfer's signature is altered.", "BAD_SIGNATURE",
               lambda m: m._replace(signature=flipped(m.signature)))  # fmt: skip
-    yield one(f"8.1-11 {stands}", "ForgedTransfer", "Its seed is altered.", "BAD_SIGNATURE",
+    yield one(f"8.1-11 {stands}", "AlteredTransfer", "Its seed is altered.", "BAD_SIGNATURE",
               lambda m: m._replace(seed=flipped(m.seed)))  # fmt: skip
     yield one(f"8.1-6 {stands}", "EpochAhead", "Its date is the payee's tomorrow.", "EPOCH_AHEAD",
               lambda m: m._replace(epoch=TODAY + 1))  # fmt: skip
@@ -166,7 +167,7 @@ def _forged(stage: Stage) -> Iterator[Vector]:
     yield one(f"8.1-7 {stands}", "SelfPayment", "The payee's own certificate stands as the payer's.", "SELF_PAYMENT",
               lambda m: m._replace(bundle=m.bundle._replace(certificates=(own,))))  # fmt: skip
     extra = stage.certificate("someone")
-    yield one(f"5.4-3 {stands}", "ExtraCertificate", "A certificate of no hand comes along.", "BROKEN_PROVENANCE",
+    yield one(f"5.4-3 {stands}", "Certificates", "A certificate of no hand comes along.", "BROKEN_PROVENANCE",
               lambda m: m._replace(bundle=m.bundle._replace(certificates=(*m.bundle.certificates, extra))))  # fmt: skip
     scene = Recorder(stage, "undecodable", till(stage))
     card = payer(stage)
@@ -188,7 +189,7 @@ def _double(stage: Stage) -> Iterator[Vector]:
     scene.collect(setup.wallet(), scene.charge(1_000, "one"))
     scene.collect(setup.wallet(), scene.charge(1_000, "two"))
     comment = "A thief's clone pays with the same token: closed, and kept for the next sync."
-    yield scene.vector("8.3-1 8.3-5", "DoubleSpend", comment, "collected", "not_paid DOUBLE_SPENT")
+    yield scene.vector("8.3-1 8.3-5", "ConflictSeen", comment, "collected", "not_paid DOUBLE_SPENT")
     scene = Recorder(stage, "tape", till(stage))
     two = set_up(stage, "thief", tokens=(stage.token("thief", 1_000, "a"),))
     three = set_up(stage, "thief", tokens=(stage.token("thief", 2_000, "b"),))
@@ -207,6 +208,22 @@ def _shown(stage: Stage) -> Iterator[Vector]:
     scene.collect(card, scene.charge(100, "next"))
     comment = "A transfer for a request that this till does not remember: a Refuse, never a Close."
     yield scene.vector("4.1-11 11.4-3", "UnknownRequest", comment, "not_paid UNKNOWN_REQUEST")
+
+
+def _replayed(stage: Stage) -> Iterator[Vector]:
+    scene = Recorder(stage, "replayed", till(stage))
+    kept: list[TransferMessage] = []
+
+    def keep(said: Said) -> Said:
+        if isinstance(said, TransferMessage):
+            kept.append(said)
+        return kept[0] if isinstance(said, DoneMessage) else said
+
+    card = payer(stage)
+    scene.collect(card, scene.charge(), play=Play(alter=keep))
+    scene.collect(card, scene.charge(), play=Play(alter=keep))
+    comment = "The basket is paid, and nothing was asked: the old Transfer comes again where Done is due."
+    yield scene.vector("6-12", "Replayed", comment, "collected", "not_paid REPLAYED_REQUEST")
 
 
 def _proves(stage: Stage) -> Iterator[Vector]:
@@ -255,5 +272,5 @@ def vectors() -> Iterator[Vector]:
     """Yield every tap of a till, for both suites."""
     for suite in SUITES.values():
         stage = Stage(suite)
-        for family in (_collected, _torn, _hellos, _frames, _forged, _double, _shown, _proves):
+        for family in (_collected, _torn, _hellos, _frames, _forged, _double, _shown, _replayed, _proves):
             yield from family(stage)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from dualtap import limits
 from dualtap.context import Pay
-from dualtap.statements import Kind, Role, Tier
+from dualtap.errors import Code
+from dualtap.statements import Kind, RequestBody, Role, Tier
 from dualtap.suite import SUITES
 from dualtap.wire import (
     DoneMessage,
@@ -68,17 +69,15 @@ def _paid(stage: Stage) -> Iterator[Vector]:
         scene = Recorder(stage, f"pays {initiator}", card(stage))
         scene.pay(pos(stage), scene.charge(), initiator=initiator)
         begins = "begins" if initiator else "answers"
-        yield scene.vector("6-2 11.1-4 11.3-10", "Normal", f"The card {begins}, and pays 12.50 of its 100.00.", "paid")
+        yield scene.vector("6-2 11.1-4 11.3-10", "Basic", f"The card {begins}, and pays 12.50 of its 100.00.", "paid")
     scene = Recorder(stage, "pays twice", card(stage))
     till = pos(stage)
     scene.pay(till, scene.charge(1_250, "one"))
     scene.pay(till, scene.charge(8_750, "two"))
-    yield scene.vector(
-        "4.1-5 11.3-10", "Normal ExactChange", "Two payments take a token to its last unit.", "paid", "paid"
-    )
+    yield scene.vector("4.1-5 11.3-10", "Basic Change", "Two payments take a token to its last unit.", "paid", "paid")
     scene = Recorder(stage, "two tokens", card(stage, 700, 600))
     scene.pay(pos(stage), scene.charge(1_300))
-    yield scene.vector("8.4-1 11.3-10", "Normal", "No token suffices: two spans.", "paid")
+    yield scene.vector("8.4-1 11.3-10", "Basic", "No token suffices: two spans.", "paid")
     scene = Recorder(stage, "no", card(stage))
     scene.pay(pos(stage), scene.charge(), play=Play(agrees=False))
     comment = "The person declines: a Refuse, and nothing is durable."
@@ -121,7 +120,7 @@ def _torn(stage: Stage) -> Iterator[Vector]:
     scene.pay(till, scene.charge(9_000))
     scene.pay(pos(stage, "other"), scene.charge(1_000, "rest"))
     comment = "Torn, closed and paid anew; the rest goes to another till."
-    yield scene.vector("8.2-5 11.4-6", "Torn Restored", comment, DOUBT, "healed_restored", "paid", "paid")
+    yield scene.vector("8.2-5 11.4-6", "Torn Warrant", comment, DOUBT, "healed_restored", "paid", "paid")
 
 
 def _closed(stage: Stage) -> Iterator[Vector]:
@@ -130,14 +129,14 @@ def _closed(stage: Stage) -> Iterator[Vector]:
     scene.pay(till, scene.charge(9_000))
     scene.pay(pos(stage), scene.charge(9_500, "next"))
     comment = "A till at its limit closes: all of it is spent again, with the warrant."
-    yield scene.vector("8.2-5 11.4-6", "Restored", comment, "not_paid OVER_LIMIT", "paid")
+    yield scene.vector("8.2-5 11.4-6", "Warrant", comment, "not_paid OVER_LIMIT", "paid")
     scene = Recorder(stage, "closed thrice", card(stage))
     for place in range(3):
         scene.pay(till, scene.charge(10_000, f"{place}"))
     scene.pay(pos(stage), scene.charge(10_000, "next"))
     comment = "Closed three times: no payee takes it offline, so it is not offered."
     ends = ["not_paid OVER_LIMIT"] * 3
-    yield scene.vector("8.2-2 8.4-2", "TooManyWarrants", comment, *ends, "not_paid INSUFFICIENT")
+    yield scene.vector("8.2-2 8.4-2", "Restorations", comment, *ends, "not_paid INSUFFICIENT")
 
 
 def _hellos(stage: Stage) -> Iterator[Vector]:
@@ -198,7 +197,7 @@ def _frames(stage: Stage) -> Iterator[Vector]:
     early = "where a Request is due."
     yield one("11.1-3 6-16", "Unexpected", f"A Proceed {early}", "UNEXPECTED_MESSAGE", ProceedMessage())
     yield one("11.1-3 6-16", "Unexpected", f"A Done {early}", "UNEXPECTED_MESSAGE", DoneMessage())
-    yield one("11.1-4", "Refused", "The till refuses instead of asking.", "STORE_FULL", RefuseMessage(82))
+    yield one("11.1-4", "Refused", "The till refuses instead of asking.", "DECLINED", RefuseMessage(Code.DECLINED))
     yield one("9-2", "Refused", "A Refuse with a code of a later version.", "4711", RefuseMessage(4711))
 
 
@@ -224,7 +223,7 @@ def _requests(stage: Stage) -> Iterator[Vector]:
               lambda m: m._replace(certificate=stolen))  # fmt: skip
     yield one(forged, "SelfPayment", "The card's own certificate comes back.", "SELF_PAYMENT",
               lambda m: m._replace(certificate=stage.certificate("card")))  # fmt: skip
-    yield one("11.3-2 7-1", "ForgedCertificate", "The certificate's tier is altered.", "BAD_SIGNATURE",
+    yield one("11.3-2 7-1", "AlteredCertificate", "The certificate's tier is altered.", "BAD_SIGNATURE",
               lambda m: m._replace(certificate=m.certificate._replace(tier=2)))  # fmt: skip
     yield one("11.3-2 7-1", "WrongIssuer", "The certificate is issued by the policy key.", "WRONG_CERTIFICATE",
               lambda m: m._replace(certificate=stage.certificate("pos", issuer="policy")))  # fmt: skip
@@ -259,7 +258,7 @@ def _asked(stage: Stage) -> Iterator[Vector]:
     listed = set_up(stage, "card", tokens=(stage.token("card"),), policy=stage.policy(2, hotlist=[stage.key("pos")]))
     scene = Recorder(stage, "hotlisted", listed)
     scene.pay(pos(stage), scene.charge())
-    yield scene.vector("11.3-5", "Hotlisted", "The till is on the card's hotlist.", "not_paid HOTLISTED")
+    yield scene.vector("11.3-5", "Hotlist", "The till is on the card's hotlist.", "not_paid HOTLISTED")
     poor = set_up(stage, "card", tokens=(stage.token("card", spend_by=TODAY - 1),))
     scene = Recorder(stage, "token expired", poor)
     scene.pay(pos(stage), scene.charge())
@@ -276,6 +275,26 @@ def _asked(stage: Stage) -> Iterator[Vector]:
     scene.pay(pos(stage), scene.charge(), play=Play(heard=2, late=limits.SESSION_SECONDS + 1))
     comment = "The Request comes a second after the session's time."
     yield scene.vector("6-15", "Timeout", comment, "not_paid TIMEOUT")
+
+
+def _demands(stage: Stage) -> Iterator[Vector]:
+    """Requests that a till in good standing signs, and an honest one would not."""
+
+    def one(clauses: str, flag: str, comment: str, end: str, ask: Callable[[RequestBody], RequestBody]) -> Vector:
+        scene = Recorder(stage, comment, card(stage))
+        scene.pay(pos(stage), scene.charge(), play=Play(ask=ask))
+        return scene.vector(clauses, flag, comment, f"not_paid {end}" if end else DOUBT)
+
+    yield one("11.3-5", "ZeroAmount", "A Request of nothing.", "ZERO_AMOUNT", lambda b: b._replace(amount=0))
+    yield one("6-11 11.3-2", "OtherSession", "A Request of another session.", "BAD_SIGNATURE",
+              lambda b: b._replace(session=flipped(b.session)))  # fmt: skip
+    yield one("6-11 11.3-2", "Reflected", "A Request signed as the responder, by the initiator.", "BAD_SIGNATURE",
+              lambda b: b._replace(initiator=not b.initiator))  # fmt: skip
+    yield one(
+        "8.4-3", "TooLarge", "A till that takes frames of 400 bytes.", "TOO_LARGE", lambda b: b._replace(size=400)
+    )
+    yield one("8.4-2", "Hops", "A till that takes no hand at all.", "INSUFFICIENT", lambda b: b._replace(hops=0))
+    yield one("8.4-2", "SpanCount", "A till that takes no span.", "INSUFFICIENT", lambda b: b._replace(spans=0))
 
 
 def _outcomes(stage: Stage) -> Iterator[Vector]:
@@ -304,7 +323,7 @@ def _outcomes(stage: Stage) -> Iterator[Vector]:
               lambda m: m._replace(kind=Kind.CLOSE, reason=81))  # fmt: skip
     yield one(forged, "ForgedOutcome", "The Receipt is said to be another transfer's.", "BAD_SIGNATURE",
               lambda m: m._replace(transfer=bytes(32)))  # fmt: skip
-    yield one(forged, "Refused", "A Refuse is no outcome.", "STORE_FAILED", lambda m: RefuseMessage(83))
+    yield one(forged, "Refused", "A Refuse is no outcome.", "DECLINED", lambda m: RefuseMessage(Code.DECLINED))
     yield one("11.1-3 11.3-11", "Unexpected", "A Done where an outcome is due.", "UNEXPECTED_MESSAGE",
               lambda m: DoneMessage())  # fmt: skip
 
@@ -343,5 +362,5 @@ def vectors() -> Iterator[Vector]:
     """Yield every tap of a payer's card, for both suites."""
     for suite in SUITES.values():
         stage = Stage(suite)
-        for family in (_paid, _torn, _closed, _hellos, _frames, _requests, _asked, _outcomes, _backwards):
+        for family in (_paid, _torn, _closed, _hellos, _frames, _requests, _asked, _demands, _outcomes, _backwards):
             yield from family(stage)

@@ -49,15 +49,13 @@ class Choices(Drbg):
         self._seed, self._ctr = seed, ctr
 
     def take(self, size: int) -> bytes:
-        """Return the seed that was chosen."""
-        if len(self._seed) != size:
-            raise TapError(Code.BAD_INPUT, "an entry is made where the vector chooses none")
-        return self._seed
+        """Return the seed that was chosen; zeros where nothing will be signed, so that nothing is chosen."""
+        return self._seed or bytes(size)
 
     def below(self, bound: int) -> int:
         """Return the skip that was chosen, or the end of a holding from which a span is cut."""
         if bound == limits.COUNTER_STEP:
-            return self._ctr - self._book.counter - 1
+            return max(0, self._ctr - self._book.counter - 1)
         span = self._spans.popleft() if self._spans else None
         return int(span is not None and not any(held.parent == span.parent and held.start == span.start
                                                 for held in self._book.holdings))  # fmt: skip
