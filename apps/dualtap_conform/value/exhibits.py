@@ -63,6 +63,8 @@ def _shown(stage: Stage) -> Iterator[Vector]:
     yield court.nobody(BROKEN, "15-6 15-10", flag, how, replace(evidence, tokens=evidence.tokens[:1]))
     court, first = given(stage, 9)
     evidence = court.fork("ben", *(court.scene.hand("ben", name, of(first, 0, 5)) for name in ("carla", "dan")))
+    how = "The hand behind stands there twice."
+    yield court.nobody(NOTHING, "15-7", flag, how, replace(evidence, transfers=evidence.transfers * 2))
     how = "The hand behind is missing."
     yield court.nobody(BROKEN, "15-6 15-10", flag, how, replace(evidence, transfers=()))
 

@@ -134,6 +134,11 @@ def _no_statements(stage: Stage) -> Iterator[Vector]:
     how = "Two transfers of what the hand behind did not own."
     yield court.nobody(Code.NOT_OWNER, clauses, flag, how, court.fork("carla", *pair))
     court, token = owning(stage)
+    second = token._replace(place=1)
+    pair = [court.scene.hand("anna", name, Span(second, 0, 60)) for name in ("ben", "carla")]
+    how = "Two transfers cut from a token's place 1: it has place 0 only."
+    yield court.nobody(BROKEN, "5.3-2 15-6", flag, how, court.fork("anna", *pair))
+    court, token = owning(stage)
     one = court.scene.hand("anna", "ben", Span(token, 0, 60), Span(token, 50, 70))
     other = court.scene.hand("anna", "ben", Span(token, 0, 10))
     how = "One of the two spends a unit twice in itself: it is no statement."
@@ -284,6 +289,14 @@ def _not_dead_spent(stage: Stage) -> Iterator[Vector]:
         forged = court.scene.close(dead, by=by)
         how = f"The outcome was not signed by its payee, but by {by}."
         yield court.nobody(FORGED, clauses, flag, how, court.dead_spent("ben", dead, spender, forged))
+    body, place_on_tape = warrant.outcome.body, stage.opening("own", 0, 2)
+    own_word = replace(warrant, outcome=court.scene.signed("carla", body, place_on_tape))
+    how = "The outcome is another wallet's own, signed by its own key."
+    yield court.nobody(BROKEN, clauses, flag, how, court.dead_spent("ben", dead, spender, own_word))
+    for name in ("carla", "anna"):
+        framed = replace(good, key=stage.key(name), certificate=court.wallet(name))
+        how = f"Another is named for it: {name}."
+        yield court.nobody(NOTHING, "15-1 15-5", f"{flag} Framed", how, framed)
     place, salt, request = warrant.opening
     for opening, what in (
         (RequestOpening(bytes(32), salt, request), "place"),

@@ -48,7 +48,7 @@ def _categories(stage: Stage) -> Iterator[Vector]:
         (Rule.CATEGORY, u16(other), POS_CATEGORY, False, "For shops of another category."),
         (Rule.CATEGORY, u16(*many, POS_CATEGORY), POS_CATEGORY, False, "One category more than can be listed."),
         (Rule.CATEGORY, b"", POS_CATEGORY, False, "No category is listed."),
-        (Rule.CATEGORY, u16(POS_CATEGORY) + b"\x00", POS_CATEGORY, False, "A category, and a byte."),
+        (Rule.CATEGORY, u16(POS_CATEGORY) + b"\x01", POS_CATEGORY, False, "A category, and a byte."),
         (Rule.CATEGORY, u16(0), 0, False, "Category 0 is none: it is not for persons."),
         (Rule.CATEGORY, u16(POS_CATEGORY, 10_000), POS_CATEGORY, False, "One of two categories cannot be."),
         (Rule.MERCHANT, b"", POS_CATEGORY, True, "For any shop."),
