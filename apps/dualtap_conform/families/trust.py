@@ -121,6 +121,14 @@ def _expiry(court: Court) -> Iterator[Vector]:
     direct = stage.certificate(_NAME, issuer="institution", expires=2**24)
     comment = "the bank has expired, but did not sign this"
     yield judge(("7-16",), "Chain", comment, certificate=direct, authorities=chain, epoch=TODAY + 6)
+    key = stage.authority("policy", Authority.POLICY, number=0, expires=TODAY + 3)
+    chain = (key, court.institution, court.bank)
+    for epoch, wrong in ((TODAY + 3, None), (TODAY + 4, expired)):
+        comment = f"a header dated {epoch - TODAY - 3} days after the last epoch of the policy key"
+        yield judge(("7-9",), "Chain", comment, wrong, authorities=chain, header=stage.header(epoch))
+    comment = "the policy key has expired since, which takes nothing back"
+    header = stage.header(TODAY + 3)
+    yield judge(("7-9",), "Chain", comment, authorities=chain, header=header, epoch=TODAY + 4)
     older = stage.authority("bank", Authority.BANK, "institution", quota=1000, expires=TODAY + 5)
     for chain, what in (
         ((*stage.authorities, older), "an older certificate of its bank came later: it replaces none"),
