@@ -51,13 +51,13 @@ class Court:
         epoch: int = TODAY,
         bare: bool = False,
     ) -> Vector:
-        """Return a question. A ``bare`` device has no header and no policy."""
+        """Return a question. A ``bare`` device has no policy, and no header but one that is given."""
         stage = self.stage
         chain: list[Json] = [whole(item) for item in (stage.authorities if authorities is None else authorities)]
         given: Object = {
             "root": stage.key("root").hex(),
             "authorities": chain,
-            "header": None if bare else whole(header or stage.header()),
+            "header": None if bare and header is None else whole(header or stage.header()),
             "policy": None if bare else whole(policy or stage.policy()),
             "certificate": whole(certificate or self.good),
             "epoch": epoch,
@@ -125,7 +125,7 @@ def _expiry(court: Court) -> Iterator[Vector]:
     chain = (key, court.institution, court.bank)
     for epoch, wrong in ((TODAY + 3, None), (TODAY + 4, expired)):
         comment = f"a header dated {epoch - TODAY - 3} days after the last epoch of the policy key"
-        yield judge(("7-9",), "Chain", comment, wrong, authorities=chain, header=stage.header(epoch))
+        yield judge(("7-9",), "Chain", comment, wrong, authorities=chain, header=stage.header(epoch), bare=True)
     comment = "the policy key has expired since, which takes nothing back"
     header = stage.header(TODAY + 3)
     yield judge(("7-9",), "Chain", comment, authorities=chain, header=header, epoch=TODAY + 4)
