@@ -156,7 +156,9 @@ def _tokens(stage: Stage) -> Iterator[Vector]:
         yield scene.refused(
             Code.WRONG_CERTIFICATE, "7-1", "TokenSigner", f"A token signed and issued by the {issuer}.", message
         )
-    for issuer, who in (("stranger", "an institution that nobody knows"), ("anna", "its owner")):
+    for issuer, who in (
+        ("stranger", "an institution that nobody knows"), ("anna", "its owner"), ("root", "the root itself"),
+    ):  # fmt: skip
         scene = Scene(stage)
         scene.key("anna")
         message = scene.pay("anna", Span(scene.put(stage.token("anna", issuer=issuer), issuer), 0, 60))
@@ -188,7 +190,9 @@ def _certificates(stage: Stage) -> Iterator[Vector]:
         ("signature", good._replace(signature=bytes(64))),
     ):
         yield _as(stage, certificate, FORGED, "8.1-8 4.3-1", flag, f"The payer's certificate, altered in its {what}.")
-    for issuer, code in (("policy", Code.WRONG_CERTIFICATE), ("stranger", Code.UNKNOWN_ISSUER)):
+    for issuer, code in (
+        ("policy", Code.WRONG_CERTIFICATE), ("stranger", Code.UNKNOWN_ISSUER), ("root", Code.UNKNOWN_ISSUER),
+    ):  # fmt: skip
         how = f"The payer's certificate is signed by the {issuer} key."
         yield _as(stage, stage.certificate("anna", issuer=issuer), code, "7-1 7-2", "CertificateSigner", how)
     forged = stage.certificate("anna", issuer="anna")._replace(issuer=good.issuer)
@@ -313,6 +317,7 @@ def _along(stage: Stage) -> Iterator[Vector]:
         ((upstart,), Code.WRONG_CERTIFICATE, "An institution that comes along was certified by an institution."),
     ):
         scene = Scene(stage)
-        scene.certificates["anna"] = stage.certificate("anna", issuer="other bank")
+        if not authorities:
+            scene.certificates["anna"] = stage.certificate("anna", issuer="other bank")
         message = scene.pay("anna", Span(scene.token("anna"), 0, 60))._replace(authorities=authorities)
         yield scene.refused(code, "7-1 7-2 7-5 8.1-6", "AuthoritiesAlong", how, message)
