@@ -15,6 +15,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dualtap_transports.foreign import scard
+
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 SOCKET = Path("/run/pcscd/pcscd.comm")
 LOCK = Path("/tmp/dualtap-pcscd.lock")
@@ -28,6 +30,30 @@ class Pcscd:
 
     readers: tuple[str, str]
     addresses: tuple[str, str]
+
+    def events(self, reader: str) -> int:
+        """Return how often a card was put into a reader or taken out, as far as pcscd has noticed."""
+        service = scard()
+        _, context = service.SCardEstablishContext(service.SCARD_SCOPE_USER)
+        try:
+            _, states = service.SCardGetStatusChange(context, 0, [(reader, service.SCARD_STATE_UNAWARE)])
+        finally:
+            service.SCardReleaseContext(context)
+        return states[0][1] >> 16
+
+    def settle(self) -> None:
+        """Wait until pcscd has noticed that both readers are empty: each card that went in has come out."""
+        for reader in self.readers:
+            self.wait_for(reader, self.events(reader) + 1 & ~1)
+
+    def wait_for(self, reader: str, events: int) -> None:
+        """Wait until pcscd, which looks from time to time, has noticed so many events.
+
+        A card that follows another too soon after an error is never noticed at all.
+        """
+        until = time.monotonic() + PATIENCE
+        while self.events(reader) < events:
+            assert time.monotonic() < until, f"pcscd noticed {self.events(reader)} events of {events}"
 
 
 @contextmanager

@@ -15,6 +15,10 @@ from typing import Protocol, cast
 from dualtap.errors import Code, TapError
 
 
+_SPEAKS_ISO_DEP = 0x20
+"""In SAK, the answer to select (ISO/IEC 14443-3)."""
+
+
 class Frontend(Protocol):
     """nfcpy's ``ContactlessFrontend``."""
 
@@ -56,7 +60,7 @@ class Nfcpy:
 
     def __init__(self) -> None:
         self._nfc = _load("nfc", "nfc")
-        self._tag = _load("nfc.tag", "nfc")
+        self._tt4 = _load("nfc.tag.tt4", "nfc")
         self._udp = _load("nfc.clf.udp", "nfc")
         clf = self._nfc.clf
         self.communication_error = cast("type[Exception]", clf.CommunicationError)
@@ -64,7 +68,7 @@ class Nfcpy:
         self.transmission_error = cast("type[Exception]", clf.TransmissionError)
         self.broken_link_error = cast("type[Exception]", clf.BrokenLinkError)
         self.unsupported_error = cast("type[Exception]", clf.UnsupportedTargetError)
-        self.tag_error = cast("type[Exception]", self._tag.TagCommandError)
+        self.tag_error = cast("type[Exception]", self._tt4.Type4TagCommandError)
 
     def open(self, path: str) -> Frontend:
         """Open a device. Raises :class:`OSError` or :class:`ValueError` as nfcpy does."""
@@ -101,8 +105,10 @@ class Nfcpy:
 
     def activate(self, through: Exchanger, target: object) -> Tag | None:
         """Return the tag that was sensed, if it speaks ISO-DEP. Talks to it ``through`` a stand-in for the frontend."""
-        tag = cast("object | None", self._tag.activate(through, target))
-        return cast("Tag", tag) if getattr(tag, "TYPE", None) == "Type4Tag" else None
+        selected = cast("bytes | None", getattr(target, "sel_res", None))
+        if not selected or not selected[0] & _SPEAKS_ISO_DEP:
+            return None  # such as a sticker, for which nfcpy would want more of its frontend
+        return cast("Tag | None", self._tt4.activate(through, target))
 
 
 class Scard(Protocol):
