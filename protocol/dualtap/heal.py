@@ -78,14 +78,9 @@ def take_outcome(context: Context, message: OutcomeMessage) -> Outcome:
     sent = cast("Sent", context.shown)
     transfer = sent.transfer
     request = transfer.shown().request
-    body: ReceiptBody | CloseBody
-    match message.kind:
-        case Kind.RECEIPT:
-            body = ReceiptBody(request, message.transfer or transfer.id, message.epoch)
-        case Kind.CLOSE:
-            body = CloseBody(request, message.reason, message.epoch)
-        case _:
-            raise TapError(Code.MALFORMED, "an outcome is a Receipt or a Close")
+    body: ReceiptBody | CloseBody = CloseBody(request, message.reason, message.epoch)
+    if message.kind is Kind.RECEIPT:
+        body = ReceiptBody(request, message.transfer or transfer.id, message.epoch)
     if message.ctr <= message.prev:
         raise TapError(Code.MALFORMED, "no place on a tape")
     opening = Opening(message.seed, message.prev, message.ctr)

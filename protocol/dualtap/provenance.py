@@ -136,6 +136,8 @@ def _rebuild_hand(
     transfers: list[Transfer],
 ) -> Transfer:
     payee = compact.payee if isinstance(compact.payee, bytes) else _at(certificates, compact.payee).key
+    if payee is compact.payee and payee in graph.certificates:
+        raise TapError(Code.BROKEN_PROVENANCE, "a key beside its certificate")
     body = TransferBody(payee, _spans(compact.spans, tokens, transfers), compact.epoch, compact.witness)
     payer = _at(certificates, compact.payer).key
     proof = compact.proof

@@ -433,7 +433,16 @@ class Bundle(NamedTuple):
 
 
 _index = uint(limits.STATEMENTS - 1)
-_compact_warrant = record(CompactWarrant, digest, digest, digest, _digest_or_none, number, epoch, digest, signature)
+
+
+def _compact_warrant(value: object) -> CompactWarrant:
+    found = _warrant_fields(value)
+    if found.transfer and found.reason:
+        raise _malformed("a Receipt gives no reason")
+    return found
+
+
+_warrant_fields = record(CompactWarrant, digest, digest, digest, _digest_or_none, number, epoch, digest, signature)
 
 
 def _compact_span(value: object) -> CompactSpan:
@@ -585,9 +594,24 @@ _NUMBER: dict[type[Message], int] = {
     DoneMessage: 9,
 }
 _authorities = list_of(_authority, 8)
-_outcome_kind = enumeration(Kind)
 _hello = record(Hello, _hint, list_of(uint(255), 8, 1), _key, enumeration(Want))
 _welcome = record(Welcome, uint(255), _key, enumeration(Want), any_blob)
+
+
+def _outcome_kind(value: object) -> Kind:
+    return Kind(uint(Kind.CLOSE, Kind.RECEIPT)(value))
+
+
+def _outcome_message(value: object) -> OutcomeMessage:
+    found = _outcome_fields(value)
+    if found.reason if found.kind is Kind.RECEIPT else found.transfer:
+        raise _malformed("a Receipt gives no reason, and a Close accepts no transfer")
+    return found
+
+
+_outcome_fields = record(
+    OutcomeMessage, _outcome_kind, _digest_or_none, number, epoch, _seed, counter, counter, signature, maybe(_header)
+)
 _MESSAGE: dict[type[Message], Check[Message]] = {
     RequestMessage: record(
         RequestMessage, boolean, money, currency, basket, uint(255), details, uint(255), uint(255),
@@ -598,10 +622,7 @@ _MESSAGE: dict[type[Message], Check[Message]] = {
         TransferMessage, _digest_or_none, _spans, epoch, _witness, _seed, counter, counter,
         enumeration(Verification), _digest_or_none, signature, _bundle, maybe(_header), _authorities,
     ),
-    OutcomeMessage: record(
-        OutcomeMessage, _outcome_kind, _digest_or_none, number, epoch, _seed, counter, counter,
-        signature, maybe(_header),
-    ),
+    OutcomeMessage: _outcome_message,
     ProceedMessage: record(ProceedMessage),
     RefuseMessage: record(RefuseMessage, number),
     DoneMessage: record(DoneMessage),

@@ -183,8 +183,8 @@ compact_spans: SearchStrategy[CompactSpan] = st.one_of(
     st.tuples(indices, st.integers(1, 2), st.integers(0, limits.SPANS - 1), money, money),
 )
 compact_warrants = st.builds(
-    CompactWarrant, digests, digests, digests, maybe_digests, numbers, epochs, digests, signatures
-)
+    CompactWarrant, digests, digests, digests, digests, st.just(0), epochs, digests, signatures
+) | st.builds(CompactWarrant, digests, digests, digests, st.just(b""), numbers, epochs, digests, signatures)
 compact_transfers = st.builds(
     CompactTransfer, indices, indices | keys, tuples(compact_spans, least=1), epochs, tuples(blobs),
     digests | compact_warrants, signatures,
@@ -205,7 +205,11 @@ messages: SearchStrategy[Message] = st.one_of(
         counters, verifications, maybe_digests, signatures, bundles, st.none() | headers, tuples(authorities),
     ),
     st.builds(
-        OutcomeMessage, st.sampled_from(Kind), maybe_digests, numbers, epochs, seeds, counters, counters, signatures,
+        OutcomeMessage, st.just(Kind.RECEIPT), maybe_digests, st.just(0), epochs, seeds, counters, counters, signatures,
+        st.none() | headers,
+    ),
+    st.builds(
+        OutcomeMessage, st.just(Kind.CLOSE), st.just(b""), numbers, epochs, seeds, counters, counters, signatures,
         st.none() | headers,
     ),
     st.builds(ProceedMessage),

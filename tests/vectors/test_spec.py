@@ -138,6 +138,17 @@ def refs(kind: Type) -> Iterator[str]:
             pass
 
 
+def one_form(name: str, fields: list[Tree]) -> bool:
+    """Return whether an outcome says nothing that its kind does not: §5.2-6, which no single field's type can say."""
+    match name, fields:
+        case "OutcomeMessage", [kind, transfer, reason, *_]:
+            return not (reason if kind == Kind.RECEIPT else transfer)
+        case "CompactWarrant", [_, _, _, transfer, reason, *_]:
+            return not (transfer and reason)
+        case _:
+            return True
+
+
 class Spec:
     """The types in one text of the specification."""
 
@@ -249,7 +260,8 @@ class Spec:
                 row = self.rows[name]
                 if not isinstance(value, list) or len(value) != len(row):
                     return False
-                return name in OPAQUE or all(self.accepts(k, v) for (_, k), v in zip(row, value, strict=True))
+                fields = zip(row, value, strict=True)
+                return name in OPAQUE or (all(self.accepts(k, v) for (_, k), v in fields) and one_form(name, value))
             case Either(options):
                 return any(self.accepts(option, value) for option in options)
 

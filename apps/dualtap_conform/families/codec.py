@@ -111,6 +111,24 @@ def _statements() -> Iterator[Vector]:
         yield case("Warrant", data, ("5.5-1",), ("WrongOutcome",), comment, Code.MALFORMED)
 
 
+def _outcomes() -> Iterator[Vector]:
+    """Yield outcomes that say what the other kind says: the statement would be the same, and the bytes not."""
+    names = [name for name, _ in forms.OUTCOME_MESSAGE.fields]
+    whole = dict(zip(names, _list(smallest(forms.OUTCOME_MESSAGE))[1:], strict=True))
+    for kind, field, value, comment in (
+        (33, "reason", 1, "a Receipt with a reason"),
+        (34, "transfer", bytes(32), "a Close with a transfer"),
+    ):
+        data = canonical([6, *{**whole, "kind": kind, "transfer": b"", "reason": 0, field: value}.values()])
+        yield case("Message", data, ("5.2-6",), ("SecondForm",), comment, Code.MALFORMED)
+    for kind, field, value, comment in (
+        (33, "transfer", bytes(32), "a Receipt with a transfer"),
+        (34, "reason", 81, "a Close with a reason"),
+    ):
+        data = canonical([6, *{**whole, "kind": kind, "transfer": b"", "reason": 0, field: value}.values()])
+        yield case("Message", data, ("5.2-6",), ("Basic",), comment, kind="OutcomeMessage")
+
+
 def _list(value: Plain) -> list[Plain]:
     assert isinstance(value, list)
     return value
@@ -161,7 +179,7 @@ def vectors() -> Iterator[Vector]:
     seen: set[tuple[object, ...]] = set()
     for _, form in _kinds():
         yield from _right(form, form.name)
-    for found in (*_wrong(), *_statements(), *_sizes(), *_other_suite(), *msgpack.vectors()):
+    for found in (*_wrong(), *_statements(), *_outcomes(), *_sizes(), *_other_suite(), *msgpack.vectors()):
         question = (found.suite, *found.given.values())
         if question not in seen:
             seen.add(question)

@@ -70,6 +70,11 @@ def _references(stage: Stage) -> Iterator[Vector]:
         CODE, "5.4-2", flag, "A hand's payee is a certificate that is not there.", with_hand(message, 0, payee=3)
     )
     scene, message = two(stage)
+    yield scene.refused(
+        CODE, "5.4-5", "SecondForm", "A hand's payee is a bare key, and its certificate stands in the bundle.",
+        with_hand(message, 0, payee=stage.key("ben")),
+    )  # fmt: skip
+    scene, message = two(stage)
     (token,) = message.bundle.tokens
     lost = with_bundle(message, tokens=(token._replace(owner=3),))
     yield scene.refused(CODE, "5.4-2", flag, "A token's owner is a certificate that is not there.", lost)
