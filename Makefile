@@ -15,7 +15,8 @@ test: $(STAMP)
 # What else is needed (pcscd, vpcd, OpenSC, pcsc-tools, a compiler for pyscard) is in .ci/run.
 test-radio: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[pcsc]'
-	$(BIN)/pytest -n auto --dist loadgroup tests/radio
+	$(BIN)/pytest -n auto tests/radio/test_nfc_udp.py
+	$(BIN)/pytest tests/radio --ignore=tests/radio/test_nfc_udp.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

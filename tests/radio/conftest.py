@@ -1,4 +1,4 @@
-"""One pcscd for all tests of a worker; those that need it run in one worker."""
+"""One pcscd for all tests that need it, which run in one process."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from dualtap_transports import pcsc, vpcd
 from tests.contract import test_transport_contract as suite
 from tests.support.pcscd import Pcscd
 
-pytestmark = pytest.mark.xdist_group("pcscd")
 PATIENCE = 30.0
 ends = suite.ends
 TESTS = {

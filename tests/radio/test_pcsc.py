@@ -25,7 +25,6 @@ from tests.playbook import EPOCH, World
 from tests.support.cable import Cable, take
 from tests.support.pcscd import Pcscd
 
-pytestmark = pytest.mark.xdist_group("pcscd")
 PATIENCE = 20.0
 NOW = float(EPOCH * limits.EPOCH_SECONDS)
 BASKET = b"sixteen bytes..."

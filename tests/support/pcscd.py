@@ -63,7 +63,10 @@ def running() -> Generator[Pcscd]:
         raise AssertionError(f"these tests need pcscd and vpcd: {INSTALL}")
     with ExitStack() as stack:
         lock = stack.enter_context(LOCK.open("w"))
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AssertionError("other tests have pcscd: run these in one process") from None
         if answers():
             raise AssertionError("another pcscd runs on this machine: stop it, there can be one only")
         port = reserve(stack)
