@@ -13,11 +13,11 @@ from bumble.controller import Controller
 from bumble.transport.common import Transport
 from bumble.transport.tcp_server import open_tcp_server_transport_with_socket
 
-from tests.support.virtual import DATA_LENGTH, new_link
+from tests.support.virtual import DATA_LENGTH, Space
 
 
 async def serve(count: int) -> None:
-    link, ports = new_link(), list[int]()
+    space, ports = Space(), list[int]()
     transports, controllers = list[Transport](), list[Controller]()
     for i in range(count):
         # The protocol named here is what makes asyncio turn Nagle's algorithm off.
@@ -25,7 +25,7 @@ async def serve(count: int) -> None:
         sock.bind(("127.0.0.1", 0))
         ports.append(sock.getsockname()[1])
         transport = await open_tcp_server_transport_with_socket(sock)
-        controller = Controller(f"C{i}", transport.source, transport.sink, link, f"F0:00:00:00:00:{i + 1:02X}")
+        controller = Controller(f"C{i}", transport.source, transport.sink, space, f"F0:00:00:00:00:{i + 1:02X}")
         controller.le_acl_data_packet_length = DATA_LENGTH
         transports.append(transport)
         controllers.append(controller)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
 from bumble.controller import Controller
+from bumble.hci import HCI_CONNECTION_TIMEOUT_ERROR, Address
 from bumble.host import Host
 from bumble.link import LocalLink
 from bumble.transport.common import AsyncPipeSink
@@ -20,28 +22,62 @@ from dualtap_transports.ble_peripheral import GattListener
 from dualtap_transports.blocking import BlockingLink, LoopThread
 from dualtap_transports.link import Link
 
+if TYPE_CHECKING:
+    from bumble.core import PhysicalTransport
+
 PATIENCE = 20.0
 DATA_LENGTH = 251
 """Bytes of a data packet that controllers of today take; Bumble's take 27 unless told otherwise."""
 
 
-def new_link() -> LocalLink:
-    """Return the space in which virtual controllers hear each other."""
-    link: LocalLink = cast("Any", LocalLink)()
-    return link
+class Space(LocalLink):
+    """What virtual controllers hear each other through. It can be cut, or fall silent, at any packet of data."""
+
+    def __init__(self) -> None:
+        cast("Any", super()).__init__()
+        self.packets = 0
+        """Packets of data sent since the last :meth:`arm`."""
+        self.silent = False
+        """Whether data is lost and nobody is told, as when a host dies and its controller lives."""
+        self._cut_at: int | None = None
+        self._heard = False
+
+    def arm(self, at: int | None, heard: bool = False) -> None:
+        """Count anew, and cut every connection at packet ``at``, which is ``heard`` or not."""
+        self.packets, self._cut_at, self._heard = 0, at, heard
+
+    def send_acl_data(
+        self,
+        sender_controller: Controller,
+        destination_address: Address,
+        transport: PhysicalTransport,
+        data: bytes,
+    ) -> None:
+        now = self.packets == self._cut_at
+        self.packets += 1
+        if not self.silent and (not now or self._heard):
+            super().send_acl_data(sender_controller, destination_address, transport, data)
+        if now:
+            asyncio.get_running_loop().call_soon(self.cut)
+
+    def cut(self) -> None:
+        """End every connection as when devices move apart: both controllers notice by their supervision time-out."""
+        for controller in self.controllers:
+            for connection in list(controller.le_connections.values()):
+                controller.on_le_disconnected(connection, HCI_CONNECTION_TIMEOUT_ERROR)
 
 
 class Air:
     """Virtual controllers that hear each other, each with a host; to be used in one event loop."""
 
     def __init__(self) -> None:
-        self.link = new_link()
+        self.space = Space()
         self._count = 0
 
     async def dongle(self) -> Dongle:
         """Return a new controller, and the host upon it."""
         self._count += 1
-        controller = Controller(f"C{self._count}", link=self.link, public_address=f"F0:00:00:00:00:{self._count:02X}")
+        controller = Controller(f"C{self._count}", link=self.space, public_address=f"F0:00:00:00:00:{self._count:02X}")
         controller.le_acl_data_packet_length = DATA_LENGTH
         dongle = Dongle(make_device(Host(controller, AsyncPipeSink(controller))), None)
         await dongle.device.power_on()

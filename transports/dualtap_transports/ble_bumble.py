@@ -38,6 +38,7 @@ class BumblePeripheral:
         self._links: dict[Connection, GattLink] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._hidden = False
+        self._changing = asyncio.Lock()
 
     @property
     def address(self) -> bytes:
@@ -71,8 +72,9 @@ class BumblePeripheral:
     async def hide(self) -> None:
         """Advertise no more; see :meth:`.ble_peripheral.Peripheral.hide`."""
         self._hidden = True
-        with suppress(BaseBumbleError):
-            await self._dongle.device.stop_advertising()
+        async with self._changing:
+            with suppress(BaseBumbleError):
+                await self._dongle.device.stop_advertising()
 
     async def close(self) -> None:
         """Let the controller go; see :meth:`.ble_peripheral.Peripheral.close`."""
@@ -97,9 +99,10 @@ class BumblePeripheral:
     async def _advertise_again(self) -> None:
         # A controller stops at each connection, and a stranger's must not keep a customer out. Some cannot advertise
         # while connected: they do so once it ends.
-        if not self._hidden:
-            with suppress(BaseBumbleError):
-                await self._advertise()
+        async with self._changing:
+            if not self._hidden:
+                with suppress(BaseBumbleError):
+                    await self._advertise()
 
     def _connected(self, connection: Connection) -> None:
         self._spawn(self._advertise_again())

@@ -1,6 +1,6 @@
 """How two devices are introduced, without I/O: NDEF handover messages for NFC, and a text for a QR code or a terminal.
 
-Both tell the same: which service to look for, and which key will answer (SPEC §19.3). The text stands for the
+Both tell the same: which service to look for, and which key will answer (SPEC §19-11). The text stands for the
 select message, so that devices agree on what was said however it went from one to the other.
 """
 
