@@ -100,7 +100,7 @@ def test_a_reader_out_of_step_is_followed() -> None:
     assert made.answer(b"2") == b"\x022"
 
 
-@pytest.mark.parametrize("block", ["", "e0", "e0801234", "ff", "0a00", "0600ab", "c3", "f2", "aa", "26", "9320", "52"])
+@pytest.mark.parametrize("block", ["", "e0", "e0801234", "ff", "0a00", "0600ab", "c3", "f2", "aa", "9320", "2600"])
 def test_what_is_no_block_is_met_with_silence(block: str) -> None:
     made = card()
     assert made.block(bytes.fromhex(block)) == Say(None)
@@ -115,3 +115,11 @@ def test_a_chain_without_end_is_given_up() -> None:
     with pytest.raises(TapError) as caught:
         made.block(b"\x12x")
     assert caught.value.code is Code.TOO_LARGE
+
+
+@pytest.mark.parametrize("block", [b"\x26", b"\x52"])
+def test_a_reader_that_begins_anew_ends_what_was(block: bytes) -> None:
+    made = card()
+    with pytest.raises(TapError) as caught:
+        made.block(block)
+    assert caught.value.code is Code.LINK_LOST

@@ -81,7 +81,11 @@ class Nfcpy:
         """
         device = self._udp.init(host, port)
         sock = cast("socket.socket", device.socket)
-        sock.bind((host, port))
+        try:
+            sock.bind((host, port))
+        except OSError:
+            sock.close()
+            raise
         device.addr = sock.getsockname()
         device._bind_socket = _bound
         device.mute = lambda: None

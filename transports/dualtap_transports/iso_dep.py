@@ -15,6 +15,8 @@ FRAME_WAITING_SECONDS = 4096 / 13.56e6 * 2**FWI
 """Seconds that a reader waits for a block: 77 ms, to which S(WTX) adds as many again."""
 ATS = bytes([5, 0x78, 0x80, FWI << 4, 0])
 """What RATS is answered with: blocks of 256 bytes; nfcpy reads TB(1) at a fixed place, so that TA(1) must be there."""
+_SENSING = (b"\x26", b"\x52")
+"""REQA and WUPA: no reader says them to a card that it holds."""
 _SIZES = (16, 24, 32, 40, 48, 64, 96, 128, 256)
 _RATS, _DESELECT, _WTX, _PPS = 0xE0, 0xC2, 0xF2, 0xD0
 _FRAMING = 3
@@ -57,9 +59,15 @@ class IsoDepCard:
         self._answer = b""
 
     def block(self, data: bytes) -> Step:
-        """Take a block from the reader. Raises ``TOO_LARGE`` for a chain that never ends: the activation is over."""
+        """Take a block from the reader.
+
+        The activation is over when it raises: ``TOO_LARGE`` for a chain that never ends, ``LINK_LOST`` where the
+        reader begins anew.
+        """
         if not data:
             return Say(None)
+        if data in _SENSING:
+            raise TapError(Code.LINK_LOST, "the reader began anew")
         first = data[0]
         if first == _RATS and len(data) == 2:
             self._room = _SIZES[min(data[1] >> 4, 8)] - _FRAMING

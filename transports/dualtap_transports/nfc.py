@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.2
 """Seconds between two looks at whether anybody still needs this card."""
 _SLICE_SECONDS = FRAME_WAITING_SECONDS / 2
 """Seconds that an answer may take before S(WTX) asks for more."""
-_UDP = "udp:"
+_UDP = "udp"
 
 
 class ExhaustedError(Exception):
@@ -244,13 +244,14 @@ class NfcScheme:
         """Make a device play the card; see :meth:`.link.Scheme.listen`."""
         path, window = split_address(address)
         library = self.load()
-        if path.startswith(_UDP):
-            host, port = parse_address(path.removeprefix(_UDP))
+        udp = _udp_address(path)
+        if udp is not None:
+            host, port = udp
             try:
                 frontend, port = library.open_udp_card(host, port)
             except OSError as error:
                 raise TapError(Code.BAD_INPUT, f"cannot listen at nfc:{address}: {error}") from error
-            where = f"{_UDP}{host}:{port}" + address[len(path) :]
+            where = f"{_UDP}:{host}:{port}" + address[len(path) :]
         else:
             frontend, where = _open(library, path), address
         end = CardEnd(window, clock=self.clock)
@@ -261,14 +262,19 @@ SCHEME = NfcScheme()
 
 
 def _open(library: Nfcpy, path: str) -> Frontend:
-    if path.startswith(_UDP):
-        parse_address(path.removeprefix(_UDP))
+    _udp_address(path)
     try:
         return library.open(path)
     except OSError as error:
         raise TapError(Code.BAD_INPUT, _remedy(path, error)) from error
     except ValueError as error:
         raise TapError(Code.BAD_INPUT, f"{path!r} is no NFC device as nfcpy names them: {error}") from error
+
+
+def _udp_address(path: str) -> tuple[str, int] | None:
+    """Return host and port of nfcpy's UDP device; ``None`` for any other. Raises ``BAD_INPUT``."""
+    name, _, address = path.partition(":")
+    return parse_address(address) if name == _UDP else None
 
 
 def _remedy(path: str, error: OSError) -> str:
