@@ -17,8 +17,10 @@ from pathlib import Path
 
 from dualtap.context import Charge, Pay
 from dualtap.events import Effect
+from dualtap.session import ident
 from dualtap_devices.disk import opened
 from dualtap_devices.driver import Driver, run
+from dualtap_transports.handover import handover_of, introduce
 from dualtap_transports.link import Link, open_scheme
 from tests.support.devices import BASKET, NOW, PRICES
 
@@ -59,7 +61,7 @@ class Watched:
 
 def listens(address: str) -> bool:
     """Tell whether an address is one that only a listener is given."""
-    return address.endswith(":0") or address.startswith("vpcd:")
+    return address.endswith(":0") or address.startswith(("vpcd:", "ble:new"))
 
 
 def play(folder: Path, part: str, address: str, at: int, say: Callable[[str], None]) -> None:
@@ -67,23 +69,26 @@ def play(folder: Path, part: str, address: str, at: int, say: Callable[[str], No
     killer = Killer(at)
     order = Pay() if part == "pay" else Charge(PRICES[BASKET], "CNY", BASKET)
     with opened(folder) as wallet:
-        suite = wallet.book.scheme.suite
-        driver = Driver(
-            wallet,
-            order,
-            not listens(address),
-            suite.ephemeral(secrets.token_bytes(32)),
-            secrets.token_bytes(32),
-            watch=killer.boundary,
-            clock=lambda: NOW,
-        )
+        ephemeral = wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
         scheme, place = open_scheme(address)
         if listens(address):
             with closing(scheme.listen(place)) as listener:
+                handover = introduce(listener, ident(ephemeral.public))
                 say(f"{address.partition(':')[0]}:{listener.address}")
                 link: Link = listener.accept(PATIENCE)
         else:
             link = scheme.connect(place, PATIENCE)
+            handover = handover_of(link)
+        driver = Driver(
+            wallet,
+            order,
+            not listens(address),
+            ephemeral,
+            secrets.token_bytes(32),
+            watch=killer.boundary,
+            clock=lambda: NOW,
+            handover=handover,
+        )
         report = run(driver, Watched(link, killer), PATIENCE)
         killer.boundary()
         say(report.result.value)

@@ -66,6 +66,17 @@ class Space(LocalLink):
             for connection in list(controller.le_connections.values()):
                 controller.on_le_disconnected(connection, HCI_CONNECTION_TIMEOUT_ERROR)
 
+    def leave(self, controller: Controller) -> None:
+        """A device loses its power: it falls silent, and those connected to it notice by their time-out."""
+        self.remove_controller(controller)
+        controller.le_legacy_advertiser.stop()
+        for advertising in controller.advertising_sets.values():
+            advertising.stop()
+        own = {connection.self_address for connection in controller.le_connections.values()}
+        for other in self.controllers:
+            for connection in [found for found in other.le_connections.values() if found.peer_address in own]:
+                other.on_le_disconnected(connection, HCI_CONNECTION_TIMEOUT_ERROR)
+
 
 class Air:
     """Virtual controllers that hear each other, each with a host; to be used in one event loop."""
