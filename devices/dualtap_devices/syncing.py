@@ -13,6 +13,7 @@ from dualtap.records import Answered, Healed, Holding, Record, Sent, SignedTail
 from dualtap.statements import Span, TapeStatement, TransferBody
 from dualtap.suite import Drbg
 from dualtap.sync import (
+    Reply,
     SignedUpload,
     encode_signed_upload,
     encode_upload,
@@ -47,32 +48,53 @@ class SyncReport:
     healed: int
 
 
-def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncReport:
-    """Sync a wallet (SPEC §14-1). Torn anywhere, it can be repeated: nothing has an effect twice.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An upload that is ready: its bytes, the tape's counter then, requests closed and minor units deposited."""
 
-    ``entropy`` is 32 fresh bytes; ``deposit`` hands all that is held to the institution that issued it.
-    """
-    random, book = Drbg(entropy), wallet.book
+    upload: bytes
+    told: int
+    closed: int
+    deposited: int
+
+
+def prepare(wallet: Wallet, random: Drbg, deposit: bool) -> Prepared:
+    """Close open requests, deposit if asked, and return the upload (SPEC §14-1)."""
     closed = deposited = 0
     if not wallet.quarantined:
         wallet.check()
-        for request in list(book.open):
+        for request in list(wallet.book.open):
             close(wallet, request, random)
             closed += 1
         if deposit:
             deposited = _deposit(wallet, random)
-    upload, told = encode_upload(upload_of(book)), book.counter
-    challenge = issuer.challenge()
-    statement = sync_statement(book.scheme, book.key, upload, challenge, book.trust.epoch)
-    signature = sign_with(wallet.keystore, statement)
-    item = SignedUpload(upload, challenge, book.trust.epoch, signature)
-    reply = open_reply(book.trust, item, issuer.sync(encode_signed_upload(item)))
-    records = take_reply(book, reply, told)
+    return Prepared(encode_upload(upload_of(wallet.book)), wallet.book.counter, closed, deposited)
+
+
+def finish(wallet: Wallet, prepared: Prepared, reply: Reply) -> SyncReport:
+    """Take a reply that was proved to be the issuer's, all or nothing."""
+    records = take_reply(wallet.book, reply, prepared.told)
     wallet.write(*records)
     wallet.compact()
     funded = sum(token.amount for token in reply.tokens)
     healed = sum(isinstance(item, Healed) for item in records)
-    return SyncReport(closed, deposited, funded, healed)
+    return SyncReport(prepared.closed, prepared.deposited, funded, healed)
+
+
+def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncReport:
+    """Sync a wallet with an issuer in this process. Torn anywhere, it can be repeated: nothing has an effect twice.
+
+    ``entropy`` is 32 fresh bytes; ``deposit`` hands all that is held to the institution that issued it.
+    :func:`dualtap_devices.remote.sync_sealed` reaches an issuer elsewhere.
+    """
+    book = wallet.book
+    prepared = prepare(wallet, Drbg(entropy), deposit)
+    challenge = issuer.challenge()
+    statement = sync_statement(book.scheme, book.key, prepared.upload, challenge, book.trust.epoch)
+    signature = sign_with(wallet.keystore, statement)
+    item = SignedUpload(prepared.upload, challenge, book.trust.epoch, signature)
+    reply = open_reply(book.trust, item, issuer.sync(encode_signed_upload(item)))
+    return finish(wallet, prepared, reply)
 
 
 def close(wallet: Wallet, request: bytes, random: Drbg) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from dualtap import limits
 from dualtap.conditions import check_issuable
 from dualtap.errors import Code, TapError
+from dualtap.sealedsync import Proved, proof_id
 from dualtap.statements import (
     Authority,
     AuthorityCertificate,
@@ -146,6 +147,12 @@ class SchemeAuthority:
         key = self._institution.public
         named = reply_id(self.scheme, key, challenge, upload, reply)
         return SignedReply(reply, key_hint(key), self._institution.sign(named))
+
+    def proof_for(self, session: bytes, challenge: bytes) -> Proved:
+        """Return the institution's word that it gives this challenge in the sync of this transcript (SPEC §14-16)."""
+        certificate = self.authorities[1]
+        named = proof_id(self.scheme, certificate.key, session, challenge)
+        return Proved(challenge, certificate, self._institution.sign(named))
 
     def header(self, epoch: int, policy: int) -> Header:
         """Return the date, and the version of the policy in force."""

@@ -96,7 +96,7 @@ def establish(
 def check_hello(scheme: Scheme, hello: Hello, own: Want) -> None:
     """Raise ``WRONG_SCHEME``, ``WRONG_VERSION`` or ``WRONG_ROLE``; ``own`` is what this side, the responder, wants.
 
-    SPEC §6-6 and §6-7.
+    SPEC §6-6, §6-7 and §14-15.
     """
     if hello.scheme != scheme.hint:
         raise TapError(Code.WRONG_SCHEME)
@@ -108,16 +108,20 @@ def check_hello(scheme: Scheme, hello: Hello, own: Want) -> None:
 def check_welcome(welcome: Welcome, own: Want) -> None:
     """Raise ``WRONG_VERSION``, ``WRONG_ROLE`` or ``MALFORMED``; ``own`` is what this side, the initiator, wants.
 
-    SPEC §6-7 to §6-9.
+    SPEC §6-7 to §6-9, §14-15 and §14-16.
     """
     if welcome.version != VERSION:
         raise TapError(Code.WRONG_VERSION)
     _check_parts(own, welcome.want)
-    if bool(welcome.sealed) != bool(welcome.want & Want.COLLECT):
-        raise TapError(Code.MALFORMED, "a Welcome carries the payee's message, and only that")
+    speaks = Want.SYNC if own == Want.SYNC else Want.COLLECT
+    if bool(welcome.sealed) != bool(welcome.want & speaks):
+        raise TapError(Code.MALFORMED, "a Welcome carries the payee's or issuer's message, and only that")
 
 
 def _check_parts(own: Want, peer: Want) -> None:
-    """Raise ``WRONG_ROLE`` unless the peer plays the other part (SPEC §6-8)."""
-    if peer & (Want.COLLECT | Want.PAY) != (Want.PAY if own & Want.COLLECT else Want.COLLECT):
+    """Raise ``WRONG_ROLE`` unless the peer plays the other part (SPEC §6-8); in a sync, both want that alone."""
+    if own == Want.SYNC:
+        if peer != Want.SYNC:
+            raise TapError(Code.WRONG_ROLE)
+    elif peer & (Want.COLLECT | Want.PAY) != (Want.PAY if own & Want.COLLECT else Want.COLLECT):
         raise TapError(Code.WRONG_ROLE)

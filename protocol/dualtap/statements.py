@@ -26,6 +26,7 @@ class Kind(IntEnum):
     HEADER = 4
     POLICY = 5
     REPLY = 6
+    CHALLENGE = 7
     REQUEST = 16
     PRESENT = 17
     SYNC = 18

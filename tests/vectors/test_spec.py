@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 
 import pytest
 
-from dualtap import conditions, errors, evidence, limits, provenance, records, statements, sync, wire
+from dualtap import conditions, errors, evidence, limits, provenance, records, sealedsync, statements, sync, wire
 from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, TapError
 from dualtap.session import establish
@@ -33,7 +33,7 @@ from dualtap_transports import apdu
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
 SCHEME = Scheme.of(P256, P256.signer(bytes(32)).public)
-MODULES = (statements, wire, records, sync, evidence, provenance)
+MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance)
 
 Tree: TypeAlias = "int | bool | str | bytes | list[Tree] | None"
 
@@ -392,6 +392,14 @@ def check_sync(text: str) -> None:
     compare(spec, "Upload", lambda value: sync.decode_upload(SCHEME, packed(value)))
     compare(spec, "SignedReply", lambda value: sync.decode_signed_reply(packed(value)))
     compare(spec, "Reply", lambda value: sync.decode_reply(SCHEME, packed(value)))
+    for kind, number in _numbers(sealedsync).items():
+        if kind is not wire.RefuseMessage:
+            assert f"| message {number}, " in next(row for row in text.splitlines() if f"| `{kind.__name__}` |" in row)
+
+            def decode(value: Tree, number: int = number) -> object:
+                return sealedsync.decode(packed([number, *value] if isinstance(value, list) else value))
+
+            compare(spec, kind.__name__, decode)
 
 
 def _numbers(module: object) -> dict[type[object], int]:
@@ -405,6 +413,7 @@ def check_names(text: str) -> None:
     missing = {name for kind in named for name in refs(kind)} - {*spec.rows, *spec.names, *spec.unions, "body"}
     assert not missing
     assert {"SignedUpload", "SignedReply", "Upload", "Reply", "Evidence", "Warrant", "Dead"} <= set(spec.rows)
+    assert {"SyncProof", "SyncPiece", "SyncNext"} <= set(spec.rows)
     for name, row in spec.rows.items():
         listed = [field for field, _ in row]
         if name in ("Statement", "Dead", "TokenSpan", "HandSpan"):
