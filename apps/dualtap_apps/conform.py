@@ -145,7 +145,9 @@ def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str)
             lines.append(f"   —  {untested[0]}{f' … {untested[-1]}' if len(untested) > 1 else ''}  not tested live")
             continue
         for clause in group:
-            title = next(item.title for item in checks if clause in item.clauses)
+            titles = [item.title for item in checks if clause in item.clauses]
+            titles += [item.title for item in outcome.findings if item.clause == clause]  # met on the way to another
+            title = titles[0]
             lines.append(f"{_MARK[outcome.clauses[clause]]}  §{clause:<8}{title}")
     lines.extend(f"note: {name}: {why}" for name, why in outcome.skipped.items())
     for mark, findings in (("note", outcome.advice), ("FAIL", outcome.findings)):

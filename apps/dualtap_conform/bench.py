@@ -18,6 +18,8 @@ from dualtap_conform.setup import Setup
 from dualtap_conform.stage import Stage, secret_of
 from dualtap_transports.link import Link
 
+ENOUGH = 4
+"""Taps without a Welcome, one after another, after which a device is given up."""
 DEVICE = "the device"
 """The name as which the tester signs with the device's own key, which its setup shows."""
 
@@ -53,7 +55,7 @@ class Bench:
         """What failed in a check of many cases, which goes on all the same."""
         self.gone = False
         """Whether the device, once there, could not be reached any more."""
-        self._count = 0
+        self._count = self._unanswered = 0
 
     @property
     def key(self) -> bytes:
@@ -112,6 +114,8 @@ class Bench:
         """Yield one tap in which nothing was said yet, as the part that the device does not play."""
         if want is None:
             want = Want.PAY if self.part is Part.PAYEE else Want.COLLECT
+        if self.gone:
+            raise Failure("the device there for another tap", "it did not come back")
         try:
             link = self.connect()
         except TapError as error:
@@ -122,7 +126,18 @@ class Bench:
         ephemeral = self.scheme.suite.ephemeral(self.draw(32))
         with Puppet(self.scheme, link, ephemeral, want, self.patience, self.quiet) as puppet:
             puppet.hears = self.memory.heard
-            yield puppet
+            try:
+                yield puppet
+            finally:
+                self._answered(puppet)
+
+    def _answered(self, puppet: Puppet) -> None:
+        """Give a device up that did not greet several times running: nobody waits for a dead one."""
+        if puppet.channel is not None:
+            self._unanswered = 0
+        elif puppet.greeted:
+            self._unanswered += 1
+            self.gone = self.gone or self._unanswered >= ENOUGH
 
     @contextmanager
     def tap(self, want: Want | None = None) -> Generator[Puppet]:

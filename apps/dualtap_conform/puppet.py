@@ -27,6 +27,7 @@ from dualtap.wire import (
     encode_hello,
     encode_welcome,
 )
+from dualtap_transports.handover import handover_of
 from dualtap_transports.link import Link
 
 M = TypeVar("M", bound=Message)
@@ -78,6 +79,10 @@ class Puppet:
         self.channel: Channel | None = None
         self.hears: Callable[[Message], None] = lambda _: None
         """Is told of each message that is heard."""
+        self.greeted = False
+        """Whether a Hello was said to which a Welcome is due."""
+        self.known: frozenset[bytes] | None = None
+        """The requests of the payee that the tester plays, if it does: only these may be shown to it."""
         self.first: bytes = b""
         """The sealed message of the Welcome, not opened yet."""
 
@@ -139,6 +144,7 @@ class Puppet:
     def greet(self, hello: Hello | None = None) -> Welcome:
         """Say Hello, take the Welcome, and derive the channel."""
         hello = hello or self.hello()
+        self.greeted = True
         self.send(encode_hello(hello))
         frame = self.receive("a Welcome", "6-1")
         try:
@@ -148,7 +154,7 @@ class Puppet:
         must(encode_welcome(welcome) == frame, "5.1-1", "a canonical Welcome", frame.hex())
         must(welcome.version == VERSION, "6-7", f"version {VERSION}", f"version {welcome.version}")
         try:
-            self.channel = establish(self.scheme, self.ephemeral, True, hello, welcome)
+            self.channel = establish(self.scheme, self.ephemeral, True, hello, welcome, handover_of(self.link))
         except TapError as error:
             raise Failure("a valid ephemeral key", f"{welcome.ephemeral.hex()}: {error}", "6-4") from None
         self.first = welcome.sealed
@@ -183,6 +189,8 @@ class Puppet:
         except TapError as error:
             raise Failure("a canonical message", f"{plaintext.hex()}: {error}", "5.1-1") from None
         self.hears(message)
+        if self.known is not None and isinstance(message, TransferMessage) and message.request:
+            must(message.request in self.known, "11.4-1", "nothing of what is in doubt to others", "a Resume of it")
         return message
 
     def hear(self, kind: type[M], clause: str = "") -> M:

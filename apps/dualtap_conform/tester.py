@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dualtap.errors import TapError
 from dualtap.states import Part
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import Check
@@ -96,6 +97,10 @@ def _made(bench: Bench, item: Check, outcome: Outcome) -> list[Finding]:
         outcome.passed.append(item)
     except Failure as failure:
         bench.failures.append(failure)
+    except TapError as error:
+        if not bench.memory.sessions:
+            raise
+        bench.failures.append(Failure("a device that can be met", str(error)))
     except NotHereError as reason:
         outcome.skipped[item.name] = str(reason)
     return [

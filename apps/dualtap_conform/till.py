@@ -65,6 +65,7 @@ class Till:
         self.name = bench.fresh(what)
         self.certificate = certificate or bench.stage.certificate(self.name)
         self.counter = 0
+        self.requests: frozenset[bytes] = frozenset()
         self.trust: Trust = bench.trust()
 
     @property
@@ -110,6 +111,8 @@ class Till:
             bench.date if epoch is None else epoch,
         )
         request = bench.stage.sign(signer or self.name, body)
+        self.requests |= {request.id}
+        tap.known = self.requests
         shown = certificate or self.certificate
         return Asked(request, RequestMessage(prove, *body[2:], request.signature, shown, authorities))
 
@@ -123,7 +126,7 @@ class Till:
 
     def present(self, tap: Puppet, *, prove: bool = False, session: bytes | None = None) -> PresentMessage:
         """Return a Present: there is nothing to charge."""
-        bench = self.bench
+        bench, tap.known = self.bench, self.requests
         body = PresentBody(tap.established().transcript if session is None else session, True, bench.date)
         statement = bench.stage.sign(self.name, body)
         return PresentMessage(prove, bench.date, statement.signature, self.certificate, ())
@@ -139,7 +142,6 @@ class Till:
     def judge(self, message: TransferMessage, asked: Asked) -> Paid:
         """Verify a Transfer or Resume that answers a Request of this till, and keep what it shows."""
         bench, body = self.bench, asked.request.body
-        bench.memory.unjudged.pop(message.signature, None)
         size = len(encode(message)) + TAG
         must(size <= body.size, "8.4-3", f"a frame of at most {body.size} bytes", f"{size} bytes")
         must(
@@ -152,6 +154,7 @@ class Till:
         transfer = self.verified(message, asked)
         fresh = transfer.id not in bench.memory.entries
         bench.memory.saw_entry(transfer.id, message.seed, message.prev, message.ctr, message.epoch)
+        bench.memory.unjudged.pop(message.signature, None)
         wrong = bench.holdings.pays(transfer)
         if wrong:
             bench.memory.fault(

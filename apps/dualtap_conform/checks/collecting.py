@@ -192,7 +192,8 @@ def _undecoded(bench: Bench, place: int) -> None:
     with bench.tap() as tap:
         customer.wanted(tap)
         tap.say(message._replace(request=wanted.request.id))
-        outcome, _ = customer.outcome(tap, wanted.request.id, bytes(32), "8.1-4")
+        shown = customer.transfer_id(message, wanted.request.id)
+        outcome, _ = customer.outcome(tap, wanted.request.id, shown, "8.1-4")
         must(not isinstance(outcome.body, ReceiptBody), "8.1-4", "a Close", "a Receipt")
 
 

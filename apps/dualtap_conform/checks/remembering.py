@@ -60,8 +60,8 @@ def whatever_is_shown(bench: Bench) -> None:
         tap.say(_later(other, wanted))
         told = tap.hear(OutcomeMessage, "11.4-4")
         accepted = customer.transfer_id(message, wanted.request.id)
-        must(told.transfer == accepted, "11.4-4", "a Receipt that names the transfer accepted", told.transfer.hex())
         customer.judge(told, wanted.request.id, accepted, "11.4-4")
+        must(told.transfer == accepted, "11.4-4", "a Receipt that names the transfer accepted", told.transfer.hex())
 
 
 @check("11.4-3", "4.1-11", part=Part.PAYEE)

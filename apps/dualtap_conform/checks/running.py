@@ -47,9 +47,9 @@ def _epoch_is(bench: Bench, amount: int, clause: str, why: str, epoch: int) -> N
         message = tap.hear(TransferMessage, clause)
         if message.epoch != epoch:
             bench.date = message.epoch
+            raise Failure(f"epoch {epoch} after {why}", f"epoch {message.epoch}", clause)
         paid = till.judge(message, asked)
         till.settle(tap, paid, till.receipt(paid))
-    must(message.epoch == epoch, clause, f"epoch {epoch} after {why}", f"epoch {message.epoch}")
 
 
 def _speak(bench: Bench) -> None:

@@ -1,0 +1,179 @@
+"""The tester is tested: our device passes, and each device that breaks one rule is caught under that rule's clause."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dualtap import limits
+from dualtap.errors import Code, TapError
+from dualtap.limits import Profile
+from dualtap.states import Part
+from dualtap.suite import P256, SUITES
+from dualtap_conform import device
+from dualtap_conform.bench import Bench
+from dualtap_conform.checks import CHECKS
+from dualtap_conform.clauses import SECTIONS, all_clauses, ordered
+from dualtap_conform.device import Device, serve
+from dualtap_conform.personal import personalise
+from dualtap_conform.questions import ask_all
+from dualtap_conform.setup import Setup
+from dualtap_conform.stage import Stage
+from dualtap_conform.tester import Outcome, Verdict, checks_for, examine
+from dualtap_transports.link import Link
+from dualtap_transports.loopback import LoopbackScheme, pair
+from tests.support.broken_devices import BROKEN, Broken
+
+SPEC = Path(__file__).parents[2] / "protocol" / "SPEC.md"
+PATIENCE = 5.0
+QUIET = 0.5
+
+
+@contextmanager
+def bench(
+    setup: Setup,
+    part: Part,
+    make: Callable[[Setup, Part], Device] = Device,
+    patience: float = PATIENCE,
+    quiet: float = QUIET,
+) -> Generator[Bench]:
+    """A device that is served in a thread, and the bench on which it is tested."""
+    scheme = LoopbackScheme()
+    listener = scheme.listen("device")
+    thread = threading.Thread(target=serve, args=(make(setup, part), listener))
+    thread.start()
+    try:
+        yield Bench(setup, part, lambda: scheme.connect("device", PATIENCE), b"test run", patience, quiet)
+    finally:
+        listener.close()
+        thread.join()
+
+
+def examined(setup: Setup, part: Part, make: Callable[[Setup, Part], Device] = Device) -> Outcome:
+    """All that the tester finds out about a device."""
+    with bench(setup, part, make) as found:
+        return examine(found, checks_for(part))
+
+
+@pytest.mark.parametrize("part", list(Part))
+@pytest.mark.parametrize("suite", list(SUITES))
+@pytest.mark.parametrize("profile", [limits.CARD, limits.FULL], ids=["card", "full"])
+def test_our_device_passes(suite: str, part: Part, profile: Profile) -> None:
+    outcome = examined(personalise(SUITES[suite], part, profile), part)
+    assert outcome.findings == []
+    assert outcome.advice == []
+    assert set(outcome.clauses.values()) == {Verdict.PASS} or profile == limits.FULL
+    assert set(outcome.skipped) == ({"long_frames"} if profile == limits.FULL else set[str]())
+    assert {clause for clause, verdict in outcome.clauses.items() if verdict is not Verdict.PASS} <= {"5.2-3"}
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
+def test_a_broken_device_is_caught_under_its_clause(case: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = case.break_it(monkeypatch)
+    outcome = examined(personalise(SUITES[case.suite], case.part, limits.FULL), case.part, make)
+    assert ordered(outcome.failed) == ordered(case.fails), [
+        (item.clause, item.check, item.expected, item.got) for item in outcome.findings
+    ]
+
+
+class Hanging(Device):
+    """Takes a Hello and says nothing, until the tester has gone."""
+
+    def attend(self, link: Link, timeout: float | None = None) -> None:
+        with suppress(TapError):
+            while True:
+                link.receive(timeout)
+        link.close()
+
+
+class Closing(Device):
+    """Closes every connection at once."""
+
+    def attend(self, link: Link, timeout: float | None = None) -> None:
+        link.close()
+
+
+@pytest.mark.parametrize("make", [Hanging, Closing])
+@pytest.mark.parametrize("part", list(Part))
+def test_a_device_that_says_nothing_fails_and_is_given_up(make: type[Device], part: Part) -> None:
+    """§6-1."""
+    with bench(personalise(P256, part, limits.FULL), part, make, patience=0.05, quiet=0.05) as found:
+        outcome = examine(found, checks_for(part))
+    assert "6-1" in outcome.failed
+    assert outcome.skipped
+    assert "did not come back" in outcome.skipped[checks_for(part)[-1].name]
+
+
+def test_a_device_that_is_not_there_is_no_verdict() -> None:
+    scheme = LoopbackScheme()
+    setup = personalise(P256, Part.PAYER, limits.FULL)
+    nobody = Bench(setup, Part.PAYER, lambda: scheme.connect("nobody", 0.0), b"test run")
+    with pytest.raises(TapError) as error:
+        examine(nobody, checks_for(Part.PAYER))
+    assert error.value.code is Code.LINK_LOST
+
+
+def test_a_setup_of_another_scheme_is_refused() -> None:
+    setup = replace(personalise(P256, Part.PAYER, limits.FULL), root=Stage(P256).key("another root"))
+    with pytest.raises(TapError) as error:
+        Bench(setup, Part.PAYER, lambda: pair()[0], b"test run")
+    assert error.value.code is Code.BAD_INPUT
+
+
+def test_one_clause_is_tested_alone() -> None:
+    """§11.4-7."""
+    with bench(personalise(P256, Part.PAYER, limits.FULL), Part.PAYER) as found:
+        outcome = examine(found, checks_for(Part.PAYER, "11.4-7"))
+    assert outcome.clauses["11.4-7"] is Verdict.PASS
+    assert found.memory.sessions < 30
+
+
+@pytest.mark.parametrize("name", ["signatures", "channel", "keystore"])
+def test_our_device_answers_the_vectors(name: str) -> None:
+    with bench(personalise(P256, Part.PAYER, limits.FULL), Part.PAYER) as found:
+        answers = ask_all(found.connect, PATIENCE, (name,))
+    assert answers.wrong == []
+    assert answers.right > 10
+    assert set(answers.clauses.values()) == {True}
+
+
+def test_a_wrong_answer_and_one_that_is_not_offered_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(frame: bytes) -> bytes:
+        number = json.loads(frame)["tcId"]
+        return json.dumps({"tcId": number, "out": None if number == 1 else {"error": "DECLINED"}}).encode()
+
+    monkeypatch.setattr(device, "answer_frame", answer)
+    with bench(personalise(P256, Part.PAYER, limits.FULL), Part.PAYER) as found:
+        answers = ask_all(found.connect, PATIENCE, ("signatures",))
+    assert (answers.right, answers.absent) == (0, 1)
+    assert answers.wrong[0]["tcId"] == 2
+    assert not any(answers.clauses.values())
+
+
+def test_vectors_that_do_not_exist_are_bad_input() -> None:
+    with pytest.raises(TapError) as error:
+        ask_all(lambda: pair()[0], PATIENCE, ("poems",))
+    assert error.value.code is Code.BAD_INPUT
+
+
+def test_many_rules_are_broken_one_by_one() -> None:
+    assert len(BROKEN) >= 20
+    assert len({clause for case in BROKEN for clause in case.fails}) >= 30
+
+
+def test_clauses_are_those_of_the_specification() -> None:
+    """§2.1-1."""
+    labels = re.findall(r"\*\*§([0-9.]+-\d+)\*\*", SPEC.read_text(encoding="utf-8"))
+    assert dict(Counter(label.rpartition("-")[0] for label in labels)) == SECTIONS
+    assert ordered(labels) == list(all_clauses())
+    for item in CHECKS:
+        assert set(item.clauses) <= set(labels), item.name
+        assert item.title, item.name

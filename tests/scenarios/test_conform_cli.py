@@ -1,0 +1,142 @@
+"""``dualtap conform`` as people use it: a setup, a device in another process, verdicts, and a signed report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dualtap_apps.cli import run
+
+DUALTAP = [sys.executable, "-m", "dualtap_apps"]
+
+
+class Desk:
+    """A folder, and the command line in this process."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.capsys = folder, capsys
+        self.errors = ""
+
+    def __call__(self, *arguments: str, expect: int = 0) -> str:
+        """Run ``dualtap conform``; return what it printed."""
+        self.capsys.readouterr()
+        code = run(["conform", *arguments])
+        captured = self.capsys.readouterr()
+        self.errors = captured.err
+        assert code == expect, (arguments, code, captured)
+        assert "Traceback" not in captured.out + captured.err
+        return captured.out
+
+    def json(self, *arguments: str, expect: int = 0) -> dict[str, Any]:
+        """Run ``dualtap conform`` with ``--json``; return its object."""
+        return cast("dict[str, Any]", json.loads(self(*arguments, "--json", expect=expect)))
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(tmp_path, capsys)
+
+
+@contextmanager
+def device(setup: str, part: str) -> Generator[str]:
+    """Our device in another process; its address."""
+    command = [*DUALTAP, "conform", "device", setup, "--on", "tcp:127.0.0.1:0", "--part", part]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        assert process.stderr is not None
+        yield process.stderr.readline().rsplit(" on ", 1)[1].strip()
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
+def test_a_payer_over_tcp_and_its_report(desk: Desk) -> None:
+    setup, report, key = desk.path("payer.json"), desk.path("report.json"), desk.path("key")
+    made = desk.json("setup", setup)
+    public = desk("key", key).strip()
+    with device(setup, "payer") as address:
+        fields = desk.json("run", setup, "--on", address, "--report", report, "--key", key)
+        one = desk("run", setup, "--on", address, "--only", "§6-3")
+        vectors = desk.json("vectors", "--on", address, "--file", "digests")
+    assert (fields["part"], fields["suite"], fields["device"]) == ("payer", "p256", made["key"])
+    assert fields["failures"] == []
+    assert fields["clauses"]["11.4-7"] == "PASS"
+    assert one.startswith("PASS  §6-3")
+    assert (vectors["wrong"], vectors["not_offered"]) == ([], 0)
+    assert desk.json("check", report, "--key", public) == fields
+    stranger = desk("key", desk.path("other")).strip()
+    desk("check", report, "--key", stranger, expect=1)
+    assert "BAD_SIGNATURE" in desk.errors
+    altered = Path(report).read_text().replace('"PASS"', '"FAIL"', 1)
+    Path(report).write_text(altered)
+    desk("check", report, "--key", public, expect=1)
+    assert "BAD_SIGNATURE" in desk.errors
+
+
+def test_a_payee_over_tcp_with_vectors_in_its_report(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dualtap_conform import questions
+
+    few = questions.all_files()
+    monkeypatch.setattr(questions, "all_files", lambda: {"channel": few["channel"]})
+    setup, report = desk.path("till.json"), desk.path("report.json")
+    desk("setup", setup, "--part", "payee", "--suite", "ed25519", "--profile", "card")
+    with device(setup, "payee") as address:
+        text = desk("run", setup, "--on", address, "--part", "payee", "--vectors", "--report", report)
+    assert "0 fail" in text
+    assert "not tested live" in text
+    fields = json.loads(Path(report).read_text())
+    assert fields["vectors"]["wrong"] == []
+    assert len(fields["vectors"]["digest"]) == 64
+
+
+def test_a_failure_is_said_with_what_came(desk: Desk) -> None:
+    """A payee where a payer should be."""
+    setup = desk.path("payer.json")
+    desk("setup", setup)
+    with device(setup, "payee") as address:
+        text = desk("run", setup, "--on", address, "--only", "6-9", expect=1)
+    assert "FAIL  §6-" in text
+    assert "expected " in text
+    assert "got      " in text
+
+
+def test_clauses_say_how_they_are_tested(desk: Desk) -> None:
+    text = desk("clauses", "--part", "payee")
+    assert "§8.3-1   live: " in text
+    assert "§13-9    not by conform" in text
+    assert desk.json("clauses")["3-6"]["vectors"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "@none.json", "--on", "tcp:127.0.0.1:1"), "none.json"),
+        (("run", "@setup.json", "--on", "tcp:127.0.0.1:1", "--only", "99-9"), "no check decides"),
+        (("run", "@setup.json", "--on", "tcp:127.0.0.1:1", "--key", "@setup.json"), "--report"),
+        (("run", "@setup.json", "--on", "tcp:127.0.0.1:1", "--key", "@setup.json", "--report", "@r"), "is no key"),
+        (("key", "@setup.json"), "there already"),
+        (("check", "@setup.json", "--key", "00" * 32), "not a signed report"),
+        (("check", "@setup.json", "--key", "zz"), "not a signed report"),
+        (("check", "@none.json", "--key", "00" * 32), "none.json"),
+        (("vectors", "--on", "tcp:127.0.0.1:1", "--file", "poems"), "poems"),
+    ],
+)
+def test_bad_input_is_named(desk: Desk, arguments: tuple[str, ...], said: str) -> None:
+    desk("setup", desk.path("setup.json"))
+    desk(*(desk.path(item[1:]) if item.startswith("@") else item for item in arguments), expect=2)
+    assert said in desk.errors
+
+
+def test_a_device_that_is_not_there_is_a_lost_peer(desk: Desk) -> None:
+    desk("setup", desk.path("setup.json"))
+    desk("run", desk.path("setup.json"), "--on", "tcp:127.0.0.1:1", "--timeout", "0.05", expect=5)
