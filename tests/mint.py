@@ -53,7 +53,7 @@ class Mint:
         self.suite = SUITES[suite]
         self._seed, self._drawn = sha256(seed.encode()), 0
         self.epoch = EPOCH
-        self.store = Store(path or ":memory:")
+        self.store = Store.open(path or ":memory:")
         secrets = Secrets(self.draw(), self.draw(), self.draw(), self.draw())
         self.authority = SchemeAuthority(self.suite, secrets, self.store, EPOCH + 900, quota)
         self.scheme = self.authority.scheme

@@ -81,7 +81,7 @@ def create(folder: Path, currency: str, suite: str) -> SchemeFile:
     path = folder / "secrets.json"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump([key.hex() for key in keys], file)
-    Store(folder / "ledger.sqlite").close()
+    Store.open(folder / "ledger.sqlite").close()
     # Written last: a folder without a card is no scheme, so that a cut leaves none half made.
     (folder / "scheme.json").write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
     return card
@@ -103,7 +103,7 @@ class Office:
             held = Secrets(*keys)
         except (OSError, ValueError, TypeError) as error:
             raise TapError(Code.ISSUER_UNREACHABLE, f"{folder} has lost its keys") from error
-        store = Store(folder / "ledger.sqlite", create=False)
+        store = Store.open(folder / "ledger.sqlite", create=False)
         try:
             authority = SchemeAuthority(SUITES[card.suite], held, store, card.expires, QUOTA)
             terms = Terms(card.currency, SPEND, GRACE, limits.HOPS, (WALLET_TIER, TILL_TIER))

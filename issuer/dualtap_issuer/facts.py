@@ -134,13 +134,16 @@ class Facts:
         if known is not None:
             self.seen[fact.digest] = min(known, epoch)
             return
-        value = decode_fact(self.scheme, fact)
-        self.seen[fact.digest] = epoch
+        self.take(fact.digest, decode_fact(self.scheme, fact), epoch)
+
+    def take(self, digest: bytes, value: FactValue, epoch: int) -> None:
+        """Take in what a fact that is not here yet says."""
+        self.seen[digest] = epoch
         match value:
             case Token():
-                self.tokens[fact.digest] = value
+                self.tokens[digest] = value
             case WalletCertificate():
-                self.certificates[fact.digest] = value
+                self.certificates[digest] = value
             case OpeningOf(statement, opening):
                 self.openings[statement] = opening
             case AskedBy(commitment, opening):

@@ -6,6 +6,7 @@ serials are passed in.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import NamedTuple, cast
 
 from dualtap import limits, wire
@@ -40,7 +41,9 @@ from dualtap_issuer import audit
 from dualtap_issuer.audit import Audit, Named
 from dualtap_issuer.authority import SchemeAuthority
 from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
-from dualtap_issuer.ingest import Ingest, behind, graph_of
+from dualtap_issuer.following import behind
+from dualtap_issuer.ingest import Ingest, graph_of
+from dualtap_issuer.rows import OutcomeRow
 from dualtap_issuer.rules import Conflict, World
 from dualtap_issuer.store import Store
 
@@ -71,7 +74,19 @@ class Ledger:
         self.refused = 0
         if store.policy() is None:
             with store.transaction():
-                self._put_policy(1, ())
+                store.lock("policy")
+                if store.policy() is None:
+                    self._put_policy(1, ())
+        if store.unfinished():
+            with store.transaction():
+                self._resume()
+
+    def _resume(self) -> None:
+        """Do what a process that died left undone; it is no harm if it lives, and does it too."""
+        ingest = Ingest(self.store, self.trust, self.institutions, 0)
+        ingest.resume()
+        if ingest.named:
+            self._hotlist(self.store.closed_epoch())
 
     # Joining
 
@@ -109,10 +124,12 @@ class Ledger:
         )
         fact = token_fact(self.trust, token)
         with self.store.transaction():
+            self.store.put_delivery(owner, fact.digest)
             if self.store.has(fact.digest):
                 raise TapError(Code.BAD_INPUT, "this serial was used")
-            Ingest(self.store, self.trust, self.institutions, epoch).token(token)
-            self.store.put_delivery(owner, fact.digest)
+            ingest = Ingest(self.store, self.trust, self.institutions, epoch)
+            ingest.token(token)
+            ingest.finish()
         return token
 
     # Syncing
@@ -138,6 +155,8 @@ class Ledger:
             ingest = Ingest(self.store, self.trust, self.institutions, epoch)
             ingest.upload(upload)
             if ingest.named:
+                # Seen first: a certificate that comes now finds its key named, or is found here.
+                self.store.publish()
                 self._hotlist(epoch)
             reply = self._reply(upload, epoch)
         self.refused += ingest.refused
@@ -145,24 +164,23 @@ class Ledger:
         return encode_signed_reply(self.authority.word_for(item.challenge, item.upload, answer))
 
     def _reply(self, upload: Upload, epoch: int) -> Reply:
-        outcomes: list[Outcome] = []
-        deposits: list[bytes] = []
-        for transfer in upload.pending:
-            if self.store.is_credited(transfer):
-                deposits.append(transfer)
-            hand = self.store.hand(transfer)
-            if hand is None or hand[0] != upload.certificate.key:
-                continue  # an outcome is told to the transfer's payer, and to nobody else
-            asked = self.store.asked(transfer)
-            # Its Receipt first, if a lying payee gave both: the payer's money then counts as paid.
-            found = self.store.outcomes(*asked) if asked else []
-            for outcome, _ in sorted(found, key=lambda row: row[1] != transfer)[:1]:
-                outcomes.append(cast("Outcome", self._statement(outcome)))
         key = upload.certificate.key
+        deposits = tuple([row.transfer for row in self.store.deposits(upload.pending) if row.credited])
+        # An outcome is told to the transfer's payer, and to nobody else.
+        mine = [row.id for row in self.store.hands(upload.pending).values() if row.key == key]
+        asked = self.store.asked(mine)
+        found: dict[tuple[bytes, bytes], list[OutcomeRow]] = defaultdict(list)
+        for row in self.store.outcomes((one.payee, one.request) for one in asked):
+            found[row.key, row.request].append(row)
+        outcomes: list[Outcome] = []
+        for one in asked:
+            # Its Receipt first, if a lying payee gave both: the payer's money then counts as paid.
+            given = sorted(found[one.payee, one.request], key=lambda row: row.transfer != one.transfer)
+            outcomes += [cast("Outcome", self._statement(row.id)) for row in given[:1]]
         queued = self.store.deliveries(key, upload.delivered)
         tokens = tuple([self._token(token) for _, token in queued])
         delivered = max([upload.delivered, *[number for number, _ in queued]])
-        return Reply(self.news(epoch), tuple(outcomes), tuple(deposits), tokens, delivered)
+        return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered)
 
     def _token(self, digest: bytes) -> Token:
         return cast("Token", self._value(digest))
@@ -192,9 +210,11 @@ class Ledger:
 
     def _hotlist(self, epoch: int) -> None:
         """Put every named key on the hotlist, in a new policy, while its certificate lasts: expiry blocks it after."""
-        named: dict[bytes, int] = {}
-        for conflict in self.conflicts():
-            named[conflict.key] = max(cert.expires for cert in self._certificates(conflict.key))
+        self.store.lock("policy")
+        named: dict[bytes, int] = defaultdict(int)
+        for row in self.store.certificates(self.store.named()):
+            certificate = cast("WalletCertificate", self._value(row.certificate))
+            named[row.key] = max(named[row.key], certificate.expires)
         live = sorted((-expires, key) for key, expires in named.items() if expires >= epoch)
         hotlist = tuple(sorted(key for _, key in live[:HOTLIST]))
         policy = self.policy
@@ -202,11 +222,16 @@ class Ledger:
             self._put_policy(policy.version + 1, hotlist)
 
     def _certificates(self, key: bytes) -> list[WalletCertificate]:
-        return [cast("WalletCertificate", self._value(digest)) for digest in self.store.certificates(key)]
+        return [cast("WalletCertificate", self._value(digest)) for digest in self._digests(key)]
+
+    def _digests(self, key: bytes) -> list[bytes]:
+        return [row.certificate for row in self.store.certificates([key])]
 
     def conflicts(self) -> list[Conflict]:
         """Return every conflict that names a certified wallet. A key without a certificate is nobody."""
-        return [found for found in self.store.conflicts() if self.store.certificates(found.key)]
+        found = self.store.conflicts()
+        certified = {row.key for row in self.store.certificates(one.key for one in found)}
+        return [one for one in found if one.key in certified]
 
     def evidence(self, conflict: Conflict) -> bytes:
         """Return the portable evidence of a conflict, for :func:`dualtap.evidence.verify_evidence`."""
@@ -233,13 +258,13 @@ class Ledger:
         return encode_evidence(found)
 
     def _behind(self, conflict: Conflict) -> Facts:
-        return behind(self.store, self.trust, [conflict.first, conflict.second])
+        return behind(self.store, self.trust, (conflict.first, conflict.second))
 
     def _warrant(self, facts: Facts, transfer: bytes) -> Warrant:
-        payee, request = self.store.asked(transfer) or (b"", b"")
-        for outcome, accepted in self.store.outcomes(payee, request):
-            if accepted != transfer:
-                return Warrant(facts.asked[facts.transfers[transfer].commitment], facts.outcomes[outcome])
+        asked = self.store.asked([transfer])
+        for row in self.store.outcomes((one.payee, one.request) for one in asked):
+            if row.transfer != transfer:
+                return Warrant(facts.asked[facts.transfers[transfer].commitment], facts.outcomes[row.id])
         raise TapError(Code.LEDGER_CORRUPT, f"no warrant for {transfer.hex()}")
 
     def _pair(self, conflict: Conflict) -> tuple[TapeStatement, TapeStatement]:
@@ -266,7 +291,7 @@ class Ledger:
 
         To be called once every sync stamped before ``epoch`` is stored: none is taken afterwards.
         """
-        with self.store.transaction():
+        with self.store.transaction(alone=True):
             done, world, total = self.store.settled(), self.world(), 0
             for key, token in world.facts.tokens.items():
                 if token.claim_by < epoch and key not in done:
@@ -281,13 +306,17 @@ class Ledger:
 
         Raises ``LEDGER_CORRUPT``, naming the first row that differs.
         """
-        world = self.world()
-        audit.check_genuine(world.facts, self.trust)
-        audit.check_rows(world, self.store)
-        named = tuple(
-            Named(wallet_id(found.key), found.fraud.name.lower(), self.evidence(found)) for found in self.conflicts()
-        )
-        return audit.totals(world, self.store.conflicts(), self.store.settled(), self.terms.currency, named)
+        with self.store.transaction(alone=True):
+            self._resume()
+            world = self.world()
+            audit.check_genuine(world.facts, self.trust)
+            audit.check_rows(world, self.store)
+            named = tuple(
+                Named(wallet_id(found.key), found.fraud.name.lower(), self.evidence(found))
+                for found in self.conflicts()
+            )
+            settled = self.store.settled()
+            return audit.totals(world, self.store.conflicts(), settled, self.terms.currency, named)
 
     def digest(self) -> bytes:
         """Return a digest of the stamped set: a function of nothing else."""

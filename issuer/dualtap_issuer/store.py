@@ -1,331 +1,362 @@
-"""The ledger's rows in SQLite: the one file that knows SQL.
+"""The ledger's rows: one interface, over SQLite or PostgreSQL (:mod:`dualtap_issuer.sqlite`, ``.postgres``).
 
-Every table but the few of the front door is keyed so that it distributes by a fact's digest, by token or by tape key;
-every write is idempotent, and no constraint refuses a fact: overlap is a query. A store on PostgreSQL offers the same
-methods.
+What both say in the same SQL stands here. Everything is asked and written in bulk, so that an upload costs a bounded
+number of queries. Every write is idempotent, and no constraint refuses a fact: overlap is a query. Every table but
+the few of the front door distributes by a fact's digest, by token or by tape key: :data:`DISTRIBUTION`.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
-from enum import IntEnum
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple, cast
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
-from dualtap.statements import Parent, Side, Transfer
+from dualtap.statements import Side
 from dualtap_issuer.facts import Fact, FactKind
-from dualtap_issuer.rules import Conflict, Credit, Kid, Leaf, Lot
+from dualtap_issuer.rows import (
+    AskedRow,
+    CertifiedRow,
+    DepositRow,
+    HandRow,
+    Kept,
+    OutcomeRow,
+    PlaceRow,
+    SpanRow,
+    TodoRow,
+    WaitRow,
+)
+from dualtap_issuer.rules import Conflict, Credit, Leaf, Lot
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS fact (digest BLOB PRIMARY KEY, kind INTEGER NOT NULL, body BLOB NOT NULL,
-    epoch INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS span (parent BLOB, side INTEGER, place INTEGER, start INTEGER, "end" INTEGER,
-    transfer BLOB, number INTEGER, token BLOB NOT NULL,
-    PRIMARY KEY (token, parent, side, place, start, transfer, number)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS span_from ON span (parent, side, place, start);
-CREATE INDEX IF NOT EXISTS span_of ON span (transfer, number);
-CREATE TABLE IF NOT EXISTS hand (id BLOB PRIMARY KEY, key BLOB NOT NULL, payee BLOB NOT NULL, epoch INTEGER NOT NULL,
-    commitment BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS hand_commitment ON hand (commitment);
-CREATE TABLE IF NOT EXISTS asked (payee BLOB, request BLOB, transfer BLOB,
-    PRIMARY KEY (payee, request, transfer)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS asked_by ON asked (transfer);
-CREATE TABLE IF NOT EXISTS outcome (key BLOB, request BLOB, id BLOB, transfer BLOB NOT NULL,
-    PRIMARY KEY (key, request, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tape (key BLOB, prev INTEGER, ctr INTEGER, id BLOB,
-    PRIMARY KEY (key, prev, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS wait (missing BLOB, transfer BLOB, PRIMARY KEY (missing, transfer)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS certified (key BLOB, certificate BLOB, PRIMARY KEY (key, certificate)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS conflict (key BLOB, fraud INTEGER, first BLOB, second BLOB,
-    PRIMARY KEY (key, fraud, first, second)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS deposit (transfer BLOB PRIMARY KEY, credited INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS credit (token BLOB, transfer BLOB, number INTEGER, key BLOB, amount INTEGER, epoch INTEGER,
-    PRIMARY KEY (token, transfer, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS settled (token BLOB PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS leaf (token BLOB, start INTEGER, "end" INTEGER, holder BLOB, lot INTEGER, transfer BLOB,
-    PRIMARY KEY (token, start, "end", holder, lot, transfer)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS delivery (owner BLOB, number INTEGER, token BLOB NOT NULL,
-    PRIMARY KEY (owner, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS challenge (challenge BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ordinal (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS policy (version INTEGER PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS closed (epoch INTEGER PRIMARY KEY);
-"""
+Row = HandRow | PlaceRow | OutcomeRow | AskedRow | CertifiedRow | SpanRow | WaitRow | DepositRow | Conflict | Leaf
+Raw = tuple[Any, ...]
+"""A row as a driver gives it: its query says what is in it."""
+
+DISTRIBUTION: Final = MappingProxyType({
+    "fact": "digest", "todo": "digest", "hand": "id", "wait": "missing", "deposit": "transfer",
+    "span": "token", "credit": "token", "settled": "token", "leaf": "token",
+    "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "conflict": "key", "delivery": "owner",
+})  # fmt: skip
+"""The column by which each table distributes: the first of its primary key."""
+FRONT_DOOR: Final = frozenset({"challenge", "ordinal", "policy", "closed", "migration"})
+"""Tables that the front door alone reads and writes."""
+
+_TABLES: Final[dict[type[Any], str]] = {
+    HandRow: "hand", PlaceRow: "tape", OutcomeRow: "outcome", AskedRow: "asked", CertifiedRow: "certified",
+    SpanRow: "span", WaitRow: "wait", DepositRow: "deposit", TodoRow: "todo", Conflict: "conflict", Leaf: "leaf",
+}  # fmt: skip
+_INDEX: Final[tuple[type[Any], ...]] = (SpanRow, HandRow, AskedRow, OutcomeRow, PlaceRow, CertifiedRow, DepositRow)
 
 
-class Kept(IntEnum):
-    """What keeping a fact changed: nothing, its stamp, or the set."""
+class Store(ABC):
+    """The rows of one ledger. Not for two threads at once; on PostgreSQL, many processes may share one ledger.
 
-    KNOWN = 0
-    EARLIER = 1
-    NEW = 2
+    Methods raise ``ISSUER_UNREACHABLE`` or ``LEDGER_CORRUPT`` where the database itself fails.
+    """
 
+    LOCK: ClassVar[str] = ""
+    """What makes a SELECT lock its rows, where there are other writers."""
 
-class Spend(NamedTuple):
-    """A span of a statement: what it is cut from, where, by which transfer's which span, and of which token."""
+    @staticmethod
+    def open(where: str | Path = ":memory:", *, create: bool = True) -> Store:
+        """Open ``sqlite:///path``, a path, ``":memory:"`` or ``postgresql://…``, and bring its tables up to date.
 
-    parent: Parent
-    kid: Kid
-    token: bytes
+        Raises ``LEDGER_CORRUPT`` for what is no ledger, or is missing and not to be created; ``ISSUER_UNREACHABLE``
+        for a server that does not answer; ``BAD_INPUT`` for another kind of URL, or where PostgreSQL's driver is not
+        installed.
+        """
+        scheme, found, rest = str(where).partition("://")
+        if not found:
+            return _maker("sqlite", "SqliteStore")(where, create)
+        match scheme:
+            case "sqlite":
+                return _maker("sqlite", "SqliteStore")(rest, create)
+            case "postgresql" | "postgres":
+                return _maker("postgres", "PostgresStore")(str(where), create)
+            case _:
+                raise TapError(Code.BAD_INPUT, f"{scheme}:// is no store; use sqlite:///path or postgresql://…")
 
+    # What a database must offer
 
-class Store:
-    """The rows of one ledger, in a file or in ``":memory:"``. Not for two threads at once."""
-
-    def __init__(self, path: str | Path = ":memory:", *, create: bool = True) -> None:
-        """Open a file; raise ``LEDGER_CORRUPT`` if it is no ledger, or is missing and not to be created."""
-        try:
-            if create:
-                self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-            else:
-                there = f"{Path(path).resolve().as_uri()}?mode=rw"
-                self._db = sqlite3.connect(there, uri=True, isolation_level=None, cached_statements=256)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise TapError(Code.LEDGER_CORRUPT, f"{path}: {error}") from error
-
+    @abstractmethod
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the connection."""
 
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        """Make everything inside durable at once, or change nothing if it raises."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+    @abstractmethod
+    def transaction(self, *, alone: bool = False) -> AbstractContextManager[None]:
+        """Make everything inside durable, or, up to the last :meth:`publish`, change nothing if it raises.
+
+        ``alone`` waits until no other process is inside one, and keeps them out.
+        """
+
+    @abstractmethod
+    def publish(self, todo: Iterable[TodoRow] = ()) -> bool:
+        """Show other processes what was written so far; return whether there may be others.
+
+        Whoever publishes first and looks then, misses no pair: of two processes, the later to publish sees what the
+        earlier wrote. ``todo`` stays behind if this process dies before :meth:`finish`.
+        """
+
+    @abstractmethod
+    def pending(self, digests: Collection[bytes]) -> list[TodoRow]:
+        """Return those of these facts of which what follows may not be written, by a process that died or is busy."""
+
+    @abstractmethod
+    def unfinished(self) -> list[TodoRow]:
+        """Return every such fact."""
+
+    @abstractmethod
+    def finish(self, todo: Collection[TodoRow]) -> None:
+        """Forget them: what follows is written."""
+
+    @abstractmethod
+    def lock(self, name: str) -> None:
+        """Keep other processes' holders of this name out until the transaction ends."""
+
+    @abstractmethod
+    def ask(self, query: str, wanted: Sequence[Raw] | None = None, values: Sequence[object] = ()) -> list[Raw]:
+        """Return a query's rows; ``{wanted}`` in it is a table ``w`` of the wanted rows, columns a, b, c …"""
+
+    @abstractmethod
+    def scan(self, query: str) -> Iterator[Raw]:
+        """Yield a query's rows, without holding all of them."""
+
+    @abstractmethod
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Raw]) -> set[object]:
+        """Insert rows, in the order of their keys, where they are missing; return the new ones' first column."""
 
     # Facts
 
-    def put(self, fact: Fact, epoch: int) -> Kept:
-        """Keep a fact with its smallest stamp; return whether it, or that stamp, is new."""
-        row = (fact.digest, fact.kind, fact.body, epoch)
-        if self._db.execute("INSERT OR IGNORE INTO fact VALUES (?, ?, ?, ?)", row).rowcount > 0:
-            return Kept.NEW
-        query = "UPDATE fact SET epoch = ?1 WHERE digest = ?2 AND epoch > ?1"
-        earlier = self._db.execute(query, (epoch, fact.digest)).rowcount > 0
-        return Kept.EARLIER if earlier else Kept.KNOWN
+    def put_facts(self, facts: Collection[Fact], epoch: int) -> dict[bytes, Kept]:
+        """Keep facts with their smallest stamps; return, by digest, whether each, or its stamp, is new.
 
-    def has(self, digest: bytes) -> bool:
-        """Return whether a fact is known."""
-        return self._db.execute("SELECT 1 FROM fact WHERE digest = ?", (digest,)).fetchone() is not None
+        Inserting and comparing are two statements: one alone does not see what a rival has just committed.
+        """
+        known = self.stamps([fact.digest for fact in facts])
+        rows = [(fact.digest, int(fact.kind), fact.body, epoch) for fact in facts if fact.digest not in known]
+        new = self.insert("fact", ("digest", "kind", "body", "epoch"), sorted(rows))
+        known |= self.stamps([row[0] for row in rows if row[0] not in new])
+        earlier = sorted(digest for digest, stamp in known.items() if stamp > epoch)
+        self.ask(
+            "UPDATE fact SET epoch = %s WHERE epoch > %s AND digest IN (SELECT f.digest FROM {wanted} CROSS JOIN "
+            f"fact f WHERE f.digest = w.a ORDER BY f.digest{self.LOCK}) RETURNING digest",
+            [(digest,) for digest in earlier],
+            (epoch, epoch),
+        )
+        kept = dict.fromkeys(known, Kept.KNOWN) | dict.fromkeys(earlier, Kept.EARLIER)
+        return kept | {row[0]: Kept.NEW for row in rows if row[0] in new}
+
+    def stamps(self, digests: Iterable[bytes]) -> dict[bytes, int]:
+        """Return the stamps of those of these facts that are known."""
+        query = "SELECT f.digest, f.epoch FROM {wanted} CROSS JOIN fact f WHERE f.digest = w.a"
+        return dict(self.ask(query, _ones(digests)))
+
+    def find(self, digests: Iterable[bytes]) -> list[tuple[Fact, int]]:
+        """Return those of these facts that are known, with their stamps."""
+        query = "SELECT f.digest, f.kind, f.body, f.epoch FROM {wanted} CROSS JOIN fact f WHERE f.digest = w.a"
+        return [_fact(row) for row in self.ask(query, _ones(digests))]
 
     def fact(self, digest: bytes) -> tuple[Fact, int] | None:
         """Return a fact and its stamp."""
-        row = self._db.execute("SELECT kind, body, epoch FROM fact WHERE digest = ?", (digest,)).fetchone()
-        return (Fact(FactKind(row[0]), digest, row[1]), row[2]) if row else None
+        found = self.find([digest])
+        return found[0] if found else None
+
+    def has(self, digest: bytes) -> bool:
+        """Return whether a fact is known."""
+        return bool(self.stamps([digest]))
 
     def facts(self) -> Iterator[tuple[Fact, int]]:
         """Yield every fact and its stamp."""
-        for key, kind, body, epoch in self._db.execute("SELECT digest, kind, body, epoch FROM fact"):
-            yield Fact(FactKind(kind), key, body), epoch
+        return map(_fact, self.scan("SELECT digest, kind, body, epoch FROM fact"))
 
-    # What spends what
+    # What follows from facts
 
-    def put_hand(self, transfer: Transfer) -> None:
-        """Index a transfer, whether or not it is a statement."""
-        body = transfer.body
-        row = (transfer.id, transfer.key, body.payee, body.epoch, transfer.commitment)
-        self._db.execute("INSERT OR IGNORE INTO hand VALUES (?, ?, ?, ?, ?)", row)
+    def put(self, rows: Iterable[Row]) -> None:
+        """Keep rows of one kind; those that are there already change nothing."""
+        found = sorted(set(rows))
+        if found:
+            kind = type(found[0])
+            self.insert(_TABLES[kind], columns_of(kind), found)
 
-    def hand(self, transfer: bytes) -> tuple[bytes, bytes, int] | None:
-        """Return a transfer's payer, payee and epoch."""
-        query = "SELECT key, payee, epoch FROM hand WHERE id = ?"
-        return cast("tuple[bytes, bytes, int] | None", self._db.execute(query, (transfer,)).fetchone())
+    def hands(self, transfers: Iterable[bytes]) -> dict[bytes, HandRow]:
+        """Return these transfers, by id."""
+        query = "SELECT h.id, h.key, h.payee, h.epoch, h.commitment FROM {wanted} CROSS JOIN hand h WHERE h.id = w.a"
+        return {row[0]: HandRow(*row) for row in self.ask(query, _ones(transfers))}
 
-    def hands(self, commitment: bytes) -> list[tuple[bytes, bytes]]:
-        """Return the transfers with this commitment, and their payees."""
-        return self._db.execute("SELECT id, payee FROM hand WHERE commitment = ?", (commitment,)).fetchall()
-
-    def put_span(self, spend: Spend) -> None:
-        """Index a span of a statement."""
-        parent, kid, token = spend
-        row = (*parent, kid.start, kid.end, kid.transfer, kid.place, token)
-        self._db.execute("INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-
-    def span(self, transfer: bytes, number: int) -> Spend | None:
-        """Return one span of a transfer, if that is a statement."""
-        row = self._db.execute(
-            'SELECT parent, side, place, start, "end", transfer, number, token FROM span '
-            "WHERE transfer = ? AND number = ?",
-            (transfer, number),
-        ).fetchone()
-        return _spend(row) if row else None
-
-    def overlapping(self, parent: Parent, start: int, end: int) -> list[bytes]:
-        """Return the transfers that spend any of these units of a parent."""
-        rows = self._db.execute(
-            "SELECT DISTINCT transfer FROM span WHERE parent = ? AND side = ? AND place = ? "
-            'AND start < ? AND "end" > ?',
-            (*parent, end, start),
+    def committed(self, commitments: Iterable[bytes]) -> list[HandRow]:
+        """Return the transfers with these commitments."""
+        query = (
+            "SELECT h.id, h.key, h.payee, h.epoch, h.commitment FROM {wanted} CROSS JOIN hand h "
+            "WHERE h.commitment = w.a"
         )
-        return [row[0] for row in rows]
+        return [HandRow(*row) for row in self.ask(query, _ones(commitments))]
 
-    def payee_kids(self, transfer: bytes) -> list[bytes]:
-        """Return the transfers that spend the payee's side of this one."""
-        query = "SELECT DISTINCT transfer FROM span WHERE parent = ? AND side = ?"
-        return [row[0] for row in self._db.execute(query, (transfer, Side.PAYEE))]
+    def spans(self, transfers: Iterable[bytes]) -> list[SpanRow]:
+        """Return the spans of these transfers, as far as those are statements."""
+        query = f"SELECT {_named('s', SpanRow)} FROM {{wanted}} CROSS JOIN span s WHERE s.transfer = w.a"
+        return [SpanRow(*row) for row in self.ask(query, _ones(transfers))]
 
-    def put_wait(self, missing: bytes, transfer: bytes) -> None:
-        """Remember that a transfer cannot be judged before something behind it arrives."""
-        self._db.execute("INSERT OR IGNORE INTO wait VALUES (?, ?)", (missing, transfer))
+    def overlapping(self, spans: Iterable[SpanRow]) -> set[tuple[bytes, bytes]]:
+        """Return each of these spans' transfers with each other one that spends any of its units."""
+        query = (
+            "SELECT DISTINCT w.g, s.transfer FROM {wanted} CROSS JOIN span s WHERE s.token = w.a AND s.parent = w.b "
+            'AND s.side = w.c AND s.place = w.d AND s.start < w.f AND s."end" > w.e AND s.transfer <> w.g'
+        )
+        return {(row[0], row[1]) for row in self.ask(query, [span[:7] for span in spans])}
 
-    def take_waiting(self, arrived: bytes) -> list[bytes]:
-        """Return, and forget, the transfers that waited for this."""
-        query = "DELETE FROM wait WHERE missing = ? RETURNING transfer"
-        return [row[0] for row in self._db.execute(query, (arrived,)).fetchall()]
+    def payee_kids(self, transfers: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+        """Return each of these transfers with each one that spends its payee's side."""
+        query = (
+            "SELECT DISTINCT w.a, s.transfer FROM {wanted} CROSS JOIN span p CROSS JOIN span s WHERE p.transfer = w.a "
+            f"AND s.token = p.token AND s.parent = w.a AND s.side = {int(Side.PAYEE)} AND s.place = p.number"
+        )
+        return [(row[0], row[1]) for row in self.ask(query, _ones(transfers))]
 
-    # Requests and outcomes
+    def behind(self, transfers: Iterable[bytes]) -> set[bytes]:
+        """Return these and all that they are cut from, as far as they are statements: transfers and tokens."""
+        query = (
+            "WITH RECURSIVE up(id) AS (SELECT w.a FROM {wanted} UNION SELECT s.parent FROM up CROSS JOIN span s "
+            "WHERE s.transfer = up.id) SELECT id FROM up"
+        )
+        return {row[0] for row in self.ask(query, _ones(transfers))}
 
-    def put_asked(self, payee: bytes, request: bytes, transfer: bytes) -> None:
-        """Index which request a transfer answers."""
-        self._db.execute("INSERT OR IGNORE INTO asked VALUES (?, ?, ?)", (payee, request, transfer))
+    def waiting(self, arrived: Iterable[bytes]) -> list[WaitRow]:
+        """Return the transfers that wait, or waited, for these."""
+        query = "SELECT t.missing, t.transfer FROM {wanted} CROSS JOIN wait t WHERE t.missing = w.a"
+        return [WaitRow(*row) for row in self.ask(query, _ones(arrived))]
 
-    def asked(self, transfer: bytes) -> tuple[bytes, bytes] | None:
-        """Return the payee and the request of a transfer, if they are known."""
-        query = "SELECT payee, request FROM asked WHERE transfer = ?"
-        return cast("tuple[bytes, bytes] | None", self._db.execute(query, (transfer,)).fetchone())
+    def asked(self, transfers: Iterable[bytes]) -> list[AskedRow]:
+        """Return which requests these transfers answer, as far as that is known."""
+        query = "SELECT t.payee, t.request, t.transfer FROM {wanted} CROSS JOIN asked t WHERE t.transfer = w.a"
+        return [AskedRow(*row) for row in self.ask(query, _ones(transfers))]
 
-    def answering(self, payee: bytes, request: bytes) -> list[bytes]:
-        """Return the transfers that answer a request."""
-        query = "SELECT transfer FROM asked WHERE payee = ? AND request = ?"
-        return [row[0] for row in self._db.execute(query, (payee, request))]
+    def answering(self, requests: Iterable[tuple[bytes, bytes]]) -> list[AskedRow]:
+        """Return the transfers that answer these requests, each named by its payee and itself."""
+        query = (
+            "SELECT t.payee, t.request, t.transfer FROM {wanted} CROSS JOIN asked t "
+            "WHERE t.payee = w.a AND t.request = w.b"
+        )
+        return [AskedRow(*row) for row in self.ask(query, sorted(set(requests)))]
 
-    def put_outcome(self, key: bytes, request: bytes, outcome: bytes, transfer: bytes) -> None:
-        """Index an outcome; ``transfer`` is what it accepts, empty for a Close."""
-        self._db.execute("INSERT OR IGNORE INTO outcome VALUES (?, ?, ?, ?)", (key, request, outcome, transfer))
+    def outcomes(self, requests: Iterable[tuple[bytes, bytes]]) -> list[OutcomeRow]:
+        """Return the outcomes of these requests; the smallest id first."""
+        query = (
+            "SELECT o.key, o.request, o.id, o.transfer FROM {wanted} CROSS JOIN outcome o "
+            "WHERE o.key = w.a AND o.request = w.b ORDER BY o.id"
+        )
+        return [OutcomeRow(*row) for row in self.ask(query, sorted(set(requests)))]
 
-    def outcomes(self, key: bytes, request: bytes) -> list[tuple[bytes, bytes]]:
-        """Return a request's outcomes, and what each accepts; the smallest id first."""
-        query = "SELECT id, transfer FROM outcome WHERE key = ? AND request = ? ORDER BY id"
-        return self._db.execute(query, (key, request)).fetchall()
+    def beside(self, places: Iterable[PlaceRow]) -> set[tuple[bytes, bytes, bytes]]:
+        """Return the key, and both statements, where a place on a tape meets one of these. Empty ones meet nothing."""
+        # Honest places are short: only long ones, of which there is an index, can reach far.
+        query = (
+            "SELECT t.key, w.d, t.id FROM {wanted} CROSS JOIN tape t WHERE t.key = w.a AND t.prev < w.c "
+            "AND t.ctr > w.b AND t.prev < t.ctr AND t.id <> w.d AND "
+        )
+        wanted = [place for place in places if place.prev < place.ctr]
+        short = self.ask(query + "t.prev > w.b - 64 AND t.ctr - t.prev <= 64", wanted)
+        return {(row[0], row[1], row[2]) for row in short + self.ask(query + "t.ctr - t.prev > 64", wanted)}
 
-    # Tapes, certificates, conflicts
+    def certificates(self, keys: Iterable[bytes]) -> list[CertifiedRow]:
+        """Return the digests of these keys' certificates, the smallest first."""
+        query = (
+            "SELECT c.key, c.certificate FROM {wanted} CROSS JOIN certified c WHERE c.key = w.a ORDER BY c.certificate"
+        )
+        return [CertifiedRow(*row) for row in self.ask(query, _ones(keys))]
 
-    def put_tape(self, key: bytes, prev: int, ctr: int, statement: bytes) -> None:
-        """Index a statement's place on its tape."""
-        self._db.execute("INSERT OR IGNORE INTO tape VALUES (?, ?, ?, ?)", (key, prev, ctr, statement))
-
-    def tape_overlapping(self, key: bytes, prev: int, ctr: int) -> list[bytes]:
-        """Return the statements of a key whose places meet ``(prev, ctr]``. An empty place meets nothing."""
-        query = "SELECT id FROM tape WHERE key = ? AND prev < ? AND ctr > ? AND prev < ctr"
-        return [row[0] for row in self._db.execute(query, (key, ctr, prev))] if prev < ctr else []
-
-    def put_certificate(self, key: bytes, certificate: bytes) -> None:
-        """Index a certificate by the key that it is for."""
-        self._db.execute("INSERT OR IGNORE INTO certified VALUES (?, ?)", (key, certificate))
-
-    def certificates(self, key: bytes) -> list[bytes]:
-        """Return the digests of a key's certificates, the smallest first."""
-        query = "SELECT certificate FROM certified WHERE key = ? ORDER BY certificate"
-        return [row[0] for row in self._db.execute(query, (key,))]
-
-    def index(self) -> dict[str, set[tuple[object, ...]]]:
+    def index(self) -> dict[str, set[Raw]]:
         """Return the rows of every index that follows from facts alone, by table: an audit recomputes them."""
-        queries = {
-            "span": 'SELECT token, parent, side, place, start, "end", transfer, number FROM span',
-            "hand": "SELECT id, key, payee, epoch, commitment FROM hand",
-            "asked": "SELECT payee, request, transfer FROM asked",
-            "outcome": "SELECT key, request, id, transfer FROM outcome",
-            "tape": "SELECT key, prev, ctr, id FROM tape",
-            "certified": "SELECT key, certificate FROM certified",
-            "deposit": "SELECT transfer, credited FROM deposit",
-        }
-        return {table: set(self._db.execute(query)) for table, query in queries.items()}
+        return {_TABLES[kind]: set(self.ask(f"SELECT {_named('t', kind)} FROM {_TABLES[kind]} t")) for kind in _INDEX}
 
-    def put_conflict(self, conflict: Conflict) -> bool:
-        """Keep a conflict; return whether it is new."""
-        return self._db.execute("INSERT OR IGNORE INTO conflict VALUES (?, ?, ?, ?)", conflict).rowcount > 0
+    def is_named(self, keys: Iterable[bytes]) -> bool:
+        """Return whether a conflict names any of these keys."""
+        query = "SELECT c.key FROM {wanted} CROSS JOIN conflict c WHERE c.key = w.a LIMIT 1"
+        return bool(self.ask(query, _ones(keys)))
 
-    def is_named(self, key: bytes) -> bool:
-        """Return whether a conflict names this key."""
-        return self._db.execute("SELECT 1 FROM conflict WHERE key = ? LIMIT 1", (key,)).fetchone() is not None
+    def named(self) -> list[bytes]:
+        """Return every key that a conflict names."""
+        return [row[0] for row in self.ask("SELECT DISTINCT key FROM conflict ORDER BY key")]
 
     def conflicts(self) -> list[Conflict]:
         """Return every conflict, in an order that depends on nothing but themselves."""
-        rows = self._db.execute("SELECT key, fraud, first, second FROM conflict ORDER BY key, fraud, first, second")
+        rows = self.ask("SELECT key, fraud, first, second FROM conflict ORDER BY key, fraud, first, second")
         return [Conflict(key, Fraud(fraud), first, second) for key, fraud, first, second in rows]
 
     # Deposits and settlement
 
-    def put_deposit(self, transfer: bytes) -> None:
-        """Remember a deposit whose provenance may not be whole yet."""
-        self._db.execute("INSERT OR IGNORE INTO deposit VALUES (?, 0)", (transfer,))
+    def deposits(self, transfers: Iterable[bytes] | None = None) -> list[DepositRow]:
+        """Return all deposits, or those of these transfers that are deposits."""
+        if transfers is None:
+            return [DepositRow(*row) for row in self.ask("SELECT transfer, credited FROM deposit")]
+        query = "SELECT d.transfer, d.credited FROM {wanted} CROSS JOIN deposit d WHERE d.transfer = w.a"
+        return [DepositRow(*row) for row in self.ask(query, _ones(transfers))]
 
-    def deposits(self, *, uncredited: bool = False) -> list[bytes]:
-        """Return the deposits, or those that are not credited yet."""
-        query = "SELECT transfer FROM deposit WHERE credited <= ?"
-        return [row[0] for row in self._db.execute(query, (0 if uncredited else 1,))]
-
-    def is_credited(self, transfer: bytes) -> bool:
-        """Return whether a deposit was credited."""
-        query = "SELECT 1 FROM deposit WHERE transfer = ? AND credited = 1"
-        return self._db.execute(query, (transfer,)).fetchone() is not None
-
-    def put_credits(self, transfer: bytes, credits: Iterable[Credit]) -> None:
-        """Replace what a deposit credits, because it is whole now or was seen earlier than thought."""
-        self._db.execute("UPDATE deposit SET credited = 1 WHERE transfer = ?", (transfer,))
-        self._db.execute("DELETE FROM credit WHERE transfer = ?", (transfer,))
-        for one in credits:
-            row = (one.token, one.transfer, one.number, one.key, one.amount, one.epoch)
-            self._db.execute("INSERT INTO credit VALUES (?, ?, ?, ?, ?, ?)", row)
+    def put_credits(self, deposits: Collection[bytes], credits: Iterable[Credit]) -> None:
+        """Keep what these deposits credit: their provenance is whole. A smaller epoch replaces a greater one."""
+        self.ask(
+            "UPDATE deposit SET credited = 1 WHERE transfer IN (SELECT d.transfer FROM {wanted} CROSS JOIN deposit d "
+            f"WHERE d.transfer = w.a AND d.credited = 0 ORDER BY d.transfer{self.LOCK}) RETURNING transfer",
+            _ones(deposits),
+        )
+        rows = sorted((one.token, one.transfer, one.number, one.key, one.amount, one.epoch) for one in credits)
+        self.ask(
+            "INSERT INTO credit (token, transfer, number, key, amount, epoch) SELECT w.a, w.b, w.c, w.d, w.e, w.f "
+            "FROM {wanted} WHERE true ORDER BY w.a, w.b, w.c ON CONFLICT (token, transfer, number) "
+            "DO UPDATE SET epoch = excluded.epoch WHERE credit.epoch > excluded.epoch RETURNING number",
+            rows,
+        )
 
     def credits(self) -> list[Credit]:
         """Return what deposits credit."""
-        rows = self._db.execute("SELECT transfer, number, token, key, amount, epoch FROM credit")
-        return [Credit(*row) for row in rows]
+        return [Credit(*row) for row in self.ask("SELECT transfer, number, token, key, amount, epoch FROM credit")]
 
     def put_settled(self, token: bytes, epoch: int, leaves: Iterable[Leaf]) -> None:
         """Keep who is credited at a token's ``claim_by``."""
-        self._db.execute("INSERT INTO settled VALUES (?, ?)", (token, epoch))
-        self._db.executemany("INSERT INTO leaf VALUES (?, ?, ?, ?, ?, ?)", leaves)
+        self.insert("settled", ("token", "epoch"), [(token, epoch)])
+        self.put(leaves)
 
     def settled(self) -> dict[bytes, list[Leaf]]:
         """Return the settled tokens, and who was credited."""
-        found: dict[bytes, list[Leaf]] = {row[0]: [] for row in self._db.execute("SELECT token FROM settled")}
-        for row in self._db.execute('SELECT token, start, "end", holder, lot, transfer FROM leaf'):
+        found: dict[bytes, list[Leaf]] = {row[0]: [] for row in self.ask("SELECT token FROM settled")}
+        for row in self.ask(f"SELECT {_named('t', Leaf)} FROM leaf t"):
             found[row[0]].append(Leaf(row[0], row[1], row[2], row[3], Lot(row[4]), row[5]))
         return found
 
     def close_epoch(self, epoch: int) -> None:
         """Remember that everything claimable before this epoch was settled."""
-        self._db.execute("INSERT OR IGNORE INTO closed VALUES (?)", (epoch,))
+        self.insert("closed", ("epoch",), [(epoch,)])
 
     def closed_epoch(self) -> int:
         """Return the epoch of the last settlement; 0 before the first."""
-        return int(self._db.execute("SELECT coalesce(max(epoch), 0) FROM closed").fetchone()[0])
+        return int(self.ask("SELECT coalesce(max(epoch), 0) FROM closed")[0][0])
 
     # The front door
 
     def put_delivery(self, owner: bytes, token: bytes) -> None:
         """Queue a token for its owner, under that owner's next number."""
-        self._db.execute(
-            "INSERT INTO delivery SELECT ?, coalesce(max(number), 0) + 1, ? FROM delivery WHERE owner = ?",
-            (owner, token, owner),
-        )
+        self.lock("delivery " + owner.hex())
+        taken = self.ask("SELECT coalesce(max(number), 0) FROM delivery WHERE owner = %s", values=(owner,))
+        self.insert("delivery", ("owner", "number", "token"), [(owner, taken[0][0] + 1, token)])
 
     def deliveries(self, owner: bytes, after: int) -> list[tuple[int, bytes]]:
         """Return the numbers and tokens that an owner has not taken."""
-        query = "SELECT number, token FROM delivery WHERE owner = ? AND number > ? ORDER BY number"
-        return self._db.execute(query, (owner, after)).fetchall()
+        query = "SELECT number, token FROM delivery WHERE owner = %s AND number > %s ORDER BY number"
+        return [(row[0], row[1]) for row in self.ask(query, values=(owner, after))]
 
     def put_challenge(self, challenge: bytes) -> None:
         """Remember a challenge until it is answered."""
-        self._db.execute("INSERT OR IGNORE INTO challenge VALUES (?)", (challenge,))
+        self.insert("challenge", ("challenge",), [(challenge,)])
 
     def take_challenge(self, challenge: bytes) -> bool:
         """Forget a challenge; return whether it was open."""
-        return self._db.execute("DELETE FROM challenge WHERE challenge = ?", (challenge,)).rowcount > 0
+        query = "DELETE FROM challenge WHERE challenge = %s RETURNING challenge"
+        return bool(self.ask(query, values=(challenge,)))
 
     def ordinal(self, key: bytes, quota: int) -> int | None:
         """Return a key's ordinal, taking the next below ``quota`` for a new key; ``None`` if there is none left.
@@ -335,25 +366,73 @@ class Store:
         SPEC §4.3-6.
         """
         with self.transaction():
-            row = self._db.execute("SELECT number FROM ordinal WHERE key = ?", (key,)).fetchone()
+            self.lock("ordinal")
+            row = self.ask("SELECT number FROM ordinal WHERE key = %s", values=(key,))
             if row:
-                return int(row[0])
-            number = int(self._db.execute("SELECT coalesce(max(number) + 1, 0) FROM ordinal").fetchone()[0])
+                return int(row[0][0])
+            number = int(self.ask("SELECT coalesce(max(number) + 1, 0) FROM ordinal")[0][0])
             if number >= quota:
                 return None
-            self._db.execute("INSERT INTO ordinal VALUES (?, ?)", (number, key))
+            self.insert("ordinal", ("number", "key"), [(number, key)])
             return number
 
     def put_policy(self, version: int, body: bytes) -> None:
         """Keep a version of the policy."""
-        self._db.execute("INSERT INTO policy VALUES (?, ?)", (version, body))
+        self.insert("policy", ("version", "body"), [(version, body)])
 
     def policy(self) -> bytes | None:
         """Return the last policy."""
-        row = self._db.execute("SELECT body FROM policy ORDER BY version DESC LIMIT 1").fetchone()
-        return row[0] if row else None
+        row = self.ask("SELECT body FROM policy ORDER BY version DESC LIMIT 1")
+        return row[0][0] if row else None
+
+    # The catalogue
+
+    @abstractmethod
+    def catalogue(self) -> dict[str, tuple[str, ...]]:
+        """Return every table with the columns of its primary key, as the database itself tells it."""
 
 
-def _spend(row: tuple[bytes, int, int, int, int, bytes, int, bytes]) -> Spend:
-    parent = Parent(row[0], Side(row[1]), row[2])
-    return Spend(parent, Kid(row[3], row[4], row[5], row[6]), row[7])
+def _maker(module: str, name: str) -> Callable[[str | Path, bool], Store]:
+    """Return a store's class, loaded only where it is asked for."""
+    found: Callable[[str | Path, bool], Store] = getattr(import_module(f"dualtap_issuer.{module}"), name)
+    return found
+
+
+def columns_of(kind: type[Any]) -> tuple[str, ...]:
+    """Return the columns of a kind of row, quoted where SQL needs it."""
+    fields: tuple[str, ...] = kind._fields
+    return tuple(['"end"' if field == "end" else field for field in fields])
+
+
+def _named(table: str, kind: type[Any]) -> str:
+    return ", ".join(f"{table}.{column}" for column in columns_of(kind))
+
+
+def _ones(items: Iterable[bytes]) -> list[Raw]:
+    return [(item,) for item in sorted(set(items))]
+
+
+def _fact(row: Raw) -> tuple[Fact, int]:
+    return Fact(FactKind(row[1]), row[0], row[2]), row[3]
+
+
+def migrations(kind: str) -> list[tuple[int, list[str]]]:
+    """Return the numbered migrations of one kind of store, in order, each as its statements."""
+    folder = files("dualtap_issuer") / "migrations" / kind
+    texts = sorted((one.name, one.read_text(encoding="utf-8")) for one in folder.iterdir() if one.name.endswith(".sql"))
+    return [(int(name[:4]), [part for part in text.split(";") if part.strip()]) for name, text in texts]
+
+
+@contextmanager
+def explained(where: str, gone: type[Exception], failed: type[Exception]) -> Generator[None]:
+    """Turn a driver's errors into typed ones: ``gone`` means that the server, or the disk, does not answer."""
+    try:
+        yield
+    except gone as error:
+        raise TapError(Code.ISSUER_UNREACHABLE, f"{where}: {_first_line(error)}") from error
+    except failed as error:
+        raise TapError(Code.LEDGER_CORRUPT, f"{where}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

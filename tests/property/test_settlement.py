@@ -54,7 +54,7 @@ AMOUNT = 6
 CLAIM = 6
 LAST = 9
 SUITE = SUITES["ed25519"]
-AUTHORITY = SchemeAuthority(SUITE, Secrets(*[bytes([n]) * 32 for n in range(1, 5)]), Store(), 99, 99)
+AUTHORITY = SchemeAuthority(SUITE, Secrets(*[bytes([n]) * 32 for n in range(1, 5)]), Store.open(), 99, 99)
 INSTITUTION = SUITE.signer(bytes([3]) * 32)
 BANK = SUITE.signer(bytes([4]) * 32)
 SIGNERS = [SUITE.signer(bytes([n]) * 32) for n in range(10, 14)]
@@ -427,7 +427,7 @@ def test_order_batches_and_repetition_change_nothing(seed: int, other: int) -> N
 
 def _fed(played: Played, draw: random.Random) -> Store:
     """Return a store that was told everything in any order, in batches, some of it again and later."""
-    store, trust = Store(), AUTHORITY.trust()
+    store, trust = Store.open(), AUTHORITY.trust()
     arrivals = list(played.items)
     arrivals += [(item, epoch + 1) for item, epoch in played.items if draw.random() < 0.5]
     draw.shuffle(arrivals)
@@ -440,7 +440,7 @@ def _fed(played: Played, draw: random.Random) -> Store:
                 for item, stamp in batch:
                     if stamp == epoch:
                         _tell(ingest, item)
-                ingest.credit()
+                ingest.finish()
     return store
 
 

@@ -710,5 +710,5 @@ class _Tap:
 
 def new_ledger() -> Ledger:
     """Return an empty ledger of the town's scheme."""
-    store = Store()
+    store = Store.open()
     return Ledger(store, SchemeAuthority(SUITE, SECRETS, store, LAST, 1000), TERMS)

@@ -98,7 +98,7 @@ class Arena(World):
         self.drawn: list[bytes] = []
         super().__init__(suite, seed=seed)
         secrets = Secrets(*self.drawn[:4])
-        self.store = Store(":memory:")
+        self.store = Store.open()
         authority = SchemeAuthority(self.suite, secrets, self.store, EPOCH + 999, 1000)
         assert authority.authorities == self.authorities, "the ledger is of this very scheme"
         self.ledger = Ledger(self.store, authority, TERMS)

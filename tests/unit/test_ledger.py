@@ -312,7 +312,7 @@ def test_a_ledger_is_its_file(tmp_path: Path) -> None:
     thief = cheated(mint)
     digest, found = mint.ledger.digest(), mint.ledger.audit()
     mint.store.close()
-    again = Ledger(Store(tmp_path / "ledger.db"), mint.authority, TERMS)
+    again = Ledger(Store.open(tmp_path / "ledger.db"), mint.authority, TERMS)
     assert (again.digest(), again.audit()) == (digest, found)
     assert again.policy.hotlist == (thief.book.key,)
     assert {name for name, _, _ in found.conflicts} == {wallet_id(thief.book.key)}

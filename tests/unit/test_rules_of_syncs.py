@@ -202,7 +202,7 @@ def test_a_whole_sync_is_stamped_once_and_stored_before_it_is_answered(tmp_path:
     known = set(mint.ledger.facts().seen)
     mint.epoch += 1
     mint.sync(mint.signed_upload(payee))
-    again = Ledger(Store(tmp_path / "ledger.db"), mint.authority, TERMS)
+    again = Ledger(Store.open(tmp_path / "ledger.db"), mint.authority, TERMS)
     fresh = {digest: epoch for digest, epoch in again.facts().seen.items() if digest not in known}
     assert (len(fresh) > 4, set(fresh.values())) == (True, {EPOCH + 1})
     mint.epoch += 1
@@ -239,7 +239,7 @@ def test_an_ordinal_is_durable_before_its_certificate_is_signed(
     seen: list[int | None] = []
 
     def cut(*_: object) -> None:
-        other = Store(tmp_path / "ledger.db")
+        other = Store.open(tmp_path / "ledger.db")
         seen.append(other.ordinal(bytes(32), 100))
         other.close()
         raise InterruptedError

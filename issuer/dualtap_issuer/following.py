@@ -1,0 +1,313 @@
+"""What follows from new facts: the rows of the index, names and credits, for a whole batch at once.
+
+It is the working set of one batch: what the batch refers to is asked for in a bounded number of queries, everything is
+judged in memory, and written in bulk. Each kind of row is published before anybody looks for what it meets: of two
+processes that write at the same time, the later then sees what the earlier wrote (:meth:`Store.publish`). What is
+found is what :mod:`dualtap_issuer.rules` computes from the whole set; an audit shows that they agree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import cast
+
+from dualtap.errors import Code, TapError
+from dualtap.evidence import Fraud, outcome_of
+from dualtap.graph import Origin, check_origins
+from dualtap.statements import Outcome, Parent, Side, Token, Transfer
+from dualtap.suite import sha256
+from dualtap.trust import Trust
+from dualtap_issuer.facts import AskedBy, FactKind, Facts, FactValue, asked_digest, decode_fact
+from dualtap_issuer.rows import (
+    AskedRow,
+    CertifiedRow,
+    DepositRow,
+    HandRow,
+    OutcomeRow,
+    PlaceRow,
+    SpanRow,
+    TodoRow,
+    WaitRow,
+)
+from dualtap_issuer.rules import NEVER, Conflict, World, conflict_of, sides
+from dualtap_issuer.store import Store
+
+
+class _Missing(Exception):
+    """Something behind a transfer is not here yet."""
+
+    def __init__(self, digest: bytes) -> None:
+        super().__init__(digest)
+        self.digest = digest
+
+
+def death(transfer: bytes) -> bytes:
+    """Return that for which a deposit waits until a transfer is known to be dead."""
+    return sha256(b"dualtap death" + transfer)
+
+
+def introduction(key: bytes) -> bytes:
+    """Return that for which a deposit waits until a key has a certificate."""
+    return sha256(b"dualtap introduction" + key)
+
+
+class Following:
+    """One batch of new facts, inside one transaction of the store, which has kept the facts themselves."""
+
+    def __init__(
+        self, store: Store, trust: Trust, institutions: frozenset[bytes], known: dict[bytes, FactValue]
+    ) -> None:
+        """``known`` holds facts that need not be decoded again, by digest, new or not."""
+        self.store = store
+        self.trust = trust
+        self.institutions = institutions
+        self.known = known
+        self.found: set[Conflict] = set()
+        self._new = Facts(trust.scheme)
+        self._origins: dict[Parent, Origin] = {}
+        self._shaped: dict[bytes, Transfer] = {}
+        self._spans: list[SpanRow] = []
+        self._waking: set[bytes] = set()
+
+    def run(self, new: dict[bytes, int], todo: list[TodoRow], *, moved: bool) -> None:
+        """Write all that follows from new facts, given by digest with their stamps; ``moved`` if older stamps fell."""
+        for digest, epoch in new.items():
+            self._new.take(digest, self.known[digest], epoch)
+        moved |= self._place()
+        self.store.publish(todo)
+        asked = self._asked()
+        self._judge()
+        # All that this batch adds to the index can be seen now: whoever adds to it later looks later.
+        self._name(asked)
+        self._credit(moved)
+        self.store.finish(todo)
+
+    # Each fact alone
+
+    def _place(self) -> bool:
+        """Index each fact by itself; return whether one is seen earlier than another that says the same."""
+        new, store = self._new, self.store
+        hands = [_hand(transfer) for transfer in new.transfers.values()]
+        outcomes = [OutcomeRow(one.key, one.body.request, key, outcome_of(one)) for key, one in new.outcomes.items()]
+        keys = self._keys()
+        places = [PlaceRow(keys[key], one.prev, one.ctr, key) for key, one in new.openings.items()]
+        certified = [CertifiedRow(one.key, digest) for digest, one in new.certificates.items()]
+        alike = [row.certificate for row in store.certificates(row.key for row in certified)]
+        alike += [row.id for row in store.outcomes((row.key, row.request) for row in outcomes)]
+        first = min(new.seen.values(), default=NEVER)
+        self._outcomes, self._places, self._certified = outcomes, places, certified
+        for rows in (hands, places, outcomes, certified):
+            store.put(rows)
+        return any(epoch > first for epoch in store.stamps(alike).values())
+
+    def _keys(self) -> dict[bytes, bytes]:
+        """Return who signed each statement whose opening is new."""
+        return {key: self._statement(key).key for key in self._new.openings}
+
+    def _statement(self, key: bytes) -> Transfer | Outcome:
+        found = self._new.transfers.get(key) or self._new.outcomes.get(key)
+        return found or cast("Transfer | Outcome", self.known[key])
+
+    # Which request each transfer answers
+
+    def _asked(self) -> list[AskedRow]:
+        new, store = self._new, self.store
+        requests = {commitment: one.request for commitment, one in new.asked.items()}
+        hands = {row.id: row for row in store.committed(requests)}
+        digests = [asked_digest(one.commitment) for one in new.transfers.values() if one.commitment not in requests]
+        for asked in self._values(digests).values():
+            if isinstance(asked, AskedBy):
+                requests[asked.commitment] = asked.opening.request
+        hands |= {key: _hand(transfer) for key, transfer in new.transfers.items()}
+        rows = [
+            AskedRow(row.payee, requests[row.commitment], row.id)
+            for row in hands.values()
+            if row.commitment in requests
+        ]
+        store.put(rows)
+        return rows
+
+    def _values(self, digests: Iterable[bytes]) -> dict[bytes, FactValue]:
+        """Return what these facts say, as far as they are known; each is decoded once."""
+        wanted = set(digests)
+        for fact, _ in self.store.find(wanted - self.known.keys()):
+            self.known[fact.digest] = decode_fact(self.trust.scheme, fact)
+        return {digest: self.known[digest] for digest in wanted if digest in self.known}
+
+    # Which transfers are statements
+
+    def _judge(self) -> None:
+        """Index the spans of all that can now be judged, and of what waited for it; let the rest wait."""
+        candidates = set(self._new.transfers) | self._woken(self._new.tokens)
+        while True:
+            before = set(self._shaped)
+            waits = self._shape(cast("dict[bytes, Transfer]", self._values(candidates)))
+            self.store.put(waits)
+            others = self.store.publish()
+            arrived = self._shaped.keys() - before
+            # What came while this waited for it did not see it wait.
+            came = self._here({row.missing for row in waits}) if others and waits else set[bytes]()
+            candidates = {row.transfer for row in waits if row.missing in came} | self._woken(arrived)
+            if not candidates:
+                return
+
+    def _woken(self, arrived: Iterable[bytes]) -> set[bytes]:
+        waiting = {row.transfer for row in self.store.waiting(arrived)}
+        return waiting - {row.transfer for row in self.store.spans(waiting)}
+
+    def _here(self, missing: set[bytes]) -> set[bytes]:
+        tokens = {fact.digest for fact, _ in self.store.find(missing) if fact.kind is FactKind.TOKEN}
+        return tokens | {row.transfer for row in self.store.spans(missing)}
+
+    def _shape(self, candidates: dict[bytes, Transfer]) -> list[WaitRow]:
+        """Index the spans of those that are statements; return who waits for what. Others are none, for ever."""
+        self._load({span.parent for one in candidates.values() for span in one.body.spans})
+        stuck: dict[bytes, list[bytes]] = defaultdict(list)
+        queue, spans, deposits = list(candidates), list[SpanRow](), list[DepositRow]()
+        while queue:
+            key = queue.pop()
+            transfer = candidates[key]
+            try:
+                check_origins(transfer, self._origin, self.trust)
+            except _Missing as missing:
+                stuck[missing.digest].append(key)
+                continue
+            except TapError:
+                continue
+            self._shaped[key] = transfer
+            for number, (parent, start, end) in enumerate(transfer.body.spans):
+                above = self._origins[parent]
+                self._origins.update(sides(transfer, number, above))
+                spans.append(SpanRow(above.token, *parent, start, end, key, number))
+            if transfer.body.payee in self.institutions:
+                deposits.append(DepositRow(key, 0))
+            queue += stuck.pop(key, [])
+        self._spans += spans
+        self.store.put(spans)
+        self.store.put(deposits)
+        return [WaitRow(digest, key) for digest, keys in stuck.items() for key in keys]
+
+    def _load(self, parents: set[Parent]) -> None:
+        """Ask for what these parents give, if it is known."""
+        unknown = [parent for parent in parents if parent not in self._origins]
+        rows = self.store.spans(parent.id for parent in unknown if parent.side is not Side.TOKEN)
+        hands = self.store.hands(row.transfer for row in rows)
+        ids = {row.token for row in rows} | {parent.id for parent in unknown if parent.side is Side.TOKEN}
+        tokens = {key: one for key, one in self._values(ids).items() if isinstance(one, Token)}
+        for key, token in tokens.items():
+            self._origins[Parent(key, Side.TOKEN, 0)] = Origin(
+                key, 0, token.amount, token.owner, 0, 0, 0, _bound(token)
+            )
+        for row in rows:
+            hand, bound = hands[row.transfer], _bound(tokens[row.token])
+            for side, owner in ((Side.PAYEE, hand.payee), (Side.PAYER, hand.key)):
+                origin = Origin(row.token, row.start, row.end, owner, 0, 0, hand.epoch, bound)
+                self._origins[Parent(row.transfer, side, row.number)] = origin
+
+    def _origin(self, parent: Parent) -> Origin:
+        found = self._origins.get(parent)
+        if found is not None:
+            return found
+        if Parent(parent.id, Side.TOKEN, 0) in self._origins:
+            raise TapError(Code.BROKEN_PROVENANCE, "a token has one place")
+        raise _Missing(parent.id)
+
+    # Names
+
+    def _name(self, asked: list[AskedRow]) -> None:
+        store, found = self.store, self.found
+        found |= {
+            conflict_of(self._shaped[one].key, Fraud.FORK, one, two) for one, two in store.overlapping(self._spans)
+        }
+        found |= {conflict_of(key, Fraud.TAPE_FORK, one, two) for key, one, two in store.beside(self._places)}
+        given = {(row.key, row.request) for row in self._outcomes}
+        answers = [*asked, *store.answering(given)]
+        behind = store.asked({span.parent for span in self._spans if span.side == Side.PAYEE})
+        outcomes: dict[tuple[bytes, bytes], list[OutcomeRow]] = defaultdict(list)
+        for row in store.outcomes(given | {(row.payee, row.request) for row in (*answers, *behind)}):
+            outcomes[row.key, row.request].append(row)
+        for one in self._outcomes:
+            for two in outcomes[one.key, one.request]:
+                if one.transfer != two.transfer:
+                    found.add(conflict_of(one.key, Fraud.TWO_OUTCOMES, one.id, two.id))
+        dead = {
+            row.transfer: row.payee
+            for row in (*answers, *behind)
+            if any(outcome.transfer != row.transfer for outcome in outcomes[row.payee, row.request])
+        }
+        died = dead.keys() & {row.transfer for row in answers}
+        spent = {
+            (span.parent, span.transfer) for span in self._spans if span.side == Side.PAYEE and span.parent in dead
+        }
+        for parent, spender in spent.union(store.payee_kids(died)):
+            found.add(Conflict(dead[parent], Fraud.DEAD_SPENT, parent, spender))
+        store.put(found)
+        self._waking |= {death(transfer) for transfer in died}
+
+    # Credits
+
+    def _credit(self, moved: bool) -> None:
+        """Credit deposits whose provenance became whole; all again if anything was seen earlier than thought."""
+        waking = self._waking | {introduction(row.key) for row in self._certified}
+        deposits = {key for key, one in self._shaped.items() if one.body.payee in self.institutions}
+        deposits |= {row.transfer for row in self.store.waiting(waking)}
+        if moved:
+            deposits = {row.transfer for row in self.store.deposits()}
+        while deposits:
+            world = World(behind(self.store, self.trust, deposits, self.known), self.institutions, self.trust)
+            whole = {key for key in deposits if world.whole_at.get(key, NEVER) < NEVER}
+            self.store.put_credits(whole, [credit for key in whole for credit in world.credits_of(key)])
+            waits = {row for key in deposits - whole for row in lacking(world, key)}
+            fresh = waits - set(self.store.waiting({row.missing for row in waits}))
+            if not fresh:
+                return
+            self.store.put(fresh)
+            # As above: what came meanwhile did not see them wait.
+            deposits = {row.transfer for row in fresh} if self.store.publish() else set[bytes]()
+
+
+def lacking(world: World, deposit: bytes) -> set[WaitRow]:
+    """Return what a deposit waits for before it can be credited: certificates, and deaths of what was restored."""
+    found, seen, queue = set[WaitRow](), {deposit}, [deposit]
+    while queue:
+        transfer = world.shaped[queue.pop()]
+        if transfer.key not in world.certified_at:
+            found.add(WaitRow(introduction(transfer.key), deposit))
+        for parent, _, _ in transfer.body.spans:
+            if parent.side is Side.PAYER and parent.id not in world.dead_at:
+                found.add(WaitRow(death(parent.id), deposit))
+            if parent.side is not Side.TOKEN and parent.id not in seen:
+                seen.add(parent.id)
+                queue.append(parent.id)
+    return found
+
+
+def behind(
+    store: Store, trust: Trust, transfers: Iterable[bytes], known: dict[bytes, FactValue] | None = None
+) -> Facts:
+    """Return the facts behind statements: provenance, warrants and certificates. Those ``known`` are not read again."""
+    facts, values = Facts(trust.scheme), known or {}
+
+    def take(digests: set[bytes]) -> None:
+        for digest, epoch in store.stamps(digests & values.keys()).items():
+            facts.take(digest, values[digest], epoch)
+        for fact, epoch in store.find(digests - values.keys()):
+            facts.put(fact, epoch)
+
+    take(store.behind(transfers))
+    more = {asked_digest(transfer.commitment) for transfer in facts.transfers.values()}
+    more |= {row.certificate for row in store.certificates(one.key for one in facts.transfers.values())}
+    asked = store.asked(facts.transfers)
+    more |= {row.id for row in store.outcomes((row.payee, row.request) for row in asked)}
+    take(more)
+    return facts
+
+
+def _hand(transfer: Transfer) -> HandRow:
+    body = transfer.body
+    return HandRow(transfer.id, transfer.key, body.payee, body.epoch, transfer.commitment)
+
+
+def _bound(token: Token) -> Token | None:
+    return token if token.conditions else None

@@ -1,0 +1,104 @@
+"""The rows that follow from facts, as every store keeps them: the index in which overlap is a query.
+
+Each begins with its primary key, and that with the column by which its table distributes.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from dualtap.statements import Parent, Side
+
+
+class Kept(IntEnum):
+    """What keeping a fact changed: nothing, its stamp, or the set."""
+
+    KNOWN = 0
+    EARLIER = 1
+    NEW = 2
+
+
+class HandRow(NamedTuple):
+    """A transfer, whether or not it is a statement: from whom to whom, and what it commits to."""
+
+    id: bytes
+    key: bytes
+    payee: bytes
+    epoch: int
+    commitment: bytes
+
+
+class PlaceRow(NamedTuple):
+    """A statement's place ``(prev, ctr]`` on its key's tape."""
+
+    key: bytes
+    prev: int
+    ctr: int
+    id: bytes
+
+
+class OutcomeRow(NamedTuple):
+    """An outcome of a request; ``transfer`` is what it accepts, empty for a Close."""
+
+    key: bytes
+    request: bytes
+    id: bytes
+    transfer: bytes
+
+
+class AskedRow(NamedTuple):
+    """Which request of its payee a transfer answers."""
+
+    payee: bytes
+    request: bytes
+    transfer: bytes
+
+
+class CertifiedRow(NamedTuple):
+    """A key, and the digest of a certificate of it."""
+
+    key: bytes
+    certificate: bytes
+
+
+class SpanRow(NamedTuple):
+    """A span of a statement: of which token, cut from which parent, where, by which transfer's which span."""
+
+    token: bytes
+    parent: bytes
+    side: int
+    place: int
+    start: int
+    end: int
+    transfer: bytes
+    number: int
+
+    @property
+    def origin(self) -> Parent:
+        """What it is cut from."""
+        return Parent(self.parent, Side(self.side), self.place)
+
+
+class WaitRow(NamedTuple):
+    """A transfer that cannot be judged, or a deposit that cannot be credited, before something else arrives.
+
+    The row stays when that has arrived: what only grows needs no order.
+    """
+
+    missing: bytes
+    transfer: bytes
+
+
+class DepositRow(NamedTuple):
+    """A deposit, and whether its provenance is whole."""
+
+    transfer: bytes
+    credited: int
+
+
+class TodoRow(NamedTuple):
+    """A fact that others can see while what follows from it is not yet written; whether only its stamp changed."""
+
+    digest: bytes
+    moved: int

@@ -1,0 +1,116 @@
+"""The ledger's rows in one SQLite file: the default, with one writer at a time. WAL, and every commit synchronous."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dualtap.errors import Code, TapError
+from dualtap_issuer.rows import TodoRow
+from dualtap_issuer.store import Raw, Store, migrations
+
+_COLUMNS = "abcdefgh"
+_WAIT = 60.0
+"""Seconds to wait for another process that writes."""
+
+
+class SqliteStore(Store):
+    """A file, or ``":memory:"``. A transaction is all or nothing, and there are no others beside it."""
+
+    def __init__(self, path: str | Path, create: bool) -> None:
+        try:
+            target, uri = (path, False) if create else (f"{Path(path).resolve().as_uri()}?mode=rw", True)
+            self._db = sqlite3.connect(target, timeout=_WAIT, uri=uri, isolation_level=None, cached_statements=256)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY", "cache_size = -65536"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._migrate()
+            self._db.execute(f"CREATE TEMP TABLE wanted ({', '.join(_COLUMNS)})")
+        except sqlite3.Error as error:
+            raise TapError(Code.LEDGER_CORRUPT, f"{path}: {error}") from error
+
+    def _migrate(self) -> None:
+        with self.transaction():
+            self._db.execute("CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY)")
+            done = {row[0] for row in self._db.execute("SELECT number FROM migration")}
+            for number, statements in migrations("sqlite"):
+                if number not in done:
+                    for statement in statements:
+                        self._db.execute(statement)
+                    self._db.execute("INSERT INTO migration VALUES (?)", (number,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self, *, alone: bool = False) -> Generator[None]:
+        """Make everything inside durable at once, or change nothing if it raises. One writer is always alone."""
+        del alone
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def publish(self, todo: Iterable[TodoRow] = ()) -> bool:
+        """Do nothing: no other process writes until this transaction ends."""
+        del todo
+        return False
+
+    def pending(self, digests: Collection[bytes]) -> list[TodoRow]:
+        """Return nothing: a transaction leaves nothing half done."""
+        del digests
+        return []
+
+    def unfinished(self) -> list[TodoRow]:
+        """Return nothing."""
+        return []
+
+    def finish(self, todo: Collection[TodoRow]) -> None:
+        """Do nothing."""
+
+    def lock(self, name: str) -> None:
+        """Do nothing: the transaction is the lock."""
+
+    def ask(self, query: str, wanted: Sequence[Raw] | None = None, values: Sequence[object] = ()) -> list[Raw]:
+        """Return a query's rows; what is wanted goes through a temporary table in memory."""
+        text = query.replace("%s", "?")
+        if wanted is None:
+            return self._db.execute(text, values).fetchall()
+        if not wanted:
+            return []
+        width = len(wanted[0])
+        marks = ", ".join("?" * width)
+        self._db.executemany(
+            f"INSERT INTO wanted ({', '.join(_COLUMNS[:width])}) VALUES ({marks})",
+            wanted,
+        )
+        try:
+            return self._db.execute(text.replace("{wanted}", "wanted w"), values).fetchall()
+        finally:
+            self._db.execute("DELETE FROM wanted")
+
+    def scan(self, query: str) -> Iterator[Raw]:
+        """Yield a query's rows."""
+        return self._db.execute(query)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Raw]) -> set[object]:
+        """Insert rows where they are missing. Only of facts, which are asked for first, is it told which were new."""
+        if rows:
+            marks = ", ".join("?" * len(columns))
+            names = ", ".join(columns)
+            self._db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)
+        return {row[0] for row in rows}
+
+    def catalogue(self) -> dict[str, tuple[str, ...]]:
+        """Return every table with the columns of its primary key."""
+        tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        keys = {table: self._db.execute(f"PRAGMA table_info({table})").fetchall() for table in tables}
+        return {
+            table: tuple([name for _, name in sorted((row[5], row[1]) for row in rows if row[5])])
+            for table, rows in keys.items()
+        }
