@@ -6,7 +6,6 @@ import asyncio
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID, uuid4
 
 from bumble.controller import Controller
 from bumble.hci import HCI_CONNECTION_TIMEOUT_ERROR, Address
@@ -110,8 +109,8 @@ class Pair:
             await dongle.close()
 
 
-async def listen(dongle: Dongle, service: UUID | None = None) -> GattListener:
-    listener = GattListener(BumblePeripheral(dongle), service or uuid4())
+async def listen(dongle: Dongle) -> GattListener:
+    listener = GattListener(BumblePeripheral(dongle))
     await listener.start()
     return listener
 

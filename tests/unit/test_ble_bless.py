@@ -8,7 +8,7 @@ from enum import Flag
 from importlib import import_module
 from threading import Thread
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -118,7 +118,7 @@ def played(story: Callable[[Bless, GattListener], Coroutine[Any, Any, None]]) ->
     module = Bless()
 
     async def play() -> None:
-        listener = GattListener(BlessPeripheral(module), uuid4())
+        listener = GattListener(BlessPeripheral(module))
         await listener.start()
         await asyncio.wait_for(story(module, listener), PATIENCE)
         await listener.close()
@@ -229,7 +229,7 @@ def test_writes_after_the_end_are_nobodys() -> None:
 )
 def test_a_machine_that_cannot_is_told_what_to_do(broken: Exception, remedy: str) -> None:
     async def run() -> None:
-        listener = GattListener(BlessPeripheral(Bless(broken)), uuid4())
+        listener = GattListener(BlessPeripheral(Bless(broken)))
         error = await refusal(listener.start())
         assert (error.code, remedy in error.detail) == (Code.BAD_INPUT, True)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from dualtap.errors import Code, TapError
 from dualtap.session import Handover
@@ -110,7 +109,7 @@ async def _listen(controller: str) -> GattListener:
         peripheral = await _peripheral(controller)
     except ImportError as error:
         raise _missing(error) from error
-    listener = GattListener(peripheral, uuid4())
+    listener = GattListener(peripheral)
     await listener.start()
     return listener
 

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
@@ -60,9 +60,9 @@ class GattListener:
     It owns ``peripheral``, which outlives it for as long as a link does.
     """
 
-    def __init__(self, peripheral: Peripheral, service: UUID) -> None:
+    def __init__(self, peripheral: Peripheral) -> None:
         self._peripheral = peripheral
-        self._service = service
+        self._service = uuid4()
         self._held: set[_HeldPort] = set()
         self._strangers: dict[GattLink, asyncio.TimerHandle] = {}
         self._waiting: deque[GattLink] = deque()
