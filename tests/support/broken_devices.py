@@ -345,7 +345,7 @@ def after_each_tap(act: Callable[[Book], None]) -> type[Device]:
     return After
 
 
-@broken(Part.PAYER, "11.4-2", "11.3-4", "11.3-12", "11.4-8", "5.2-4", "4.2-1")
+@broken(Part.PAYER, "11.4-2", "11.3-4", "11.3-12", "11.4-8", "5.2-4", "5.2-6", "4.2-1")
 def forgets_what_is_in_doubt(patch: Patch) -> type[Device]:
     return after_each_tap(lambda book: book.pending.clear())
 
@@ -446,7 +446,7 @@ def takes_high_s(patch: Patch) -> type[Device]:
     return trusting(verify_statement=lax)
 
 
-@broken(Part.PAYEE, "8.3-1", "8.3-2", "8.3-3")
+@broken(Part.PAYEE, "8.3-1", "8.3-2", "8.3-3", "8.3-7")
 def remembers_no_value(patch: Patch) -> type[Device]:
     def forgetful(trust: Trust, received: Received, accept: Acceptance, known: Graph) -> int:
         del known

@@ -31,10 +31,10 @@ class Chain:
         """Add a token of the giver's."""
         return self.purse.token(token_of(self.giver, self.amount + more, hops=hops), self.by)
 
-    def give(self, spans: tuple[tuple[int, ...], ...], **changes: object) -> int:
+    def give(self, spans: tuple[tuple[int, ...], ...], to: int | None = 0, **changes: object) -> int:
         """Add the giver's hand to the customer."""
         key = self.customer.key
-        return self.purse.hand(self.giver.name, key, spans, by=self.by, to=0, **changes)  # type: ignore[arg-type]
+        return self.purse.hand(self.giver.name, key, spans, by=self.by, to=to, **changes)  # type: ignore[arg-type]
 
     def pay(self, wanted: Wanted, *spans: tuple[int, ...], **changes: object) -> TransferMessage:
         """Return the customer's transfer."""
@@ -46,6 +46,12 @@ def passed_on(customer: Customer, wanted: Wanted, hops: int = limits.HOPS) -> Tr
     """Return a transfer of value with one honest hand behind it."""
     chain = Chain(customer, wanted.amount)
     hand = chain.give(((chain.token(hops=hops), 0, wanted.amount),))
+    return chain.pay(wanted, (hand, PAYEE, 0, 0, wanted.amount))
+
+
+def _bare_key(customer: Customer, wanted: Wanted) -> TransferMessage:
+    chain = Chain(customer, wanted.amount)
+    hand = chain.give(((chain.token(), 0, wanted.amount),), to=None)
     return chain.pay(wanted, (hand, PAYEE, 0, 0, wanted.amount))
 
 
@@ -197,6 +203,7 @@ def behind(bench: Bench) -> Iterator[Forgery]:
     yield Forgery("8.3-1", (Code.DOUBLE_SPENT,), "two hands that give the same units", _forked)
     yield Forgery("8.3-6", (BROKEN,), "a hand that is not behind the transfer", _extra_hand)
     yield Forgery("5.4-2", (BROKEN,), "a hand that spends itself", _forwards)
+    yield Forgery("5.4-5", (BROKEN,), "a bare key whose certificate is there", _bare_key)
     yield Forgery("8.2-1", (Code.TOO_MANY_HOPS,), "as many hands as the device takes transfers", _many_hops)
     once = _with_one_hop
     yield Forgery("8.2-1", (Code.TOO_MANY_HOPS,), "a token that may change hands once, for the second time", once)

@@ -99,7 +99,7 @@ def _wrong(hello: Hello) -> Iterator[tuple[str, str, bytes]]:
 
 
 @check(
-    "6-10", "6-6", "6-7", "6-8", "5.1-3", "5.1-4", "5.1-6", "5.1-7", "4.3-8", "5.2-2", "5.2-3", "11.1-3", "6-13"
+    "6-10", "6-6", "6-7", "6-8", "5.1-3", "5.1-4", "5.1-6", "5.1-7", "4.3-8", "5.2-2", "5.2-3", "11.1-3", "6-13",
 )  # fmt: skip
 def bad_hellos(bench: Bench) -> None:
     """Whatever is wrong with a Hello, the device stays silent"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dualtap import limits
 from dualtap.errors import Code
-from dualtap.statements import Authority, Transfer
+from dualtap.statements import Authority, Kind, Transfer
 from dualtap.states import Part
 from dualtap.wire import DoneMessage, RefuseMessage, TransferMessage, Want
 from dualtap_conform.bench import Bench
@@ -14,8 +14,9 @@ from dualtap_conform.till import Till
 
 
 @check(
-    "11.3-10", "4.1-1", "4.1-7", "4.2-1", "4.2-2", "4.2-5", "5.1-1", "5.2-4", "5.2-5", "5.3-3", "5.3-4", "5.4-1",
-    "5.4-3", "5.4-4", "5.7-1", "6-2", "6-12", "7-4", "8.1-5", "8.4-1", "8.4-2", "8.4-3", part=Part.PAYER,
+    "11.3-10", "3-1", "3-3", "3-4", "3-7", "3-9", "4.1-1", "4.1-2", "4.1-4", "4.1-7", "4.2-3", "4.2-1", "4.2-2",
+    "4.2-5", "5.1-1", "5.2-4", "5.2-5", "5.3-3", "5.3-4", "5.4-1", "5.4-3", "5.4-4", "5.7-1", "6-2", "6-12", "7-4",
+    "8.1-5", "8.4-1", "8.4-2", "8.4-3", part=Part.PAYER,
 )  # fmt: skip
 def pays(bench: Bench) -> None:
     """An honest Request is paid by a Transfer that an honest payee accepts"""
@@ -86,14 +87,17 @@ def _still_in_doubt(bench: Bench, code: Code, clause: str, why: str, amount: int
         till.heal(paid, clause)
 
 
-@check("11.3-12", "5.2-4", "4.2-1", "6-16", part=Part.PAYER)
+@check("11.3-12", "5.2-4", "5.2-6", "4.2-1", "6-16", part=Part.PAYER)
 def outcomes_that_are_none(bench: Bench) -> None:
     """An outcome that does not verify leaves the transfer in doubt"""
     bad = Code.BAD_SIGNATURE
     _still_in_doubt(bench, bad, "11.3-12", "a Receipt with another signature", 116, signature=bytes(63) + b"\1")
     _still_in_doubt(bench, bad, "5.2-4", "a Receipt with another counter", 117, ctr=9)
     _still_in_doubt(bench, bad, "5.2-4", "a Receipt of another transfer than was signed", 118, transfer=bytes(32))
-    _still_in_doubt(bench, Code.MALFORMED, "4.2-1", "a Receipt at no place on a tape", 119, prev=2, ctr=2)
+    malformed = Code.MALFORMED
+    _still_in_doubt(bench, malformed, "5.2-6", "a Receipt with a reason", 124, reason=int(Code.TIMEOUT))
+    _still_in_doubt(bench, malformed, "5.2-6", "a Close with a transfer", 125, kind=Kind.CLOSE, transfer=bytes(32))
+    _still_in_doubt(bench, malformed, "4.2-1", "a Receipt at no place on a tape", 119, prev=2, ctr=2)
 
 
 @check("11.3-12", "5.2-5", part=Part.PAYER)

@@ -16,6 +16,9 @@ from dualtap_conform.customer import Customer, Wanted
 from dualtap_conform.puppet import Failure, must
 from dualtap_conform.purse import PAYEE, PAYER, Purse
 
+AMOUNT = 500_000
+"""Minor units of what is spent on both sides."""
+
 
 def _later(message: TransferMessage, wanted: Wanted) -> TransferMessage:
     """Return a Transfer's message as it is shown again."""
@@ -156,33 +159,48 @@ def the_same_hand_twice(bench: Bench) -> None:
         customer.buy(cut(start))
 
 
-@check("8.3-2", "8.2-6", part=Part.PAYEE)
+class Dead:
+    """A transfer between two customers that its payee closed, and both of its sides."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.payer, self.payee = Customer(bench), Customer(bench)
+        self.token = token_of(self.payer, AMOUNT)
+        request, place = bench.draw(32), Opening(bench.draw(16), 2**30, 2**30 + 1)
+        closed = bench.stage.sign(self.payee.name, CloseBody(request, 0, bench.date), place)
+        self.purse = Purse(bench, self.payer.certificate)
+        spans = ((self.purse.token(self.token), 0, AMOUNT),)
+        self.purse.hand(self.payer.name, self.payee.key, spans, by=0, request=request, outcome=closed)
+
+    def restored(self, wanted: Wanted) -> TransferMessage:
+        """Return a transfer of the payer's side, with the warrant."""
+        span = (0, PAYER, 0, 0, wanted.amount)
+        return self.purse.transfer(self.payer.name, (span,), wanted.request.id, self.payer.place())
+
+    def received(self, wanted: Wanted) -> TransferMessage:
+        """Return a transfer of the payee's side, without the warrant."""
+        purse = Purse(self.payee.bench, self.payee.certificate)
+        by = purse.certificate(self.payer.certificate)
+        purse.take(self.purse.last(), ((purse.token(self.token, by), 0, AMOUNT),), by=by, to=0)
+        span = (0, PAYEE, 0, AMOUNT - wanted.amount, AMOUNT)
+        return purse.transfer(self.payee.name, (span,), wanted.request.id, self.payee.place())
+
+
+@check("8.3-2", "8.3-7", "8.2-6", part=Part.PAYEE)
 def both_sides_of_a_dead_transfer(bench: Bench) -> None:
-    """Once a warrant is known, the payee's side of that transfer is worth nothing"""
-    payer, payee = Customer(bench), Customer(bench)
-    token, amount = token_of(payer, 500_000), 500_000
-    request, seat = bench.draw(32), Opening(bench.draw(16), 2**30, 2**30 + 1)
-    closed = bench.stage.sign(payee.name, CloseBody(request, 0, bench.date), seat)
-
-    def restored(wanted: Wanted) -> TransferMessage:
-        mine = Purse(bench, payer.certificate)
-        spans = ((mine.token(token), 0, amount),)
-        hand = mine.hand(payer.name, payee.key, spans, by=0, request=request, outcome=closed)
-        kept.append(mine)
-        return mine.transfer(payer.name, ((hand, PAYER, 0, 0, wanted.amount),), wanted.request.id, payer.place())
-
-    kept: list[Purse] = []
-    payer.buy(restored)
-    with bench.tap() as tap:
-        wanted = payee.wanted(tap)
-        purse = Purse(bench, payee.certificate)
-        by = purse.certificate(payer.certificate)
-        purse.take(kept[0].last(), ((purse.token(token, by), 0, amount),), by=by, to=0)
-        span = (0, PAYEE, 0, amount - wanted.amount, amount)
-        message = purse.transfer(payee.name, (span,), wanted.request.id, payee.place())
-        tap.say(message)
-        codes = (Code.DOUBLE_SPENT,)
-        payee.close(tap, wanted, message, codes, "8.3-2", "the payee's side of a transfer known to be dead")
+    """Of a dead transfer one side is worth something: whichever comes second is closed"""
+    dead, spent = Dead(bench), Dead(bench)
+    for clause, first, then, why in (
+        ("8.3-2", dead.restored, dead.received, "the payee's side of a transfer known to be dead"),
+        ("8.3-7", spent.received, spent.restored, "restored value whose payee has spent it"),
+    ):
+        customer = Customer(bench)
+        with bench.case(clause):
+            customer.buy(first)
+            with bench.tap() as tap:
+                wanted = customer.wanted(tap)
+                message = then(wanted)
+                tap.say(message)
+                customer.close(tap, wanted, message, (Code.DOUBLE_SPENT,), clause, why)
 
 
 @check("7-9", "7-11", "4.1-7", part=Part.PAYEE)
