@@ -19,8 +19,11 @@ from dualtap.statements import (
 )
 from dualtap.wire import OutcomeMessage, RequestMessage, TransferMessage, Want, signed
 from dualtap_conform.bench import Bench
-from dualtap_conform.puppet import Failure, Puppet, code_name, must
+from dualtap_conform.puppet import Failure, NotHereError, Puppet, code_name, must
 from dualtap_conform.purse import Place, Purse
+
+LEAST, MOST = 100, 100_000
+"""Minor units that a payee under test charges: enough to be cut in pieces, and less than a test's tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Customer:
         except TapError:
             raise Failure("a Request over this session and the responder's role", "another signature", "6-11") from None
         must(body.amount > 0, "11.3-5", "an amount above zero", body.amount)
+        if not LEAST <= body.amount <= MOST:
+            raise NotHereError(f"for a test a payee charges {LEAST} to {MOST} units, not {body.amount}")
         must(body.size <= profile.message, "10-2", f"a size of at most {profile.message}", body.size)
         must(body.hops <= profile.hops, "10-2", f"at most {profile.hops} hops", body.hops)
         must(body.spans <= profile.spans, "10-2", f"at most {profile.spans} spans", body.spans)

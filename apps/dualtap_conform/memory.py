@@ -21,6 +21,8 @@ class Memory:
     ephemerals: set[bytes] = field(default_factory=set[bytes])
     seeds: set[bytes] = field(default_factory=set[bytes])
     sessions: int = 0
+    began: int | None = None
+    """Where the device's tape stood before the first entry that was seen: 0 if it was made ready anew."""
     parts: dict[bytes, tuple[bytes, int]] = field(default_factory=dict[bytes, tuple[bytes, int]])
     outcomes: dict[bytes, Outcome] = field(default_factory=dict[bytes, Outcome])
     accepted: dict[tuple[bytes, int], bytes] = field(default_factory=dict[tuple[bytes, int], bytes])
@@ -65,6 +67,8 @@ class Memory:
         """Take in an entry of the device's tape, by its id."""
         if entry in self.entries:
             return
+        if self.began is None:
+            self.began = prev
         if seed in self.seeds:
             self.fault("4.2-4", "16 fresh random bytes for each entry", f"the seed {seed.hex()}, a second time")
         self.seeds.add(seed)

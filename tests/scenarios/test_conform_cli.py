@@ -67,11 +67,13 @@ def test_a_payer_over_tcp_and_its_report(desk: Desk) -> None:
     with device(setup, "payer") as address:
         fields = desk.json("run", setup, "--on", address, "--report", report, "--key", key)
         one = desk("run", setup, "--on", address, "--only", "§6-3")
+        again = desk("run", setup, "--on", address, "--only", "11.3-10", expect=1)
         vectors = desk.json("vectors", "--on", address, "--file", "digests")
     assert (fields["part"], fields["suite"], fields["device"]) == ("payer", "p256", made["key"])
     assert fields["failures"] == []
     assert fields["clauses"]["11.4-7"] == "PASS"
     assert one.startswith("PASS  §6-3")
+    assert "make it ready anew" in again
     assert (vectors["wrong"], vectors["not_offered"]) == ([], 0)
     assert desk.json("check", report, "--key", public) == fields
     stranger = desk("key", desk.path("other")).strip()
