@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from dualtap.errors import Code, TapError
 from dualtap_transports import ble
 from tests.contract import test_transport_contract as suite
 from tests.scenarios.test_kill import BOUNDARIES, PARTS, Forked, Spawned, check_healed, purses
@@ -138,6 +139,23 @@ def test_a_host_that_dies_while_its_controller_lives_costs_the_time_allowed(
         killed, _ = tap(folder, "pay", victim, 5, air)
     assert killed
     check_healed(folder)
+
+
+@pytest.mark.timeout(15)
+def test_a_dongle_pulled_out_is_a_lost_link() -> None:
+    """Both hosts are told by their transports; nothing that they still ask for hangs."""
+    with blowing() as air:
+        listener = ble.SCHEME.listen(ble.NEW + air)
+        near = ble.SCHEME.connect(listener.address + air, PATIENCE)
+        far = listener.accept(PATIENCE)
+        near.send(b"still there")
+        assert far.receive(PATIENCE) == b"still there"
+    for end in (near, far):
+        with pytest.raises(TapError) as caught:
+            end.receive(PATIENCE)
+        assert caught.value.code is Code.LINK_LOST
+        end.close()
+    listener.close()
 
 
 # The command line

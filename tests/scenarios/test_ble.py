@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
-from bumble.core import AdvertisingData
+from bumble.core import AdvertisingData, BaseBumbleError
 from bumble.device import Advertisement, Device
 
 from dualtap import limits
@@ -27,6 +27,9 @@ from dualtap_transports.ble_peripheral import GUESTS, NAME, GattListener
 from dualtap_transports.gatt import DOWN, END, UP, VALUE, WINDOW, encode_opening
 from tests.playbook import EPOCH, World
 from tests.support.virtual import PATIENCE, Air, Pair, connect, join, listen
+
+if TYPE_CHECKING:
+    from bleak.backends.scanner import BaseBleakScanner
 
 T = TypeVar("T")
 NOW = float(EPOCH * limits.EPOCH_SECONDS)
@@ -283,6 +286,54 @@ def test_a_peer_whose_host_died_costs_the_time_allowed_and_nothing_else(payer_ce
         air.space.silent = False
         paid, _ = await meeting.tap(await join(air))
         assert paid.result is Result.PAID
+
+    played(story)
+
+
+class Hung(ble_bumble_central.BumbleScanner):
+    """A stack that does not even begin to scan."""
+
+    async def start(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Broken(ble_bumble_central.BumbleScanner):
+    """A stack that fails when it should scan."""
+
+    async def start(self) -> None:
+        raise BleakError("the radio is on fire")
+
+
+@pytest.mark.parametrize(
+    ("backend", "code", "said"),
+    [(Hung, Code.TIMEOUT, "does not answer"), (Broken, Code.BAD_INPUT, "the radio is on fire")],
+)
+def test_a_stack_that_cannot_scan_is_told(
+    monkeypatch: pytest.MonkeyPatch, backend: type[BaseBleakScanner], code: Code, said: str
+) -> None:
+    """§19-9."""
+    monkeypatch.setattr(ble_central, "CONNECT_SECONDS", SOON)
+    monkeypatch.setattr(ble_central, "SCAN_SECONDS", SOON)
+
+    async def story(air: Air) -> None:
+        radio = ble_bumble_central.radio(await air.dongle())
+        radio.scanner["backend"] = backend
+        error = await refusal(ble_central.connect(uuid4(), b"", 0, radio))
+        assert (error.code, said in error.detail) == (code, True)
+
+    played(story)
+
+
+def test_a_controller_that_does_not_advertise_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(air: Air) -> None:
+        dongle = await air.dongle()
+
+        async def refuse(**options: object) -> None:
+            raise BaseBumbleError("no such command")
+
+        monkeypatch.setattr(dongle.device, "start_advertising", refuse)
+        error = await refusal(listen(dongle))
+        assert (error.code, "no such command" in error.detail) == (Code.BAD_INPUT, True)
 
     played(story)
 

@@ -14,7 +14,8 @@ from bumble.gatt import Characteristic, Service
 
 from dualtap.errors import Code, TapError
 
-from .ble_dongle import ATT_HEADER, Dongle, disconnect
+from .ble_dongle import ATT_HEADER, START_SECONDS, Dongle, disconnect
+from .ble_errors import reason
 from .ble_link import GattLink
 from .ble_peripheral import Guests
 from .gatt import DOWN, UP, VALUE
@@ -67,7 +68,11 @@ class BumblePeripheral:
             )
         )
         device.scan_response_data = b""
-        await self._advertise()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._advertise()
+        except (BaseBumbleError, TimeoutError) as error:
+            raise TapError(Code.BAD_INPUT, f"this controller does not advertise: {reason(error)}") from error
 
     async def hide(self) -> None:
         """Advertise no more; see :meth:`.ble_peripheral.Peripheral.hide`."""

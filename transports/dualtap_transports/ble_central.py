@@ -93,8 +93,12 @@ async def connect(service: UUID, address: bytes, timeout: float | None, radio: R
 
 
 async def _connect(service: UUID, address: bytes, timeout: float | None, radio: Radio) -> GattLink:
+    bound = None if timeout is None else max(timeout, SCAN_SECONDS) + CONNECT_SECONDS
     try:
-        device = await _find(service, address, timeout, radio)
+        async with asyncio.timeout(bound):
+            device = await _find(service, address, timeout, radio)
+    except TimeoutError:
+        raise TapError(Code.TIMEOUT, "this machine's Bluetooth does not answer; turn it off and on") from None
     except (OSError, EOFError, BleakError) as error:
         raise no_radio(error) from error
     if device is None:

@@ -12,10 +12,9 @@ from contextlib import suppress
 from typing import Protocol
 from uuid import UUID, uuid4
 
-from dualtap import limits
 from dualtap.errors import Code, TapError
 
-from .ble_link import GattLink, Port
+from .ble_link import LINGER_SECONDS, GattLink, Port
 
 GUESTS = 4
 """Links held that nobody accepted: one tap at a time is the rule, so more are strangers."""
@@ -109,7 +108,7 @@ class GattListener:
         self._closed = True
         self._changed.set()
         with suppress(TimeoutError):
-            async with asyncio.timeout(limits.SESSION_SECONDS):
+            async with asyncio.timeout(LINGER_SECONDS):
                 await self._peripheral.hide()
         for link in [*self._strangers, *self._waiting]:
             self._forget(link)
