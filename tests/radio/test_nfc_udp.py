@@ -71,6 +71,7 @@ def test_two_pythons_of_their_own_pay(folder: Path) -> None:
     check_healed(folder)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["drop", "delay", "double", "garble"])
 def test_one_bad_datagram_costs_nothing(purses: Path, tmp_path: Path, kind: str) -> None:
     """§18-6, §18-7, §18-8: wherever it is, this very tap pays, and once."""
@@ -87,6 +88,7 @@ def test_one_bad_datagram_costs_nothing(purses: Path, tmp_path: Path, kind: str)
     assert at > DATAGRAMS
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("reads", PARTS)
 def test_a_tear_at_every_datagram_is_healed_by_a_second_tap(purses: Path, tmp_path: Path, reads: str) -> None:
     """§1-4: from the first frame on; before it nothing has been said."""

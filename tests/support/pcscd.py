@@ -51,9 +51,17 @@ class Pcscd:
 
         A card that follows another too soon after an error is never noticed at all.
         """
+        service = scard()
+        _, context = service.SCardEstablishContext(service.SCARD_SCOPE_USER)
         until = time.monotonic() + PATIENCE
-        while self.events(reader) < events:
-            assert time.monotonic() < until, f"pcscd noticed {self.events(reader)} events of {events}"
+        state = service.SCARD_STATE_UNAWARE
+        try:
+            while state >> 16 < events:
+                assert time.monotonic() < until, f"pcscd noticed {state >> 16} events of {events}"
+                _, states = service.SCardGetStatusChange(context, 1000, [(reader, state)])
+                state = states[0][1]
+        finally:
+            service.SCardReleaseContext(context)
 
 
 @contextmanager
