@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from dualtap_conform.questions import Answers
     from dualtap_conform.setup import Json, Object
 
 PROFILES = {"card": CARD, "full": FULL}
@@ -124,7 +125,8 @@ def run(
     signed = fields if signer is None else sign_report(fields, signer)
     if reporting.report is not None:
         _write(reporting.report, signed)
-    emit(reporting.as_json, cast("dict[str, object]", fields), *_lines(bench, checks, outcome, only))
+    lines = _lines(bench, checks, outcome, only) + ([] if asked is None else answered(asked))
+    emit(reporting.as_json, cast("dict[str, object]", fields), *lines)
     return Exit.ERROR if outcome.failed or (asked is not None and asked.wrong) else Exit.OK
 
 
@@ -201,12 +203,16 @@ def vectors(on: str, files: tuple[str, ...], timeout: float, as_json: bool) -> E
     from dualtap_conform.questions import ask_all
 
     answers = ask_all(connector(on, timeout), timeout, files)
+    emit(as_json, cast("dict[str, object]", answers.to_json()), *answered(answers))
+    return Exit.ERROR if answers.wrong else Exit.OK
+
+
+def answered(answers: Answers) -> list[str]:
+    """Return what a person reads of the vectors: what was wrong, then the sum."""
     lines = [
         f"FAIL  {item['file']} {item['tcId']}: expected {item['expected']}, got {item['got']}" for item in answers.wrong
     ]
-    lines.append(f"{answers.right} right, {len(answers.wrong)} wrong, {answers.absent} not offered")
-    emit(as_json, cast("dict[str, object]", answers.to_json()), *lines)
-    return Exit.ERROR if answers.wrong else Exit.OK
+    return [*lines, f"vectors: {answers.right} right, {len(answers.wrong)} wrong, {answers.absent} not offered"]
 
 
 def clauses(part: str, as_json: bool) -> Exit:

@@ -9,6 +9,7 @@ from typing import cast
 
 from dualtap.errors import Code, TapError
 from dualtap.suite import sha256
+from dualtap_conform.bench import ENOUGH
 from dualtap_conform.clauses import ordered
 from dualtap_conform.setup import Json, Object
 from dualtap_conform.vector import Vector, lines
@@ -56,16 +57,49 @@ def ask_all(connect: Callable[[], Link], patience: float, only: tuple[str, ...] 
         if name not in files:
             raise TapError(Code.BAD_INPUT, f"no vectors called {name!r}; there are {', '.join(files)}")
     answers, digest = Answers(), b""
-    link = connect()
+    asker = Asker(connect, patience)
     try:
         for name in only or files:
             for vector, line in _numbered(files[name]()):
                 digest = sha256(digest + line)
-                _ask(link, name, vector, line, patience, answers)
+                _ask(asker, name, vector, line, answers)
     finally:
-        link.close()
+        asker.close()
     answers.digest = digest.hex()
     return answers
+
+
+class Asker:
+    """Asks one question after another, over a new link where the device gave the last one up."""
+
+    def __init__(self, connect: Callable[[], Link], patience: float) -> None:
+        self._connect, self._patience = connect, patience
+        self._link = connect()
+        self._unanswered = 0
+
+    @property
+    def max_frame(self) -> int:
+        """The longest question, in bytes."""
+        return self._link.max_frame
+
+    def close(self) -> None:
+        """End."""
+        self._link.close()
+
+    def ask(self, frame: bytes) -> bytes:
+        """Return the answer, or nothing if none came; raise as the link does if none comes several times running."""
+        try:
+            self._link.send(frame)
+            answer = self._link.receive(self._patience)
+        except TapError:
+            self._unanswered += 1
+            if self._unanswered >= ENOUGH:
+                raise
+            self._link.close()
+            self._link = self._connect()
+            return b""
+        self._unanswered = 0
+        return answer
 
 
 def _numbered(vectors: Iterable[Vector]) -> Iterator[tuple[Vector, bytes]]:
@@ -73,17 +107,16 @@ def _numbered(vectors: Iterable[Vector]) -> Iterator[tuple[Vector, bytes]]:
     yield from zip(kept, (line.encode() for line in lines(kept)), strict=True)
 
 
-def _ask(link: Link, name: str, vector: Vector, line: bytes, patience: float, answers: Answers) -> None:
+def _ask(asker: Asker, name: str, vector: Vector, line: bytes, answers: Answers) -> None:
     question = cast("Object", json.loads(line))
     number, expected = question["tcId"], question.pop("out")
     del question["result"]
     frame = json.dumps(question, separators=(",", ":")).encode()
-    if len(frame) > link.max_frame:
+    if len(frame) > asker.max_frame:
         answers.absent += 1
         return
-    link.send(frame)
     try:
-        answer = cast("Json", json.loads(link.receive(patience)))
+        answer = cast("Json", json.loads(asker.ask(frame)))
     except ValueError:
         answer = None
     got = (

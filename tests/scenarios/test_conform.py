@@ -24,6 +24,7 @@ from dualtap_conform.checks import CHECKS
 from dualtap_conform.clauses import SECTIONS, all_clauses, ordered
 from dualtap_conform.device import Device, serve
 from dualtap_conform.personal import personalise
+from dualtap_conform.port import answer_frame
 from dualtap_conform.questions import ask_all
 from dualtap_conform.setup import Setup
 from dualtap_conform.stage import Stage
@@ -156,6 +157,29 @@ def test_a_wrong_answer_and_one_that_is_not_offered_are_told_apart(monkeypatch: 
     assert (answers.right, answers.absent) == (0, 1)
     assert answers.wrong[0]["tcId"] == 2
     assert not any(answers.clauses.values())
+
+
+def test_a_device_without_a_test_port_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(frame: bytes) -> bytes:
+        raise TapError(Code.LINK_LOST, "no test port")
+
+    monkeypatch.setattr(device, "answer_frame", gone)
+    with bench(personalise(P256, Part.PAYER, limits.FULL), Part.PAYER) as found, pytest.raises(TapError) as error:
+        ask_all(found.connect, PATIENCE, ("signatures",))
+    assert error.value.code is Code.LINK_LOST
+
+
+def test_one_question_that_is_not_answered_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shy(frame: bytes) -> bytes:
+        if json.loads(frame)["tcId"] == 3:
+            raise TapError(Code.LINK_LOST, "no answer")
+        return answer_frame(frame)
+
+    monkeypatch.setattr(device, "answer_frame", shy)
+    with bench(personalise(P256, Part.PAYER, limits.FULL), Part.PAYER) as found:
+        answers = ask_all(found.connect, PATIENCE, ("signatures",))
+    assert [item["tcId"] for item in answers.wrong] == [3]
+    assert answers.right > 10
 
 
 def test_vectors_that_do_not_exist_are_bad_input() -> None:
