@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-radio check vectors format bench clean
+.PHONY: demo test test-postgres test-radio check vectors format bench clean
 
 demo: $(STAMP)
 	$(BIN)/dualtap demo
@@ -17,6 +17,10 @@ test-radio: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[pcsc]'
 	$(BIN)/pytest -n auto tests/radio/test_nfc_udp.py
 	$(BIN)/pytest tests/radio --ignore=tests/radio/test_nfc_udp.py
+
+# What else is needed (PostgreSQL 15 or later) is in .ci/run; each test process starts a server of its own.
+test-postgres: $(STAMP)
+	$(BIN)/pytest -n auto tests/postgres
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -1,4 +1,7 @@
-"""Tests that need more than Python packages are collected only where they are asked for: ``make test-radio``."""
+"""Tests that need more than Python packages are collected only where they are asked for.
+
+That is ``make test-radio`` and ``make test-postgres``.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-RADIO = Path(__file__).parent / "radio"
+APART = {Path(__file__).parent / name for name in ("radio", "postgres")}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the folder out of a run that does not name it."""
-    asked = any("radio" in Path(str(argument).partition("::")[0]).parts for argument in config.args)
-    return True if collection_path == RADIO and not asked else None
+    """Leave a folder out of a run that does not name it."""
+    asked = {part for argument in config.args for part in Path(str(argument).partition("::")[0]).parts}
+    return True if collection_path in APART and collection_path.name not in asked else None

@@ -49,7 +49,9 @@ B = TypeVar("B", bound=Body)
 class Mint:
     """A scheme, its ledger, and every wallet made in it. All that is random follows from ``seed``."""
 
-    def __init__(self, suite: str = "ed25519", seed: str = "mint", quota: int = 100, path: Path | None = None) -> None:
+    def __init__(
+        self, suite: str = "ed25519", seed: str = "mint", quota: int = 100, path: Path | str | None = None
+    ) -> None:
         self.suite = SUITES[suite]
         self._seed, self._drawn = sha256(seed.encode()), 0
         self.epoch = EPOCH

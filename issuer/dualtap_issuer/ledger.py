@@ -172,27 +172,30 @@ class Ledger:
         found: dict[tuple[bytes, bytes], list[OutcomeRow]] = defaultdict(list)
         for row in self.store.outcomes((one.payee, one.request) for one in asked):
             found[row.key, row.request].append(row)
-        outcomes: list[Outcome] = []
+        told: list[bytes] = []
         for one in asked:
             # Its Receipt first, if a lying payee gave both: the payer's money then counts as paid.
             given = sorted(found[one.payee, one.request], key=lambda row: row.transfer != one.transfer)
-            outcomes += [cast("Outcome", self._statement(row.id)) for row in given[:1]]
+            told += [row.id for row in given[:1]]
+        outcomes = cast("list[Outcome]", self._all(told))
         queued = self.store.deliveries(key, upload.delivered)
-        tokens = tuple([self._token(token) for _, token in queued])
+        tokens = tuple(cast("list[Token]", self._all([token for _, token in queued])))
         delivered = max([upload.delivered, *[number for number, _ in queued]])
         return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered)
-
-    def _token(self, digest: bytes) -> Token:
-        return cast("Token", self._value(digest))
 
     def _statement(self, digest: bytes) -> TapeStatement:
         return cast("TapeStatement", self._value(digest))
 
     def _value(self, digest: bytes) -> object:
-        found = self.store.fact(digest)
-        if found is None:
-            raise TapError(Code.LEDGER_CORRUPT, f"fact {digest.hex()} is missing")
-        return decode_fact(self.scheme, found[0])
+        return self._all([digest])[0]
+
+    def _all(self, digests: list[bytes]) -> list[object]:
+        """Return what these facts say, in this order."""
+        found = {fact.digest: fact for fact, _ in self.store.find(digests)}
+        for digest in digests:
+            if digest not in found:
+                raise TapError(Code.LEDGER_CORRUPT, f"fact {digest.hex()} is missing")
+        return [decode_fact(self.scheme, found[digest]) for digest in digests]
 
     # Naming
 
@@ -212,9 +215,9 @@ class Ledger:
         """Put every named key on the hotlist, in a new policy, while its certificate lasts: expiry blocks it after."""
         self.store.lock("policy")
         named: dict[bytes, int] = defaultdict(int)
-        for row in self.store.certificates(self.store.named()):
-            certificate = cast("WalletCertificate", self._value(row.certificate))
-            named[row.key] = max(named[row.key], certificate.expires)
+        digests = [row.certificate for row in self.store.certificates(self.store.named())]
+        for certificate in cast("list[WalletCertificate]", self._all(digests)):
+            named[certificate.key] = max(named[certificate.key], certificate.expires)
         live = sorted((-expires, key) for key, expires in named.items() if expires >= epoch)
         hotlist = tuple(sorted(key for _, key in live[:HOTLIST]))
         policy = self.policy
@@ -222,7 +225,7 @@ class Ledger:
             self._put_policy(policy.version + 1, hotlist)
 
     def _certificates(self, key: bytes) -> list[WalletCertificate]:
-        return [cast("WalletCertificate", self._value(digest)) for digest in self._digests(key)]
+        return cast("list[WalletCertificate]", self._all(self._digests(key)))
 
     def _digests(self, key: bytes) -> list[bytes]:
         return [row.certificate for row in self.store.certificates([key])]
