@@ -21,7 +21,12 @@ TIMEOUT = click.option(
     show_default=True,
     help="Seconds to wait for the other device, and then for each of its frames.",
 )
-ON = click.option("--on", required=True, metavar="ADDRESS", help="Where the other device is: tcp:HOST:PORT.")
+ON = click.option(
+    "--on",
+    required=True,
+    metavar="ADDRESS",
+    help="Where the other device is: tcp:HOST:PORT, or the ble:TEXT that it shows.",
+)
 
 
 @click.group(
@@ -146,7 +151,7 @@ def wallet_history(folder: Path, as_json: bool) -> None:
 )
 @click.argument("folder", type=FOLDER)
 @click.argument("amount", required=False)
-@click.option("--on", metavar="ADDRESS", help="Where to listen: tcp:HOST:PORT.")
+@click.option("--on", metavar="ADDRESS", help="Where to listen: tcp:HOST:PORT, or ble:new.")
 @click.option("--basket", help="What is sold. Charged again after a torn tap, it is paid at most once.")
 @click.option("--cancel", metavar="BASKET", help="Close the open requests of a basket instead.")
 @TIMEOUT

@@ -7,6 +7,7 @@ without any radio.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 START_SECONDS = 5.0
 """Seconds in which a controller must answer the first commands: real ones take a fraction of one."""
+# Bumble tells its log what its callers learn anyway; without a handler, Python prints that on people's terminals.
+logging.getLogger("bumble").addHandler(logging.NullHandler())
+
 ATT_HEADER = 3
 """Bytes of a notification, or of a write without response, before its value."""
 
