@@ -157,7 +157,7 @@ def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str)
             lines += [f"{mark}  §{item.clause}  {item.title} ({item.check})"]
             lines += [f"      expected {item.expected}", f"      got      {item.got}"]
     empty = bench.memory.began is None and any(item.got == "Refuse INSUFFICIENT" for item in outcome.findings)
-    if bench.memory.began or empty:
+    if bench.part is Part.PAYER and (bench.memory.began or empty):
         lines.append("note: the device seems to have been used: make it ready anew before each run")
     count = {verdict: list(outcome.clauses.values()).count(verdict) for verdict in Verdict}
     part, suite = bench.part.value, bench.scheme.suite.name

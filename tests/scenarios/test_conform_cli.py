@@ -96,6 +96,7 @@ def test_a_payee_over_tcp_with_vectors_in_its_report(desk: Desk, monkeypatch: py
         text = desk("run", setup, "--on", address, "--part", "payee", "--vectors", "--report", report)
     assert "0 fail" in text
     assert "not tested live" in text
+    assert "make it ready anew" not in text
     assert " right, 0 wrong, 0 not offered" in text
     fields = json.loads(Path(report).read_text())
     assert fields["vectors"]["wrong"] == []
