@@ -1,0 +1,178 @@
+"""Payers that break one rule each."""
+
+# A device is broken from inside:
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from typing import Any
+
+from dualtap import heal, payer
+from dualtap.book import Book
+from dualtap.context import Context
+from dualtap.errors import Code, TapError
+from dualtap.keystore import Head
+from dualtap.records import Holding, Sent
+from dualtap.statements import (
+    Kind,
+    Parent,
+    Side,
+    Signed,
+    TapeOpening,
+    WalletCertificate,
+    statement_id,
+)
+from dualtap.states import Part
+from dualtap.trust import Trust
+from dualtap.wire import OutcomeMessage, signed
+from dualtap_conform.device import Device
+from dualtap_conform.setup import Setup
+from dualtap_conform.stage import secret_of
+from dualtap_devices.keystore import MemoryKeystore
+from tests.support.breaking import Patch, after_each_tap, always, broken, nothing, placed, trusting, without
+
+
+class Signing(MemoryKeystore):
+    """A keystore that signs anything."""
+
+    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening) -> bytes:
+        entry = statement_id(self._scheme.id, kind, self.public, public, opening.commitment())
+        self.head = Head(opening.ctr, entry)
+        return self._signer.sign(entry)
+
+
+@broken(Part.PAYER, "6-11")
+def forgets_the_role(patch: Patch) -> type[Device]:
+    meet = Context.meet
+
+    def lax(self: Context, certificate: Any, statement: Signed[Any]) -> None:
+        try:
+            meet(self, certificate, statement)
+        except TapError:
+            body = statement.body._replace(initiator=not statement.body.initiator)
+            meet(self, certificate, signed(self.book.scheme.id, statement.key, body, b"", statement.signature))
+
+    patch.setattr(Context, "meet", lax)
+    return Device
+
+
+@broken(Part.PAYER, "7-14", "7-16", "11.3-5")
+def ignores_expiry(patch: Patch) -> type[Device]:
+    def lax(self: Trust, certificate: WalletCertificate, epoch: int) -> None:
+        del epoch
+        self.check_hotlist(certificate.key)
+
+    return trusting(check_valid=lax)
+
+
+@broken(Part.PAYER, "7-20")
+def ignores_the_hotlist(patch: Patch) -> type[Device]:
+    return trusting(check_hotlist=nothing)
+
+
+@broken(Part.PAYER, "7-9")
+def believes_any_date(patch: Patch) -> type[Device]:
+    return trusting(_verify_by_policy_key=nothing)
+
+
+@broken(Part.PAYER, "11.3-5")
+def ignores_limits(patch: Patch) -> type[Device]:
+    patch.setattr(payer, "check_request", without(payer.check_request, Code.OVER_LIMIT))
+    return Device
+
+
+@broken(Part.PAYER, "8.4-3")
+def ignores_the_payees_size(patch: Patch) -> type[Device]:
+    patch.setattr(payer, "check_size", nothing)
+    return Device
+
+
+@broken(Part.PAYER, "8.4-2")
+def offers_whatever_it_holds(patch: Patch) -> type[Device]:
+    patch.setattr(Book, "spendable", always(True))
+    return Device
+
+
+@broken(Part.PAYER, "4.1-5")
+def uses_a_counter_twice(patch: Patch) -> type[Device]:
+    class Stuck(Device):
+        def __init__(self, setup: Setup, part: Part) -> None:
+            super().__init__(setup, part)
+            self.wallet.keystore = Signing(self.wallet.book.scheme, secret_of(setup.suite, setup.private))
+
+    patch.setattr(Book, "place", placed(prev=1, ctr=4))
+    return Stuck
+
+
+@broken(Part.PAYEE, "4.2-4")
+def uses_a_seed_twice(patch: Patch) -> type[Device]:
+    patch.setattr(Book, "place", placed(seed=bytes(16)))
+    return Device
+
+
+@broken(Part.PAYER, "11.4-2", "11.3-4", "11.3-12", "11.4-8", "5.2-4", "5.2-6", "4.2-1")
+def forgets_what_is_in_doubt(patch: Patch) -> type[Device]:
+    return after_each_tap(lambda book: book.pending.clear())
+
+
+@broken(Part.PAYER, "11.4-1")
+def shows_everybody_what_is_in_doubt(patch: Patch) -> type[Device]:
+    def everything(self: Book, key: bytes) -> list[Sent]:
+        del key
+        return list(self.pending.values())
+
+    patch.setattr(Book, "pending_to", everything)
+    return Device
+
+
+@broken(Part.PAYER, "11.4-7")
+def pays_a_basket_twice(patch: Patch) -> type[Device]:
+    patch.setattr(payer, "already_paid", always(False))
+    return Device
+
+
+@broken(Part.PAYER, "11.3-12", "5.2-4", "5.2-5", "1-1")
+def believes_any_outcome(patch: Patch) -> type[Device]:
+    take = heal.take_outcome
+
+    def lax(found: Context, message: OutcomeMessage) -> Any:
+        found.peer_verify = nothing
+        return take(found, message)
+
+    patch.setattr(payer, "take_outcome", lax)
+    return Device
+
+
+def _take_back(book: Book) -> None:
+    for sent in book.pending.values():
+        for parent, start, end in sent.transfer.body.spans:
+            book.holdings.append(Holding(parent, book.graph.origin(parent).token, start, end))
+
+
+@broken(Part.PAYER, "11.3-11", "1-1")
+def spends_what_is_in_doubt(patch: Patch) -> type[Device]:
+    return after_each_tap(_take_back)
+
+
+@broken(Part.PAYER, "1-2")
+def loses_change(patch: Patch) -> type[Device]:
+    cut = Book._cut
+
+    def lossy(self: Book, parent: Parent, start: int, end: int) -> None:
+        cut(self, parent, start, end)
+        self.holdings[:] = [held._replace(end=held.end - (held.amount > 1000)) for held in self.holdings]
+
+    patch.setattr(Book, "_cut", lossy)
+    return Device
+
+
+@broken(Part.PAYER, "11.4-6", "1-2")
+def keeps_no_dead_value(patch: Patch) -> type[Device]:
+    restore = Book._heal
+
+    def lossy(self: Book, key: bytes, found: Any) -> None:
+        restore(self, key, found)
+        self.holdings[:] = [held for held in self.holdings if held.parent.side is not Side.PAYER]
+
+    patch.setattr(Book, "_heal", lossy)
+    return Device
