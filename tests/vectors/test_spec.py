@@ -28,7 +28,7 @@ from dualtap.statements import ISSUED, KIND, ON_TAPE, Kind, Scheme
 from dualtap.states import LOCAL, On, Part, State, refusal
 from dualtap.states import TABLE as STATES
 from dualtap.suite import P256, SUITES, Suite
-from dualtap_transports import apdu
+from dualtap_transports import apdu, gatt
 
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
@@ -548,9 +548,16 @@ def check_apdus(text: str) -> None:
     assert list(apdu.MEANINGS) == list(apdu.Status)
 
 
+def check_gatt(text: str) -> None:
+    assert [row[:2] for row in table(text, "characteristic", "property")] == [
+        [str(gatt.UP), "write without response"],
+        [str(gatt.DOWN), "notify"],
+    ]
+
+
 CHECKS: tuple[Callable[[str], None], ...] = (
     check_sections, check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names,
-    check_messages, check_issued, check_statements, check_sync, check_apdus,
+    check_messages, check_issued, check_statements, check_sync, check_apdus, check_gatt,
 )  # fmt: skip
 
 
@@ -655,6 +662,7 @@ def test_a_changed_row_is_noticed(check: Callable[[str], None], old: str, new: s
 
 CHEAP = (
     check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names, check_apdus,
+    check_gatt,
 )  # fmt: skip
 
 
