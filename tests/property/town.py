@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -61,6 +61,7 @@ from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.rules import Conflict
 from dualtap_issuer.store import Store
+from dualtap_transports.link import Link
 from tests.property.promises import (
     Entry,
     Owned,
@@ -78,6 +79,8 @@ from tests.property.promises import (
 SUITE = SUITES["ed25519"]
 SECRETS = Secrets(*[bytes([number]) * 32 for number in range(1, 5)])
 SCHEME = Scheme.of(SUITE, SUITE.signer(SECRETS.root).public)
+PATIENCE = 20.0
+"""Seconds that a link may take for a frame."""
 START = 20_000
 SPEND, GRACE = 12, 9
 TIER = Tier(1, payment=1000, payments=1000, receipts=1000, received=100_000)
@@ -179,6 +182,8 @@ class Town:
         self._seed, self._drawn = sha256(seed.encode()), 0
         self.epoch = START
         self.ledger = new_ledger()
+        self.join_ends: Callable[[], tuple[Link, Link]] | None = None
+        """What carries the frames of a tap, if anything: returns two joined ends, the initiator's first."""
         self.devices: list[Device] = []
         self.bad: set[bytes] = set()
         self.secrets: dict[bytes, bytes] = {}
@@ -655,6 +660,7 @@ class _Tap:
             for device, order in orders.items()
         }
         self.first, self.second = (payer, payee) if payer_starts else (payee, payer)
+        self._ends = dict(zip((self.first, self.second), town.join_ends(), strict=True)) if town.join_ends else None
         self._waiting: deque[tuple[Device, bytes | None]] = deque([(self.second, None), (self.first, None)])
 
     def _watch(self, device: Device, effect: Effect) -> None:
@@ -698,10 +704,18 @@ class _Tap:
             self._waiting.clear()
             return True
         other = self.second if device is self.first else self.first
-        self._waiting.extend((other, said) for said in frames)
+        self._waiting.extend((other, self._carried(device, other, said)) for said in frames)
         return True
 
+    def _carried(self, sender: Device, receiver: Device, frame: bytes) -> bytes:
+        if self._ends is None:
+            return frame
+        self._ends[sender].send(frame)
+        return self._ends[receiver].receive(PATIENCE)
+
     def _lose(self) -> None:
+        for end in (self._ends or {}).values():
+            end.close()
         self.fault = CLEAN
         for device, driver in self.drivers.items():
             if device is not self.dark:
