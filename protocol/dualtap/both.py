@@ -30,6 +30,7 @@ def take_present(context: Context, message: PresentMessage) -> None:
     channel, book = context.established(), context.book
     context.learn(message.authorities, None)
     body = PresentBody(channel.transcript, not channel.initiator, message.epoch)
+    context.peer_epoch = message.epoch
     context.meet(message.certificate, signed(book.scheme.id, message.certificate.key, body, b"", message.signature))
 
 

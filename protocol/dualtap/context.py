@@ -88,6 +88,7 @@ class Context:
         self.payer = b""
         self.peer_verify: Verify | None = None
         self.peer_wants_authorities = False
+        self.peer_epoch = 0  # the latest date that the peer has signed in this session
         self.asked: Asked | None = None
         self.request: Request | None = None
         self.request_message: RequestMessage | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import cast
 
+from dualtap import limits
 from dualtap.book import amount_of
 from dualtap.conditions import shown_certificates
 from dualtap.context import Context
@@ -25,7 +26,8 @@ from dualtap.statements import (
     Transfer,
 )
 from dualtap.states import Part, State
-from dualtap.wire import OutcomeMessage, TransferMessage, signed
+from dualtap.suite import TAG
+from dualtap.wire import OutcomeMessage, TransferMessage, encode, signed
 
 
 def transfer_message(context: Context, transfer: Transfer, resume: bool) -> TransferMessage:
@@ -33,8 +35,6 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
     trust, book = context.book.trust, context.book
     provenance, spans = bundle(trust, book.graph, transfer, book.certificate)
     opening, body = transfer.shown(), transfer.body
-    # A payer knows the payee's date by its request; a payee that shows a transfer knows nothing of the payer's.
-    known = context.request.body.epoch if context.part is Part.PAYER and context.request is not None else 0
     tokens = [book.graph.tokens[book.graph.origin(span.parent).token] for span in body.spans]
     witnesses = [*body.witness, *[item for hand in provenance.transfers for item in hand.witness]]
     hands = (*provenance.certificates, *shown_certificates(witnesses))
@@ -50,7 +50,7 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
         opening.private.refund_of,
         transfer.signature,
         provenance,
-        trust.header if known < trust.epoch else None,
+        trust.header if context.peer_epoch < trust.epoch else None,
         trust.chain(book.certificate, tokens, hands) if context.peer_wants_authorities else (),
     )
 
@@ -58,14 +58,19 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
 def show_pending(context: Context) -> bool:
     """Show the peer, which has just proved its key, the next transfer in doubt to it, if there is one.
 
-    SPEC §11.4-1 and §11.4-2.
+    SPEC §11.4-1, §11.4-2 and §11.4-9.
     """
     pending = context.book.pending_to(context.peer.key) if context.peer else []
     if not pending:
         context.shown = None
         return False
     context.shown = pending[0]
-    context.send(transfer_message(context, pending[0].transfer, resume=True))
+    message = transfer_message(context, pending[0].transfer, resume=True)
+    most = context.request.body.size if context.part is Part.PAYER and context.request else limits.CARD_MESSAGE
+    if message.authorities and len(encode(message)) + TAG > most:
+        # Without them the peer may close what it cannot judge; too long, it could not even do that.
+        message = message._replace(authorities=())
+    context.send(message)
     context.state = State.AWAIT_OUTCOME
     return True
 
@@ -73,7 +78,7 @@ def show_pending(context: Context) -> bool:
 def take_outcome(context: Context, message: OutcomeMessage) -> Outcome:
     """Verify and keep the outcome of the transfer that was shown; raise ``BAD_SIGNATURE`` and stay in doubt.
 
-    SPEC §11.3-12.
+    SPEC §11.3-12 and §11.3-13.
     """
     sent = cast("Sent", context.shown)
     transfer = sent.transfer

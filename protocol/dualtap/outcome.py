@@ -102,7 +102,7 @@ def send_outcome(context: Context, outcome: Outcome, fresh: bool) -> None:
             other = body.transfer
     else:
         reason = body.reason
-    behind = message.epoch < trust.epoch
+    behind = max(context.peer_epoch, message.epoch) < trust.epoch
     context.send(
         OutcomeMessage(
             kind,

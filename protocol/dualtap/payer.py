@@ -24,6 +24,7 @@ from dualtap.statements import (
     Role,
     Transfer,
     TransferBody,
+    Verification,
 )
 from dualtap.states import State
 from dualtap.suite import TAG
@@ -72,7 +73,7 @@ def request(context: Context, message: RequestMessage) -> None:
     body = RequestBody(channel.transcript, not channel.initiator, *message[1:11])
     asked = signed(book.scheme.id, message.certificate.key, body, b"", message.signature)
     context.meet(message.certificate, asked)
-    context.request = asked
+    context.request, context.peer_epoch = asked, body.epoch
     context.asked = Asked(asked.id, body.basket, body.part, body.amount, body.currency, body.epoch)
     context.request_message = message
     prove(context, message.prove)
@@ -138,7 +139,7 @@ def go_on(context: Context) -> None:
     check_request(context, message, asked)
     check_refund(context, asked)
     body = asked.body
-    context.chosen = choose_spans(context)
+    context.chosen = choose_fitting(context)
     context.effects.append(Ask(body.amount, body.currency, message.certificate))
     context.state = State.AWAIT_CONSENT
 
@@ -171,7 +172,7 @@ def check_request(context: Context, message: RequestMessage, request: Request) -
         raise TapError(Code.ZERO_AMOUNT)
     if body.epoch > context.epoch + limits.EPOCH_STEP:
         raise TapError(Code.EPOCH_AHEAD)
-    currencies = {token.currency for token in book.graph.tokens.values()}
+    currencies = {book.graph.tokens[held.token].currency for held in book.holdings}
     if currencies and body.currency not in currencies:
         raise TapError(Code.WRONG_CURRENCY)
     if body.amount > tier.payment or book.since.payments >= tier.payments:
@@ -200,41 +201,53 @@ def consent(context: Context, event: Consent) -> None:
     check_refund(context, asked)
     chosen = context.chosen
     if chosen.bound or not all(book.holds(span) for span in chosen.spans):
-        chosen = choose_spans(context)  # another tap of this wallet was quicker, or brought a later date
+        chosen = choose_fitting(context)  # another tap of this wallet was quicker, or brought a later date
     private = Private(event.verification, cast("Pay", context.order).refund_of)
     opening = book.place(context.random, asked.id)._replace(private=private)
-    try:
-        transfer = made(context, asked, chosen, opening)
-    except TapError as error:
-        if not chosen.bound:
-            raise
-        # Conditions and what they ask for take bytes: value without them may still fit.
-        try:
-            transfer = made(context, asked, choose_spans(context, free=True), opening)
-        except TapError:
-            raise error from None
+    transfer = made(context, asked, chosen, opening)
     sent = Sent(transfer, body.basket, body.part)
     context.persist(sent)
     context.shown = sent
     context.sign(transfer, State.SIGN_TRANSFER)
 
 
+def choose_fitting(context: Context) -> Choice:
+    """Return what to pay with, in a message that the payee can take; raise ``INSUFFICIENT`` or ``TOO_LARGE``."""
+    chosen = choose_spans(context)
+    try:
+        check_size(context, chosen)
+    except TapError as error:
+        if not chosen.bound:
+            raise
+        # Conditions and what they ask for take bytes: value without them may still fit.
+        try:
+            chosen = choose_spans(context, free=True)
+            check_size(context, chosen)
+        except TapError:
+            raise error from None
+    return chosen
+
+
 def made(context: Context, asked: Request, chosen: Choice, opening: Opening) -> Transfer:
-    """Return the transfer that pays with this; raise ``TOO_LARGE`` if the payee cannot take its message."""
+    """Return the transfer that pays with this, not yet signed."""
     book = context.book
     body = TransferBody(asked.key, chosen.spans, book.trust.epoch, chosen.witness)
-    transfer = signed(book.scheme.id, book.key, body, opening)
-    simple = len(chosen.spans) == 1 and not chosen.bound and chosen.spans[0].parent.id in book.graph.tokens
-    if not simple or asked.body.size < limits.CARD_MESSAGE:  # a card takes any message with one token and no hand
-        check_size(context, transfer, asked.body.size)
-    return transfer
+    return signed(book.scheme.id, book.key, body, opening)
 
 
-def check_size(context: Context, transfer: Transfer, size: int) -> None:
-    """Raise ``TOO_LARGE`` unless the payee can take this transfer's message: before it is signed, not after.
+def check_size(context: Context, chosen: Choice) -> None:
+    """Raise ``TOO_LARGE`` unless the payee can take this payment's message: nobody agrees to what cannot be paid.
 
-    SPEC §8.4-3.
+    SPEC §8.4-3. It is measured at the furthest place that the tape may take next.
     """
+    book, asked, pay = context.book, cast("Request", context.request), cast("Pay", context.order)
+    size = asked.body.size
+    simple = len(chosen.spans) == 1 and not chosen.bound and chosen.spans[0].parent.id in book.graph.tokens
+    if simple and size >= limits.CARD_MESSAGE:
+        return  # a card takes any message with one token and no hand
+    private = Private(Verification.DEVICE, pay.refund_of)
+    place = Opening(bytes(16), book.counter, book.counter + limits.COUNTER_STEP, private, asked.id)
+    transfer = made(context, asked, chosen, place)
     message = transfer_message(context, transfer.sealed(UNSIGNED), resume=True)
     measured = encode(message._replace(header=context.book.trust.header))  # shown again, it may bring a later date
     try:

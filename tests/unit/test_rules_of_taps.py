@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from dualtap import limits, wire
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
-from dualtap.events import Received, Report, Result, Send
+from dualtap.events import Ask, Received, Report, Result, Send
 from dualtap.limits import CARD
 from dualtap.records import Holding, News
-from dualtap.statements import Kind, Role, TransferBody
+from dualtap.statements import Kind, Policy, Role, TransferBody
 from dualtap.states import Part, State
+from dualtap.trust import issue
 from dualtap.wire import (
+    OutcomeMessage,
     RefuseMessage,
     RequestMessage,
     TransferMessage,
@@ -310,3 +313,71 @@ def test_every_tap_has_an_ephemeral_key_of_its_own(suite: str) -> None:
     watch = world.wallet(fund=100)
     taps = [Driver.fresh(watch, Pay(), initiator=True) for _ in range(5)]
     assert len({decode_hello(frame).ephemeral for tap in taps for frame in tap.begin()}) == 5
+
+
+# What may not keep a payment in doubt
+
+
+def test_a_date_that_moved_too_far_does_not_keep_a_payment_in_doubt() -> None:
+    """§11.3-13: the till has synced since, the watch has not; its Receipt comes with a header that is refused."""
+    world = World()
+    watch, till = world.wallet(fund=1000), world.wallet()
+    world.meet(watch, till, charge=APPLES).run(stop_after=3)
+    till.write(News(None, (), world.dated(EPOCH + limits.EPOCH_STEP + 1), None))
+    meeting = world.meet(watch, till, charge=PEARS).run()
+    assert told(meeting, Part.PAYER) == [(Result.HEALED_PAID, None), (Result.NOT_PAID, Code.EPOCH_AHEAD)]
+    assert (watch.book.trust.epoch, watch.book.in_doubt()) == (EPOCH, 0)
+
+
+@pytest.mark.parametrize("suite", SUITE_NAMES)
+def test_authorities_do_not_keep_a_payment_in_doubt(suite: str) -> None:
+    """§11.4-9: since the tear, the card lacks an authority; with the chain, what is shown again would be too long."""
+    world = World(suite)
+    phone, watch, card = world.wallet(fund=(20, 20, 20)), world.wallet(fund=10), world.wallet(profile=CARD)
+    world.pay(phone, watch, 60)
+    world.meet(watch, card, charge=Charge(70, "CNY", b"basket of apples")).run(stop_after=3)
+    unknown = Policy(2, world.policy.tiers, (), (*world.policy.authorities, b"none"), b"", b"")
+    card.write(News(None, (), None, issue(world.scheme, world.policy_key, unknown)))
+    meeting = world.meet(watch, card, charge=PEARS).run()
+    assert told(meeting, Part.PAYER)[0] == (Result.HEALED_PAID, None)
+    assert watch.book.in_doubt() == 0
+    (shown,) = [said.message for said in meeting.heard if isinstance(said.message, TransferMessage)]
+    chain = watch.book.trust.chain(watch.book.certificate, watch.book.graph.tokens.values())
+    assert len(wire.encode(shown)) < CARD.message < len(wire.encode(shown._replace(authorities=chain)))
+    assert not shown.authorities
+    world.check()
+
+
+def test_nobody_is_asked_about_a_payment_that_the_payee_cannot_take() -> None:
+    """§8.4-3 and §11.3-9: too long for the card, and the person hears nothing of it."""
+    world = World()
+    watch, card = world.wallet(fund=(10,) * 9), world.wallet(profile=replace(CARD, spans=9))
+    meeting = world.meet(watch, card, 90).run()
+    assert told(meeting, Part.PAYER) == [(Result.NOT_PAID, Code.TOO_LARGE)]
+    assert not [effect for effect in meeting.payer.effects if isinstance(effect, Ask)]
+
+
+def test_dates_that_the_peer_has_signed_are_not_sent_to_it() -> None:
+    """§5.2: a Present tells its signer's date as a Request does."""
+    world = World()
+    watch, till = world.wallet(fund=1000), world.wallet()
+    world.meet(watch, till, charge=APPLES).run()
+    world.meet(watch, till, charge=PEARS).run(stop_after=3)
+    meeting = world.meet(watch, till, charge=APPLES).run()  # paid before: the till only presents its key
+    (shown,) = [said.message for said in meeting.heard if isinstance(said.message, TransferMessage)]
+    assert shown.request
+    assert shown.header is None
+    assert told(meeting, Part.PAYER)[0] == (Result.HEALED_PAID, None)
+
+
+def test_a_receipt_may_name_the_very_transfer_that_is_shown() -> None:
+    """§5.2-6: a payee that cannot rebuild what it is shown names what it accepted."""
+    world = World()
+    watch, till = world.wallet(fund=1000), world.wallet()
+    meeting = world.meet(watch, till, charge=APPLES)
+
+    def name(said: Said) -> Said:
+        return said._replace(transfer=watch.book.tape[-1].id) if isinstance(said, OutcomeMessage) else said
+
+    meeting.run(rewrite=name)
+    assert told(meeting, Part.PAYER) == [(Result.PAID, None)]
