@@ -15,8 +15,8 @@ test: $(STAMP)
 # What else is needed (pcscd, vpcd, OpenSC, pcsc-tools, a compiler for pyscard) is in .ci/run.
 test-radio: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[pcsc]'
-	$(BIN)/pytest -n auto tests/radio/test_nfc_udp.py
-	$(BIN)/pytest tests/radio --ignore=tests/radio/test_nfc_udp.py
+	$(BIN)/pytest -n auto tests/radio/test_nfc_udp.py tests/radio/test_ble_processes.py
+	$(BIN)/pytest tests/radio --ignore=tests/radio/test_nfc_udp.py --ignore=tests/radio/test_ble_processes.py
 
 # What else is needed (PostgreSQL 15 or later) is in .ci/run; each test process starts a server of its own.
 test-postgres: $(STAMP)
