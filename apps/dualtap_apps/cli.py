@@ -13,6 +13,7 @@ from dualtap_apps.conform_cli import conform
 from dualtap_apps.exits import Exit, exit_of
 from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
 from dualtap_apps.output import emit, note
+from dualtap_apps.serve import issuer as serving
 
 TIMEOUT = click.option(
     "--timeout",
@@ -103,12 +104,13 @@ def wallet() -> None:
 @click.option("--scheme", "scheme_folder", type=FOLDER, required=True, help="The scheme's folder.")
 @click.option("--carrier", type=click.Choice(["watch", "card", "pos", "phone"]), required=True)
 @click.option("--name", required=True, help="What people call it.")
+@click.option("--issuer", default="", metavar="URL", help="Where it will sync.  [default: the scheme's folder]")
 @AS_JSON
-def wallet_new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: bool) -> None:
+def wallet_new(folder: Path, scheme_folder: Path, carrier: str, name: str, issuer: str, as_json: bool) -> None:
     """Make a wallet in a new FOLDER and have it certified."""
     from dualtap_apps.wallets import new
 
-    _end(new(folder, scheme_folder, carrier, name, as_json))
+    _end(new(folder, scheme_folder, carrier, name, as_json, issuer))
 
 
 @wallet.command("fund", examples=("dualtap wallet fund anna 100.00",))
@@ -215,14 +217,15 @@ def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: flo
     _end(taps.refund(folder, receipt, on, amount, timeout, as_json))
 
 
-@cli.command(examples=("dualtap sync shop",))
+@cli.command(examples=("dualtap sync shop", "dualtap sync shop --issuer https://issuer.example"))
 @click.argument("folder", type=FOLDER)
+@click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
 @AS_JSON
-def sync(folder: Path, as_json: bool) -> None:
+def sync(folder: Path, issuer: str, as_json: bool) -> None:
     """Tell the issuer everything, and take its news. A till deposits what it holds."""
     from dualtap_apps.wallets import sync_wallet
 
-    _end(sync_wallet(folder, as_json))
+    _end(sync_wallet(folder, as_json, issuer))
 
 
 @cli.group(cls=ExampleGroup, examples=("dualtap evidence verify FILE --root p256:02ab…",))
@@ -267,6 +270,7 @@ def bench_import(as_json: bool) -> None:
 
 
 cli.add_command(conform)
+cli.add_command(serving)
 
 
 def run(arguments: Sequence[str]) -> int:

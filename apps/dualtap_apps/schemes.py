@@ -95,15 +95,18 @@ class Office:
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path) -> Generator[Office]:
-        """Open the scheme in a folder; raise ``ISSUER_UNREACHABLE``."""
+    def open(cls, folder: Path, db: str = "") -> Generator[Office]:
+        """Open the scheme in a folder; raise ``ISSUER_UNREACHABLE``.
+
+        ``db`` is where its ledger is, as :meth:`Store.open` takes it; without one, it is beside the keys.
+        """
         card = read_scheme(folder)
         try:
             keys = [bytes.fromhex(key) for key in json.loads((folder / "secrets.json").read_text(encoding="utf-8"))]
             held = Secrets(*keys)
         except (OSError, ValueError, TypeError) as error:
             raise TapError(Code.ISSUER_UNREACHABLE, f"{folder} has lost its keys") from error
-        store = Store.open(folder / "ledger.sqlite", create=False)
+        store = Store.open(db) if db else Store.open(folder / "ledger.sqlite", create=False)
         try:
             authority = SchemeAuthority(SUITES[card.suite], held, store, card.expires, QUOTA)
             terms = Terms(card.currency, SPEND, GRACE, limits.HOPS, (WALLET_TIER, TILL_TIER))

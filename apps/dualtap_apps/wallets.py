@@ -18,6 +18,7 @@ from dualtap_apps.output import emit, wallet_id
 from dualtap_apps.schemes import Office, read_scheme, today
 from dualtap_devices.disk import Label, created, opened, read_label
 from dualtap_devices.models import MODELS
+from dualtap_devices.remote import HttpCarrier, is_address, sync_sealed
 from dualtap_devices.syncing import SyncReport, sync
 from dualtap_devices.wallet import Wallet
 
@@ -68,12 +69,14 @@ def doubts(wallet: Wallet) -> list[str]:
     return lines
 
 
-def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: bool) -> Exit:
-    """Make a key, have it certified, and let it join the scheme."""
+def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: bool, issuer: str = "") -> Exit:
+    """Make a key, have it certified, and let it join the scheme. It syncs at the address ``issuer``, or the folder."""
     if not name.strip() or not name.isprintable():
         raise TapError(Code.BAD_INPUT, "a name is one line of text, such as Anna")
     card = read_scheme(scheme_folder)
-    label = Label(name, carrier, card.currency, card.suite, card.root, str(scheme_folder.resolve()))
+    if issuer:
+        HttpCarrier(issuer).close()  # raises for what is no address
+    label = Label(name, carrier, card.currency, card.suite, card.root, issuer or str(scheme_folder.resolve()))
     with Office.open(scheme_folder) as office, created(folder, label) as wallet:
         office.enrol(wallet, MODELS[carrier].carrier)
         identity = wallet_id(wallet.book.key)
@@ -91,6 +94,8 @@ def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: boo
 def fund(folder: Path, amount: str, as_json: bool) -> Exit:
     """Have the institution issue a token to this wallet, and fetch it."""
     label = read_label(folder)
+    if is_address(label.scheme):
+        raise TapError(Code.BAD_INPUT, f"{label.scheme} issues by its administrative call; then `dualtap sync`")
     minor = parse(amount, label.currency)
     with opened(folder) as wallet, Office.open(Path(label.scheme)) as office:
         wallet.check()
@@ -150,11 +155,17 @@ def history(folder: Path, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def sync_wallet(folder: Path, as_json: bool) -> Exit:
-    """Sync a wallet with the issuer in its scheme's folder."""
+def sync_wallet(folder: Path, as_json: bool, issuer: str = "") -> Exit:
+    """Sync a wallet with the service at an address, else where its label says: a service, or its scheme's folder."""
     label = read_label(folder)
-    with opened(folder) as wallet, Office.open(Path(label.scheme)) as office:
-        report = sync(wallet, office, secrets.token_bytes(32), label.device.deposits)
+    where, entropy, deposits = issuer or label.scheme, secrets.token_bytes(32), label.device.deposits
+    with opened(folder) as wallet:
+        if issuer or is_address(where):
+            with HttpCarrier(where) as carrier:
+                report = sync_sealed(wallet, carrier, entropy, deposits)
+        else:
+            with Office.open(Path(where)) as office:
+                report = sync(wallet, office, entropy, deposits)
         found, unsure = summary(wallet, label), doubts(wallet)
     emit(as_json, {**asdict(report), **found._asdict()}, *_sentences(report, label), *unsure)
     return Exit.OK

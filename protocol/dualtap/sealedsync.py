@@ -347,6 +347,11 @@ class IssuerSync:
         return self._state is _Issuer.ENDED
 
     @property
+    def stored(self) -> bool:
+        """Whether the ledger has taken the upload, and its reply is on the way."""
+        return self._cutter is not None
+
+    @property
     def held(self) -> int:
         """Bytes of upload or reply that this session holds."""
         return self._cutter.left if self._cutter is not None else self._joiner.taken

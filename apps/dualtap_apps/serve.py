@@ -1,0 +1,75 @@
+"""``issuer serve``: a scheme's ledger behind a network, for devices and, apart from them, for the institution."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dualtap.errors import Code, TapError
+from dualtap_apps.exits import Exit
+from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
+from dualtap_apps.output import emit
+
+if TYPE_CHECKING:
+    from dualtap_issuer.ledger import Ledger
+
+
+@click.group(cls=ExampleGroup, examples=("dualtap issuer serve town --listen 127.0.0.1:8080",))
+def issuer() -> None:
+    """The issuer of a scheme."""
+
+
+@issuer.command(
+    "serve",
+    examples=(
+        "dualtap issuer serve town",
+        "dualtap issuer serve town --listen 127.0.0.1:8080 --admin 127.0.0.1:8081",
+        "dualtap issuer serve town --db postgresql://127.0.0.1/town",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--db", default="", metavar="URL", help="The ledger: sqlite:///PATH or postgresql://…  [default: FOLDER]")
+@click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="For devices.")
+@click.option("--admin", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="For the institution.")
+@click.option(
+    "--admin-token", type=FOLDER, metavar="FILE", help="Its token, made if missing  [default: FOLDER/admin.token]"
+)
+@AS_JSON
+def serve_command(folder: Path, db: str, listen: str, admin: str, admin_token: Path | None, as_json: bool) -> None:
+    """Serve the scheme in FOLDER until SIGTERM: devices sync here, sealed. Logs are JSON lines on stderr."""
+    raise SystemExit(int(serve(folder, db, listen, admin, admin_token, as_json)))
+
+
+def serve(folder: Path, db: str, listen: str, admin: str, token: Path | None, as_json: bool) -> Exit:
+    """Serve until told to stop; raise ``BAD_INPUT`` where the extra is not installed."""
+    from dualtap_apps.schemes import Office, read_scheme
+
+    read_scheme(folder)
+    try:
+        from dualtap_issuer.service import logs, run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn", "anyio"}:
+            raise
+        raise TapError(Code.BAD_INPUT, f"the service needs {error.name}: pip install 'dualtap[issuer]'") from error
+    plan = run.Plan(listen, admin, token or folder / "admin.token", folder / "admin.log")
+
+    @contextmanager
+    def opened() -> Generator[Ledger]:
+        with Office.open(folder, db) as office:
+            yield office.ledger
+
+    def ready(devices: str, management: str) -> None:
+        emit(
+            as_json,
+            {"devices": devices, "admin": management, "token": str(plan.token)},
+            f"Devices sync at {devices}",
+            f"Administration and metrics at {management}, token in {plan.token}",
+            f"Next: dualtap sync WALLET --issuer {devices}",
+        )
+
+    run.serve(opened, plan, ready, logs.to_stderr)
+    return Exit.OK

@@ -1,0 +1,68 @@
+"""The append-only log of administrative calls: each line names the one before it by its hash.
+
+A line is written and durable before the call is carried out, and another when it has ended. Who cuts out or changes a
+line breaks every hash after it; who cuts off the end is found by whoever has noted the last hash elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from dualtap.errors import Code, TapError
+
+_FIRST = "0" * 64
+
+
+class Journal:
+    """A file of JSON lines. For one process."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; raise ``STORE_FAILED`` if a line does not follow the one before it."""
+        self._file = open(path, "ab+", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
+        self._file.seek(0)
+        data = self._file.read()
+        whole, _, torn = data.rpartition(b"\n")
+        if torn:
+            # A cut before the line was durable: what it announced was not carried out.
+            self._file.truncate(len(data) - len(torn))
+        try:
+            self.count, self.last = verify(whole)
+        except TapError:
+            self._file.close()
+            raise
+
+    def write(self, **fields: object) -> int:
+        """Append a line, durably, and return its number; raise ``STORE_FAILED``."""
+        line = json.dumps({"n": self.count + 1, **fields, "prev": self.last}).encode()
+        try:
+            self._file.write(line + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise TapError(Code.STORE_FAILED, f"the log of administrative calls: {error.strerror}") from error
+        self.count, self.last = self.count + 1, hashlib.sha256(line).hexdigest()
+        return self.count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def verify(data: bytes) -> tuple[int, str]:
+    """Return how many lines there are and the last one's hash; raise ``STORE_FAILED`` where one was changed."""
+    count, last = 0, _FIRST
+    for line in data.splitlines():
+        try:
+            found: object = json.loads(line)
+        except ValueError:
+            found = None
+        fields: Mapping[str, object] = cast("Mapping[str, object]", found) if isinstance(found, dict) else {}
+        if fields.get("n") != count + 1 or fields.get("prev") != last:
+            raise TapError(Code.STORE_FAILED, f"line {count + 1} of the log of administrative calls was changed")
+        count, last = count + 1, hashlib.sha256(line).hexdigest()
+    return count, last
