@@ -63,17 +63,21 @@ class PostgresStore(Store):
             return self._db.execute(cast("LiteralString", query), values or None, binary=True)
 
     def _migrate(self, create: bool) -> None:
-        with self.transaction(alone=True):
-            there = self._run("SELECT to_regclass('migration')").fetchone()
-            if not create and there == (None,):
-                raise TapError(Code.LEDGER_CORRUPT, f"{self._where}: there is no ledger")
-            self._run("CREATE TABLE IF NOT EXISTS migration (number bigint PRIMARY KEY)")
-            done = {row[0] for row in self._run("SELECT number FROM migration")}
-            for number, statements in migrations("postgres"):
-                if number not in done:
+        if self._missing(create):
+            with self.transaction(alone=True):
+                for number, statements in self._missing(create):
+                    self._run("CREATE TABLE IF NOT EXISTS migration (number bigint PRIMARY KEY)")
                     for statement in statements:
                         self._run(statement)
                     self._run("INSERT INTO migration VALUES (%s)", (number,))
+
+    def _missing(self, create: bool) -> list[tuple[int, list[str]]]:
+        """Return the migrations that are to be done; asking keeps nobody out."""
+        there = self._run("SELECT to_regclass('migration')::text").fetchone() != (None,)
+        if not there and not create:
+            raise TapError(Code.LEDGER_CORRUPT, f"{self._where}: there is no ledger")
+        done = {row[0] for row in self._run("SELECT number FROM migration")} if there else set[int]()
+        return [item for item in migrations("postgres") if item[0] not in done]
 
     def close(self) -> None:
         """Close the connection."""

@@ -445,12 +445,13 @@ def _fed(played: Played, draw: random.Random) -> Store:
             with store.transaction():
                 for item, stamp in batch:
                     if stamp == epoch:
-                        _tell(ingest, item)
+                        tell(ingest, item)
                 ingest.finish()
     return store
 
 
-def _tell(ingest: Ingest, item: Item) -> None:
+def tell(ingest: Ingest, item: Item) -> None:
+    """Take one item in."""
     match item:
         case Token():
             ingest.token(item)
