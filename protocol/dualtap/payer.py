@@ -172,7 +172,7 @@ def check_request(context: Context, message: RequestMessage, request: Request) -
         raise TapError(Code.ZERO_AMOUNT)
     if body.epoch > context.epoch + limits.EPOCH_STEP:
         raise TapError(Code.EPOCH_AHEAD)
-    currencies = {book.graph.tokens[held.token].currency for held in book.holdings}
+    currencies = {token.currency for token in book.graph.tokens.values()}
     if currencies and body.currency not in currencies:
         raise TapError(Code.WRONG_CURRENCY)
     if body.amount > tier.payment or book.since.payments >= tier.payments:
