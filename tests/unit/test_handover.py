@@ -171,12 +171,12 @@ def test_every_mistyped_letter_is_noticed(offer: Offer) -> None:
     """§19-13: each letter changed, each neighbour swapped, and any of them missing."""
     text = to_text(offer)
     for i, letter in enumerate(text):
-        for other in "A7Q":
-            if other != letter:
-                refused(Code.BAD_INPUT, from_text, text[:i] + other + text[i + 1 :])
-        refused(Code.BAD_INPUT, from_text, text[:i] + text[i + 1 :])
+        wrong = [text[:i] + other + text[i + 1 :] for other in "A7Q" if other != letter]
+        wrong.append(text[:i] + text[i + 1 :])
         if i and text[i - 1] != letter:
-            refused(Code.BAD_INPUT, from_text, text[: i - 1] + letter + text[i - 1] + text[i + 1 :])
+            wrong.append(text[: i - 1] + letter + text[i - 1] + text[i + 1 :])
+        for mistyped in wrong:
+            assert "copy all of it" in refused(Code.BAD_INPUT, from_text, mistyped).detail
 
 
 @given(st.text(max_size=80))
@@ -235,6 +235,28 @@ def test_an_offer_has_an_ident_and_an_address_of_one_length(wrong: tuple[bytes, 
         Offer(SERVICE, *wrong)
     with pytest.raises(ValueError, match="another length"):
         encode_request(wrong[0])
+
+
+THREE = tuple(Record(Naming.MEDIA, b"x", bytes(200), b"%d" % i) for i in range(3))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"\x51\x01\x00x",
+        b"\x91\x01\x00x",
+        b"\xf1\x01\x00x",
+        b"\xc1\x01\x00\x00\x00\x00x",
+        b"\xd9\x01\x00\x00x",
+        ndef.encode(THREE),
+        b"",
+    ],
+    ids=["no beginning", "no end", "a chunk", "not short", "an empty id", "too long", "nothing"],
+)
+def test_a_message_has_one_form(message: bytes) -> None:
+    """§19-11."""
+    refused(Code.MALFORMED, ndef.decode, message)
+    assert ndef.decode(ndef.encode(THREE[:2])) == THREE[:2]
 
 
 def test_records_are_short() -> None:
