@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Ingest:
-    """One batch of facts under one stamp, inside one transaction of the store. :meth:`finish` keeps it."""
+    """One batch of facts under one stamp. :meth:`finish` keeps it, inside one transaction of the store."""
 
     def __init__(self, store: Store, trust: Trust, institutions: frozenset[bytes], epoch: int) -> None:
         self.store = store
@@ -51,6 +51,7 @@ class Ingest:
         warrants = [warrant for _, warrant in upload.warrants]
         outcomes = [warrant.outcome for warrant in warrants]
         statements = (*upload.transfers, *upload.tape, *upload.heard, *outcomes)
+        # What is known was verified before it was kept, and is never forgotten.
         self._genuine = set(self.store.stamps(statement.id for statement in statements))
         for token in upload.tokens:
             self._try(self.token, token)
@@ -60,7 +61,6 @@ class Ingest:
             self._try(self.statement, statement)
         for warrant in warrants:
             self.asked(warrant.opening)
-        self.finish()
 
     def _try(self, action: Callable[[T], None], item: T) -> None:
         try:

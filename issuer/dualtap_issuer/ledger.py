@@ -147,13 +147,16 @@ class Ledger:
         key = upload.certificate.key
         word = sync_statement(self.scheme, key, item.upload, item.challenge, item.epoch)
         self.trust.verify_statement(word.sealed(item.signature))
+        ingest = Ingest(self.store, self.trust, self.institutions, epoch)
+        if self.store.is_open(item.challenge):
+            # Outside the transaction, in which others may have to wait: it takes most of the time.
+            ingest.upload(upload)
         with self.store.transaction():
             if epoch < self.store.closed_epoch():
                 raise TapError(Code.BAD_INPUT, "this epoch was settled")
             if not self.store.take_challenge(item.challenge):
                 raise TapError(Code.REPLAYED_REQUEST, "this challenge was not given, or was answered before")
-            ingest = Ingest(self.store, self.trust, self.institutions, epoch)
-            ingest.upload(upload)
+            ingest.finish()
             if ingest.named:
                 # Seen first: a certificate that comes now finds its key named, or is found here.
                 self.store.publish()

@@ -353,6 +353,10 @@ class Store(ABC):
         """Remember a challenge until it is answered."""
         self.insert("challenge", ("challenge",), [(challenge,)])
 
+    def is_open(self, challenge: bytes) -> bool:
+        """Return whether a challenge waits for an answer."""
+        return bool(self.ask("SELECT challenge FROM challenge WHERE challenge = %s", values=(challenge,)))
+
     def take_challenge(self, challenge: bytes) -> bool:
         """Forget a challenge; return whether it was open."""
         query = "DELETE FROM challenge WHERE challenge = %s RETURNING challenge"

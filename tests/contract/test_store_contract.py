@@ -263,6 +263,7 @@ def test_the_front_door(store: Store) -> None:
     assert (store.closed_epoch(), store.policy()) == (0, None)
     with store.transaction():
         store.put_challenge(A)
+        assert [store.is_open(key) for key in (A, B)] == [True, False]
         assert [store.take_challenge(key) for key in (A, A, B)] == [True, False, False]
         for version in (2, 1):
             store.put_policy(version, bytes([version]))
@@ -371,7 +372,9 @@ def test_killed_at_any_instant_no_acknowledged_sync_is_lost_and_none_counts_twic
         for fact_, epoch in mint.store.facts():
             twin.put_facts([fact_], epoch)
         for _, upload in uploads:
-            Ingest(twin, mint.ledger.trust, mint.ledger.institutions, mint.epoch).upload(upload)
+            ingest = Ingest(twin, mint.ledger.trust, mint.ledger.institutions, mint.epoch)
+            ingest.upload(upload)
+            ingest.finish()
     mint.store.close()
     draw, kills, taken = random.Random(1), 0, set[bytes]()
     turn = 0

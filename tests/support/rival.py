@@ -1,7 +1,7 @@
 """A process of its own that tells random worlds to a ledger, and stops at each dangerous instant until it may go on.
 
-It reads jobs from stdin, one JSON object a line, and says on stdout where it stands: ``stop`` before and after each
-commit, also before the last, when all has been looked for; ``done``, or ``error`` and why. A line on stdin lets it go on.
+It reads jobs from stdin, one JSON array a line, and says on stdout where it stands: ``stop`` before and after each
+commit, also before the last, when all has been looked for; ``done``, or ``error`` and why. A line lets it go on.
 """
 
 from __future__ import annotations
