@@ -77,6 +77,8 @@ class HttpCarrier:
             self._link.request("POST", self._base + self._path, frame, headers)
             with self._link.getresponse() as response:
                 body = response.read(limits.MESSAGE + 1)
+                if response.length and len(body) <= limits.MESSAGE:
+                    raise HTTPException("the answer was cut off")  # a bounded read does not say so itself
                 status, kind, onward = response.status, response.headers.get_content_type(), response.headers
         except (OSError, HTTPException, ValueError) as error:
             self.close()

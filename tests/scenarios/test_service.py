@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from copy import copy
 from pathlib import Path
@@ -141,6 +143,36 @@ def test_another_schemes_service_learns_nothing(town: Town, tmp_path: Path) -> N
         sync_at(town, service.devices, wallet)
     assert caught.value.code is Code.ISSUER_UNREACHABLE
     assert "400" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 9\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nx",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n" + bytes(limits.MESSAGE + 1),
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 301 Moved\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1_000 + b"\r\n",
+        b"ICY 200\r\n\r\n",
+        b"",
+    ],
+)
+def test_what_is_no_answer_of_an_issuer_is_an_issuer_out_of_reach(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def once() -> None:
+            link, _ = server.accept()
+            with link:
+                link.recv(65_536)
+                link.sendall(answer)
+
+        served = pool.submit(once)
+        with HttpCarrier(f"http://127.0.0.1:{server.getsockname()[1]}") as carrier:
+            with pytest.raises(TapError) as caught:
+                carrier.exchange(b"hello")
+            assert caught.value.code is Code.ISSUER_UNREACHABLE
+        served.result()
 
 
 # The command line
