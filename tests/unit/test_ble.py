@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from bleak.exc import (
 )
 
 from dualtap.errors import Code, TapError
+from dualtap_apps.output import show_code
 from dualtap_transports import ble
 from dualtap_transports.ble_errors import no_dongle, no_radio
 from dualtap_transports.blocking import LoopThread
@@ -167,6 +169,34 @@ def test_linux_without_a_system_bus_is_told_what_to_do(tmp_path: Path, call: str
 def test_windows_is_told_that_it_cannot_charge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert "name a dongle" in refused(lambda: ble.SCHEME.listen("new")).detail
+
+
+# What a till shows
+
+
+class Terminal(io.StringIO):
+    def __init__(self, is_terminal: bool = True) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+def test_a_code_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§19-13: the longest text, as a QR code of 80 by 24 at most; nothing but a terminal gets one."""
+    longest = "ble:" + to_text(Offer(UUID(int=1), bytes(16), bytes(6)))
+    terminal, file = Terminal(), Terminal(is_terminal=False)
+    for out in (terminal, file):
+        monkeypatch.setattr(sys, "stderr", out)
+        show_code(longest)
+    monkeypatch.setitem(sys.modules, "segno", None)
+    monkeypatch.setattr(sys, "stderr", bare := Terminal())
+    show_code(longest)
+    lines = terminal.getvalue().splitlines()
+    assert 15 < len(lines) <= 24
+    assert 30 < max(map(len, lines)) <= 80
+    assert file.getvalue() == bare.getvalue() == ""
 
 
 # The loop in a thread
