@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import signal
-import sys
 import threading
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, cast
 
 from dualtap.errors import Code, TapError
@@ -23,9 +24,8 @@ from dualtap_apps.output import emit, note
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import Check
 from dualtap_conform.clauses import OTHERS, bound, ordered
-from dualtap_conform.personal import personalise
+from dualtap_conform.personal import personalise, read_file, to_file
 from dualtap_conform.report import check_report, read_key, report_of, sign_report, write_key
-from dualtap_conform.setup import read_setup
 from dualtap_conform.tester import Outcome, Verdict, checks_for, examine
 from dualtap_transports.link import Link, open_scheme
 
@@ -61,31 +61,41 @@ class Reporting:
 def setup(path: Path, part: str, suite: str, profile: str, as_json: bool) -> Exit:
     """Write the file by which a device is made ready."""
     made = personalise(SUITES[suite], Part(part), PROFILES[profile])
-    _write(path, made.to_json())
+    _write(path, to_file(made, Part(part)))
     key = made.certificate.key.hex()
     emit(as_json, {"setup": str(path), "part": part, "suite": suite, "key": key}, f"{part} {key}: {path}")
     return Exit.OK
 
 
 def device(path: Path, on: str, part: str) -> Exit:
-    """Serve as the reference device until stdin ends or the process is told to stop."""
+    """Serve as the reference device until stdin ends or the process is told to stop, be it in a tap or not."""
     from dualtap_conform.device import Device, serve
 
     scheme, address = open_scheme(on)
-    served = Device(read_setup(path), Part(part))
+    served = Device(*read_file(path, part))
     listener = scheme.listen(address)
-
-    def stop(*_: object) -> None:
-        listener.close()
+    # A handler may run while the main thread waits: of all that wakes one, this alone may be used in it.
+    told: SimpleQueue[None] = SimpleQueue()
 
     def wait() -> None:
-        sys.stdin.read()
-        listener.close()
+        # Not by sys.stdin, whose lock a thread that reads would still hold when the interpreter ends.
+        while os.read(0, 4096):
+            pass
+        told.put(None)
+
+    def attend() -> None:
+        serve(served, listener)
+        told.put(None)
+
+    def stop(*_: object) -> None:
+        told.put(None)
 
     signal.signal(signal.SIGTERM, stop)
-    threading.Thread(target=wait, daemon=True).start()
-    note(f"Ready: {part} on {on.partition(':')[0]}:{listener.address}")
-    serve(served, listener)
+    note(f"Ready: {served.part.value} on {on.partition(':')[0]}:{listener.address}")
+    for work in (wait, attend):
+        threading.Thread(target=work, daemon=True).start()
+    told.get()
+    listener.close()
     return Exit.OK
 
 
@@ -102,9 +112,8 @@ def run(
     """Make all checks; print a verdict per clause. ``ERROR`` if one failed."""
     signer = reporting.signer()
     started = int(time.time())
-    bench = Bench(
-        read_setup(path), Part(part), connector(on, timeout), secrets.token_bytes(8), timeout, min(timeout, 0.5)
-    )
+    made, plays = read_file(path, part)
+    bench = Bench(made, plays, connector(on, timeout), secrets.token_bytes(8), timeout, min(timeout, 0.5))
     checks = checks_for(bench.part, only.removeprefix("§"))
     if not checks:
         raise TapError(Code.BAD_INPUT, f"no check decides clause {only!r}; see `dualtap conform clauses`")

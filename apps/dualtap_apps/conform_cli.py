@@ -10,6 +10,7 @@ from dualtap_apps.exits import Exit
 from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
 
 PART = click.option("--part", type=click.Choice(["payer", "payee"]), default="payer", show_default=True)
+SAID = click.option("--part", type=click.Choice(["payer", "payee"]), help="Where SETUP does not say it, as a vector's.")
 ON = click.option("--on", required=True, metavar="ADDRESS", help="Where the device listens: tcp:HOST:PORT.")
 TIMEOUT = click.option(
     "--timeout",
@@ -58,12 +59,12 @@ def conform_setup(file: Path, part: str, suite: str, profile: str, as_json: bool
 @conform.command("device", examples=("dualtap conform device payer.json --on tcp:127.0.0.1:7000",))
 @click.argument("setup", type=FOLDER)
 @ON
-@PART
-def conform_device(setup: Path, on: str, part: str) -> None:
+@SAID
+def conform_device(setup: Path, on: str, part: str | None) -> None:
     """Be the reference device of SETUP, until stdin ends: to see what a tester sees."""
     from dualtap_apps.conform import device
 
-    _end(device(setup, on, part))
+    _end(device(setup, on, part or ""))
 
 
 @conform.command(
@@ -71,12 +72,12 @@ def conform_device(setup: Path, on: str, part: str) -> None:
     examples=(
         "dualtap conform run payer.json --on tcp:127.0.0.1:7000",
         "dualtap conform run payer.json --on tcp:127.0.0.1:7000 --only 11.4-7",
-        "dualtap conform run till.json --part payee --on tcp:127.0.0.1:7000 --report report.json --key tester.key",
+        "dualtap conform run till.json --on tcp:127.0.0.1:7000 --report report.json --key tester.key",
     ),
 )
 @click.argument("setup", type=FOLDER)
 @ON
-@PART
+@SAID
 @click.option("--only", default="", metavar="CLAUSE", help="Only the checks that decide this clause, as 11.4-7.")
 @click.option("--vectors", is_flag=True, help="Ask the vectors too: the device has a test port.")
 @click.option("--report", type=FOLDER, help="Write a JSON report here.")
@@ -86,7 +87,7 @@ def conform_device(setup: Path, on: str, part: str) -> None:
 def conform_run(
     setup: Path,
     on: str,
-    part: str,
+    part: str | None,
     only: str,
     vectors: bool,
     report: Path | None,
@@ -101,7 +102,7 @@ def conform_run(
     from dualtap_apps.conform import Reporting, run
 
     reporting = Reporting(report, key, as_json)
-    _end(run(setup, on, part, only=only, vectors=vectors, timeout=timeout, reporting=reporting))
+    _end(run(setup, on, part or "", only=only, vectors=vectors, timeout=timeout, reporting=reporting))
 
 
 @conform.command("vectors", examples=("dualtap conform vectors --on tcp:127.0.0.1:7000",))

@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
+from dualtap.errors import Code, TapError
 from dualtap.limits import Profile
 from dualtap.statements import Condition, Role, Token
 from dualtap.states import Part
 from dualtap.suite import Suite
-from dualtap_conform.setup import Setup, set_up
+from dualtap_conform.setup import Object, Setup, set_up
 from dualtap_conform.stage import TODAY, Stage
 
-NAME = "device under test"
 LOG = 256 * 1024
 """Bytes of log: all checks are made without a sync."""
 UNKNOWN_CONDITION = Condition(2**32 - 1, b"")
 
 
 def personalise(suite: Suite, part: Part, profile: Profile) -> Setup:
-    """Return the setup of a device under test; a payer is given tokens, each currency for checks of its own."""
+    """Return the setup of a device under test; a payer is given tokens, each currency for checks of its own.
+
+    Payer and payee have keys of their own, so that two devices made so can pay each other.
+    """
     stage = Stage(suite)
+    name = f"{part.value} under test"
     role = Role.PAY if part is Part.PAYER else Role.COLLECT
     return set_up(
         stage,
-        NAME,
-        certificate=stage.certificate(NAME, role=role),
+        name,
+        certificate=stage.certificate(name, role=role),
         policy=stage.policy(hotlist=(stage.key("hotlisted"),)),
-        tokens=tuple(_tokens(stage)) if part is Part.PAYER else (),
+        tokens=tuple(_tokens(stage, name)) if part is Part.PAYER else (),
         profile=replace(profile, log=max(profile.log, LOG)),
     )
 
 
-def _tokens(stage: Stage) -> list[Token]:
+def to_file(setup: Setup, part: Part) -> Object:
+    """Return what stands in the file of a device under test: its part beside the setup."""
+    return {"part": part.value, **setup.to_json()}
+
+
+def read_file(path: Path, part: str = "") -> tuple[Setup, Part]:
+    """Return the setup in a file and its part; ``part`` is for a setup that does not say it, as a vector's.
+
+    Raises ``BAD_INPUT`` if the file cannot be used, or is for the other part.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TapError(Code.BAD_INPUT, f"{path}: {error}") from error
+    if not isinstance(value, dict):
+        raise TapError(Code.BAD_INPUT, f"{path}: not a setup")
+    found = cast("Object", value)
+    said = found.get("part", part)
+    if not said:
+        raise TapError(Code.BAD_INPUT, f"{path}: does not say its part: give it by --part")
+    if said not in {item.value for item in Part}:
+        raise TapError(Code.BAD_INPUT, f"{path}: no part {said!r}")
+    if part and said != part:
+        raise TapError(Code.BAD_INPUT, f"{path}: is for a {said}, not for a {part}: leave out --part")
+    return Setup.from_json(found), Part(said)
+
+
+def _tokens(stage: Stage, name: str) -> list[Token]:
     def token(amount: int, serial: str, currency: str = "CNY", **more: int) -> Token:
-        return stage.token(NAME, amount, serial, currency=currency, **more)  # type: ignore[arg-type]
+        return stage.token(name, amount, serial, currency=currency, **more)  # type: ignore[arg-type]
 
     return [
         token(100_000, "most"),
@@ -41,7 +75,7 @@ def _tokens(stage: Stage) -> list[Token]:
         token(500, "restored", "EUR"),
         token(600, "restored too often", "USD"),
         token(700, "expired", "GBP", spend_by=TODAY - 1),
-        stage.token(NAME, 800, "bound", currency="JPY", conditions=(UNKNOWN_CONDITION,)),
+        stage.token(name, 800, "bound", currency="JPY", conditions=(UNKNOWN_CONDITION,)),
         token(900, "in doubt", "AUD"),
         token(300, "half", "SGD"),
         token(301, "other half", "SGD"),

@@ -42,11 +42,16 @@ def is_question(frame: bytes) -> bool:
 
 
 def answer_frame(frame: bytes) -> bytes:
-    """Return the frame that answers a question: its number and ``out``, or ``null`` where nothing is offered."""
-    question = cast("Object", json.loads(frame))
-    number = question["tcId"]
+    """Return the frame that answers a question: its number and ``out``, or ``null`` where nothing is offered.
+
+    Raises ``BAD_INPUT`` for a frame that is no question.
+    """
     try:
+        question = cast("Object", json.loads(frame))
+        number = question["tcId"]
         out = answer(cast("str", question["op"]), cast("str", question["suite"]), cast("Object", question["in"]))
     except TapError:
         return json.dumps({"tcId": number, "out": None}).encode()
+    except (ValueError, LookupError, TypeError) as error:
+        raise TapError(Code.BAD_INPUT, f"no question: {error!r}") from error
     return json.dumps({"tcId": number, "out": out}, separators=(",", ":")).encode()

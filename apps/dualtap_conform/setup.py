@@ -6,10 +6,8 @@ The same object stands in the vectors, and in the file by which a device under t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias, TypeVar, cast
 
 from dualtap import limits
@@ -138,14 +136,3 @@ def set_up(
         tokens,
         profile,
     )
-
-
-def read_setup(path: Path) -> Setup:
-    """Read a setup from a file; raise ``BAD_INPUT``."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TapError(Code.BAD_INPUT, f"{path}: {error}") from error
-    if not isinstance(value, dict):
-        raise TapError(Code.BAD_INPUT, f"{path}: not a setup")
-    return Setup.from_json(cast("Object", value))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from dualtap.errors import Code, TapError
 from dualtap_apps.cli import run
+from dualtap_transports.link import Link, open_scheme
 
 DUALTAP = [sys.executable, "-m", "dualtap_apps"]
 
@@ -48,13 +52,23 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
 
 
 @contextmanager
-def device(setup: str, part: str) -> Generator[str]:
-    """Our device in another process; its address."""
-    command = [*DUALTAP, "conform", "device", setup, "--on", "tcp:127.0.0.1:0", "--part", part]
+def started(setup: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """Our device in another process, and its address."""
+    command = [*DUALTAP, "conform", "device", setup, "--on", "tcp:127.0.0.1:0"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
-        assert process.stderr is not None
-        yield process.stderr.readline().rsplit(" on ", 1)[1].strip()
+        try:
+            assert process.stderr is not None
+            yield process, process.stderr.readline().rsplit(" on ", 1)[1].strip()
+        finally:
+            process.kill()
+
+
+@contextmanager
+def device(setup: str) -> Generator[str]:
+    """The address of our device in another process, which ends with its stdin."""
+    with started(setup) as (process, address):
+        yield address
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(30) == 0
@@ -64,7 +78,7 @@ def test_a_payer_over_tcp_and_its_report(desk: Desk) -> None:
     setup, report, key = desk.path("payer.json"), desk.path("report.json"), desk.path("key")
     made = desk.json("setup", setup)
     public = desk("key", key).strip()
-    with device(setup, "payer") as address:
+    with device(setup) as address:
         fields = desk.json("run", setup, "--on", address, "--report", report, "--key", key)
         one = desk("run", setup, "--on", address, "--only", "§6-3")
         again = desk("run", setup, "--on", address, "--only", "11.3-10", expect=1)
@@ -92,8 +106,8 @@ def test_a_payee_over_tcp_with_vectors_in_its_report(desk: Desk, monkeypatch: py
     monkeypatch.setattr(questions, "all_files", lambda: {"channel": few["channel"]})
     setup, report = desk.path("till.json"), desk.path("report.json")
     desk("setup", setup, "--part", "payee", "--suite", "ed25519", "--profile", "card")
-    with device(setup, "payee") as address:
-        text = desk("run", setup, "--on", address, "--part", "payee", "--vectors", "--report", report)
+    with device(setup) as address:
+        text = desk("run", setup, "--on", address, "--vectors", "--report", report)
     assert "0 fail" in text
     assert "not tested live" in text
     assert "make it ready anew" not in text
@@ -105,13 +119,73 @@ def test_a_payee_over_tcp_with_vectors_in_its_report(desk: Desk, monkeypatch: py
 
 def test_a_failure_is_said_with_what_came(desk: Desk) -> None:
     """A payee where a payer should be."""
-    setup = desk.path("payer.json")
+    setup, till = desk.path("payer.json"), desk.path("till.json")
     desk("setup", setup)
-    with device(setup, "payee") as address:
+    desk("setup", till, "--part", "payee")
+    with device(till) as address:
         text = desk("run", setup, "--on", address, "--only", "6-9", expect=1)
     assert "FAIL  §6-" in text
     assert "expected " in text
     assert "got      " in text
+
+
+def open_link(address: str) -> Link:
+    scheme, where = open_scheme(address)
+    return scheme.connect(where, 5.0)
+
+
+@pytest.mark.parametrize("talking", [False, True], ids=["connected", "in a tap"])
+def test_a_device_that_is_told_to_stop_ends_at_once(desk: Desk, talking: bool) -> None:
+    setup = desk.path("payer.json")
+    desk("setup", setup)
+    with started(setup) as (process, address), closing(open_link(address)) as link:
+        if talking:
+            link.send(b'{"tcId": 1, "op": "none", "suite": "p256", "in": {}}')
+            assert json.loads(link.receive(5.0)) == {"tcId": 1, "out": None}  # so it waits for what we say next
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert time.monotonic() - began < 1
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("question", [b"{}", b"{", b'{"tcId": 1, "op": "taps", "suite": "p256", "in": 0}'])
+def test_a_question_that_is_none_ends_the_connection_alone(desk: Desk, question: bytes) -> None:
+    setup = desk.path("payer.json")
+    desk("setup", setup)
+    with device(setup) as address:
+        with closing(open_link(address)) as link:
+            link.send(question)
+            with pytest.raises(TapError) as error:
+                link.receive(5.0)
+        assert error.value.code is Code.LINK_LOST
+        assert desk("run", setup, "--on", address, "--only", "6-3").startswith("PASS")
+
+
+def test_a_payer_and_a_payee_made_so_can_pay_each_other(desk: Desk) -> None:
+    """§11.3-2: nobody pays its own key."""
+    keys = {desk.json("setup", desk.path(part), "--part", part)["key"] for part in ("payer", "payee")}
+    assert len(keys) == 2
+    assert {json.loads(Path(desk.path(part)).read_text())["part"] for part in ("payer", "payee")} == {"payer", "payee"}
+
+
+def test_a_setup_says_its_part(desk: Desk) -> None:
+    setup, bare = desk.path("till.json"), Path(desk.path("bare.json"))
+    desk("setup", setup, "--part", "payee")
+    nowhere = ("--on", "tcp:127.0.0.1:1", "--timeout", "0.05")
+    for command in (("run", setup, *nowhere), ("device", setup, "--on", "tcp:127.0.0.1:0")):
+        desk(*command, "--part", "payer", expect=2)
+        assert "is for a payee" in desk.errors
+    fields = json.loads(Path(setup).read_text())
+    del fields["part"]
+    bare.write_text(json.dumps(fields))
+    desk("run", str(bare), *nowhere, expect=2)
+    assert "--part" in desk.errors
+    desk("run", str(bare), *nowhere, "--part", "payee", expect=5)
+    bare.write_text(json.dumps(fields | {"part": "broker"}))
+    desk("run", str(bare), *nowhere, expect=2)
+    assert "broker" in desk.errors
 
 
 def test_clauses_say_how_they_are_tested(desk: Desk) -> None:
