@@ -269,6 +269,17 @@ def bench_import(as_json: bool) -> None:
     _end(measure(as_json))
 
 
+@bench.command("issuer", examples=("dualtap bench issuer", "dualtap bench issuer --suite ed25519 --json"))
+@click.option("--suite", type=click.Choice(["p256", "ed25519"]), default="p256", show_default=True)
+@click.option("--full", is_flag=True, help="10^7 payments stored over 10^5, not 10^6 over 10^4: takes long.")
+@AS_JSON
+def bench_issuer(suite: str, full: bool, as_json: bool) -> None:
+    """Payments per second of a ledger over the bare operations, on SQLite and PostgreSQL; growth; a sync's time."""
+    from dualtap_apps.bench_issuer import bench_issuer as measure
+
+    _end(measure(suite, as_json, full))
+
+
 cli.add_command(conform)
 cli.add_command(serving)
 

@@ -140,7 +140,8 @@ class PostgresStore(Store):
     def ask(self, query: str, wanted: Sequence[Raw] | None = None, values: Sequence[object] = ()) -> list[Raw]:
         """Return a query's rows; what is wanted goes as one array a column."""
         if wanted is None:
-            return self._run(query, values).fetchall()
+            found = self._run(query, values)
+            return found.fetchall() if found.description else []
         if not wanted:
             return []
         columns, names = _arrays(wanted)
@@ -166,6 +167,12 @@ class PostgresStore(Store):
             f"ON CONFLICT DO NOTHING RETURNING {columns[0]}"
         )
         return {row[0] for row in self._run(query, arrays)}
+
+    def size(self) -> int:
+        """Return the bytes of all tables and indices."""
+        query = """SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
+            WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace"""
+        return int(self.ask(query)[0][0])
 
     def catalogue(self) -> dict[str, tuple[str, ...]]:
         """Return every table with the columns of its primary key."""

@@ -106,6 +106,12 @@ class SqliteStore(Store):
             self._db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)
         return {row[0] for row in rows}
 
+    def size(self) -> int:
+        """Return the bytes of the file's pages that are in use."""
+        names = ("page_count", "freelist_count", "page_size")
+        pages, free, each = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        return int((pages - free) * each)
+
     def catalogue(self) -> dict[str, tuple[str, ...]]:
         """Return every table with the columns of its primary key."""
         tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]

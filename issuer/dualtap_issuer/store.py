@@ -392,6 +392,10 @@ class Store(ABC):
     # The catalogue
 
     @abstractmethod
+    def size(self) -> int:
+        """Return the bytes that this ledger takes on disk."""
+
+    @abstractmethod
     def catalogue(self) -> dict[str, tuple[str, ...]]:
         """Return every table with the columns of its primary key, as the database itself tells it."""
 
