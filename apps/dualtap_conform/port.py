@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from dualtap.errors import Code, TapError
 from dualtap_conform.ops import accept, codes, keystore, primitives, taps
-from dualtap_conform.setup import Object
+from dualtap_conform.setup import Json, Object
 
 OPS: dict[str, Callable[[str, Object], Object]] = {
     **codes.OPS,
@@ -46,12 +47,12 @@ def answer_frame(frame: bytes) -> bytes:
 
     Raises ``BAD_INPUT`` for a frame that is no question.
     """
+    out: Json = None
     try:
         question = cast("Object", json.loads(frame))
-        number = question["tcId"]
-        out = answer(cast("str", question["op"]), cast("str", question["suite"]), cast("Object", question["in"]))
-    except TapError:
-        return json.dumps({"tcId": number, "out": None}).encode()
+        number, op, suite, given = (question[item] for item in ("tcId", "op", "suite", "in"))
+        with suppress(TapError):
+            out = answer(cast("str", op), cast("str", suite), cast("Object", given))
     except (ValueError, LookupError, TypeError) as error:
         raise TapError(Code.BAD_INPUT, f"no question: {error!r}") from error
     return json.dumps({"tcId": number, "out": out}, separators=(",", ":")).encode()
