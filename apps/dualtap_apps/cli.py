@@ -280,6 +280,17 @@ def bench_issuer(suite: str, full: bool, as_json: bool) -> None:
     _end(measure(suite, as_json, full))
 
 
+@bench.command("service", examples=("dualtap bench service --json",))
+@click.option("--suite", type=click.Choice(["p256", "ed25519"]), default="p256", show_default=True)
+@click.option("--syncs", type=click.IntRange(20, 100_000), default=200, show_default=True)
+@AS_JSON
+def bench_service(suite: str, syncs: int, as_json: bool) -> None:
+    """Time of a sync over HTTP on this machine, alone and beside others."""
+    from dualtap_apps.bench_service import bench_service as measure
+
+    _end(measure(suite, syncs, as_json))
+
+
 cli.add_command(conform)
 cli.add_command(serving)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -211,6 +212,16 @@ def test_a_wallet_in_a_folder_syncs_where_it_is_told_or_where_it_belongs(town: T
 def read_key(folder: Path) -> bytes:
     with opened(folder) as wallet:
         return wallet.book.key
+
+
+def test_without_the_extra_the_command_says_what_to_install(town: Town) -> None:
+    script = (
+        "import sys; sys.modules['starlette'] = None\n"
+        f"from dualtap_apps.cli import run; sys.exit(run(['issuer', 'serve', {str(town.folder)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done
+    assert "pip install 'dualtap[issuer]'" in done.stderr
 
 
 def test_what_cannot_be_served_is_said_in_one_line(town: Town, tmp_path: Path) -> None:

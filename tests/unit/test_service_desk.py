@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from threading import Event
@@ -20,6 +21,7 @@ from dualtap_issuer.service.desk import Desk, challenge_of
 from dualtap_issuer.service.http import template
 from dualtap_issuer.service.metrics import Metrics
 from dualtap_issuer.service.problems import Problem
+from dualtap_issuer.service.run import address_of, bind
 from dualtap_issuer.service.settings import Settings
 from dualtap_issuer.service.shapes import array, hexes, integer, one_of, parse, record
 from tests.mint import EPOCH, Mint
@@ -261,6 +263,13 @@ def test_counts_are_what_prometheus_reads() -> None:
     assert buckets == ["1", "1", *["2"] * 11, "3"]
     assert 'c_seconds_bucket{le="0.001"} 1' in lines
     assert 'c_seconds_bucket{le="+Inf"} 3' in lines
+
+
+def test_an_answer_does_not_wait_for_the_other_sides_acknowledgement() -> None:
+    with bind("127.0.0.1:0") as bound:
+        assert bound.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert bound.proto == socket.IPPROTO_TCP, "asyncio sets it on what is accepted only then"
+        assert address_of(bound) == f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 def test_a_path_is_named_by_its_route() -> None:

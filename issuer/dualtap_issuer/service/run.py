@@ -74,11 +74,17 @@ def bind(address: str) -> socket.socket:
     if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise TapError(Code.BAD_INPUT, f"{address!r} is not HOST:PORT, such as 127.0.0.1:8080")
     bare = host.removeprefix("[").removesuffix("]")
+    bound = socket.socket(socket.AF_INET6 if ":" in bare else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        family = socket.AF_INET6 if ":" in bare else socket.AF_INET
-        return socket.create_server((bare, int(port)), family=family, backlog=256)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # asyncio sets this only where a socket names its protocol, and Nagle costs each answer 40 ms.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound.bind((bare, int(port)))
+        bound.listen(256)
     except OSError as error:
+        bound.close()
         raise TapError(Code.BAD_INPUT, f"cannot listen at {address}: {error.strerror or error}") from error
+    return bound
 
 
 def address_of(bound: socket.socket) -> str:
