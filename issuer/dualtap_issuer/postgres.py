@@ -20,7 +20,7 @@ from typing import LiteralString, cast
 from dualtap.errors import Code, TapError
 from dualtap.suite import sha256
 from dualtap_issuer.rows import TodoRow
-from dualtap_issuer.store import Raw, Store, columns_of, explained, migrations
+from dualtap_issuer.store import Raw, Store, explained, migrations
 
 try:
     import psycopg
@@ -34,6 +34,8 @@ _GATE = 0x6475616C
 _SETTINGS = ("jit = off", "enable_hashjoin = off", "enable_mergejoin = off", "enable_seqscan = off")
 """Every question is a walk along an index, however stale the planner's counts of young tables are."""
 _COLUMNS = "abcdefgh"
+_TODO = 33
+"""Bytes of one fact in a batch of ``todo``: its digest, and whether only its stamp changed."""
 
 
 class PostgresStore(Store):
@@ -109,7 +111,9 @@ class PostgresStore(Store):
         Only the last commit of a transaction waits for the disk: the log is one sequence, so that it takes all
         earlier ones with it.
         """
-        self.insert("todo", columns_of(TodoRow), sorted(todo))
+        body = b"".join(row.digest + bytes([row.moved]) for row in sorted(todo))
+        if body:
+            self.insert("todo", ("batch", "body"), [(sha256(body), body)])
         self._run("SET LOCAL synchronous_commit = off")
         self._run("COMMIT")
         self._run("BEGIN")
@@ -117,19 +121,24 @@ class PostgresStore(Store):
 
     def pending(self, digests: Collection[bytes]) -> list[TodoRow]:
         """Return those of these facts that are still to be looked at."""
-        query = "SELECT t.digest, t.moved FROM {wanted} CROSS JOIN todo t WHERE t.digest = w.a"
-        return [TodoRow(*row) for row in self.ask(query, [(digest,) for digest in digests])]
+        wanted = set(digests)
+        return [row for row in self.unfinished() if row.digest in wanted]
 
     def unfinished(self) -> list[TodoRow]:
-        """Return every fact that is still to be looked at."""
-        return [TodoRow(*row) for row in self.ask("SELECT digest, moved FROM todo")]
+        """Return every fact that is still to be looked at: of the few batches that are being written, or were left."""
+        return [row for _, rows in self._batches() for row in rows]
+
+    def _batches(self) -> list[tuple[bytes, set[TodoRow]]]:
+        found = self.ask("SELECT batch, body FROM todo")
+        return [(batch, {_todo(body, place) for place in range(0, len(body), _TODO)}) for batch, body in found]
 
     def finish(self, todo: Collection[TodoRow]) -> None:
         """Forget them, except those that another process is forgetting."""
+        done = set(todo)
         self.ask(
-            "DELETE FROM todo WHERE (digest, moved) IN (SELECT t.digest, t.moved FROM {wanted} CROSS JOIN todo t "
-            "WHERE t.digest = w.a AND t.moved = w.b FOR UPDATE OF t SKIP LOCKED) RETURNING digest",
-            sorted(todo),
+            "DELETE FROM todo WHERE batch IN (SELECT t.batch FROM {wanted} CROSS JOIN todo t "
+            "WHERE t.batch = w.a FOR UPDATE OF t SKIP LOCKED) RETURNING batch",
+            sorted((batch,) for batch, rows in self._batches() if rows <= done),
         )
 
     def lock(self, name: str) -> None:
@@ -195,3 +204,7 @@ def _arrays(rows: Sequence[Raw]) -> tuple[list[list[object]], str]:
         columns.append(list(column) if binary else [int(number) for number in column])
         kinds.append("bytea" if binary else "bigint")
     return columns, ", ".join(f"%b::{kind}[]" for kind in kinds)
+
+
+def _todo(body: bytes, place: int) -> TodoRow:
+    return TodoRow(body[place : place + _TODO - 1], body[place + _TODO - 1])

@@ -39,7 +39,7 @@ Raw = tuple[Any, ...]
 """A row as a driver gives it: its query says what is in it."""
 
 DISTRIBUTION: Final = MappingProxyType({
-    "fact": "digest", "todo": "digest", "hand": "id", "wait": "missing", "deposit": "transfer",
+    "fact": "digest", "todo": "batch", "hand": "id", "wait": "missing", "deposit": "transfer",
     "span": "token", "credit": "token", "settled": "token", "leaf": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "conflict": "key", "delivery": "owner",
 })  # fmt: skip
@@ -49,7 +49,7 @@ FRONT_DOOR: Final = frozenset({"challenge", "ordinal", "policy", "closed", "migr
 
 _TABLES: Final[dict[type[Any], str]] = {
     HandRow: "hand", PlaceRow: "tape", OutcomeRow: "outcome", AskedRow: "asked", CertifiedRow: "certified",
-    SpanRow: "span", WaitRow: "wait", DepositRow: "deposit", TodoRow: "todo", Conflict: "conflict", Leaf: "leaf",
+    SpanRow: "span", WaitRow: "wait", DepositRow: "deposit", Conflict: "conflict", Leaf: "leaf",
 }  # fmt: skip
 _INDEX: Final[tuple[type[Any], ...]] = (SpanRow, HandRow, AskedRow, OutcomeRow, PlaceRow, CertifiedRow, DepositRow)
 

@@ -1,5 +1,5 @@
 CREATE TABLE fact (digest bytea PRIMARY KEY, kind integer NOT NULL, body bytea NOT NULL, epoch bigint NOT NULL);
-CREATE TABLE todo (digest bytea, moved integer, PRIMARY KEY (digest, moved));
+CREATE TABLE todo (batch bytea PRIMARY KEY, body bytea NOT NULL);
 CREATE TABLE hand (id bytea PRIMARY KEY, key bytea NOT NULL, payee bytea NOT NULL, epoch bigint NOT NULL,
     commitment bytea NOT NULL);
 CREATE INDEX hand_commitment ON hand (commitment);
