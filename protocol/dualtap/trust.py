@@ -123,7 +123,10 @@ class Trust:
             if known is not None and known.key != certificate.key:
                 raise TapError(Code.WRONG_CERTIFICATE, "two authorities share a hint")
             new[certificate.hint] = certificate
-        self._authorities.update(new)
+        for hint, certificate in new.items():
+            if certificate.authority is Authority.BANK:
+                self._authorities.pop(hint, None)  # its issuer may be another than before, and must stand before it
+            self._authorities[hint] = certificate
         return tuple(new.values())
 
     def chain(
