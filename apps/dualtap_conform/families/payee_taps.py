@@ -74,6 +74,24 @@ def _collected(stage: Stage) -> Iterator[Vector]:
     yield scene.vector("11.2-1 8.1-14", "OneBasket", comment, "collected", "collected")
 
 
+def _dated(stage: Stage) -> Iterator[Vector]:
+    """Cards with another date than the till's: one whose date is older is told the till's with the outcome."""
+    for days, comment in (
+        (-1, "The card's date is a day older: the header goes with the Receipt."),
+        (0, "The card's date is the till's: no header goes with the Receipt."),
+    ):
+        scene = Recorder(stage, f"dated {days}", till(stage))
+        card = set_up(stage, "card", tokens=(stage.token("card"),), header=stage.header(TODAY + days)).wallet()
+        scene.collect(card, scene.charge())
+        yield scene.vector("5.2-5 11.2-7", "HeaderSent Basic", comment, "collected")
+    scene = Recorder(stage, "dated torn", till(stage))
+    card = set_up(stage, "card", tokens=(stage.token("card"),), header=stage.header(TODAY - 1)).wallet()
+    scene.collect(card, scene.charge(), play=Play(heard=2, told=1))
+    scene.collect(card, scene.charge(200, "other"))
+    comment = "The card's date is a day older, and the Receipt is lost: the header goes with it when it is told again."
+    yield scene.vector("5.2-5 11.4-4", "HeaderSent Torn Healed", comment, "collected", "collected")
+
+
 def _torn(stage: Stage) -> Iterator[Vector]:
     again = "the card comes back"
     for heard, told, comment, *ends in (
@@ -272,5 +290,5 @@ def vectors() -> Iterator[Vector]:
     """Yield every tap of a till, for both suites."""
     for suite in SUITES.values():
         stage = Stage(suite)
-        for family in (_collected, _torn, _hellos, _frames, _forged, _double, _shown, _replayed, _proves):
+        for family in (_collected, _dated, _torn, _hellos, _frames, _forged, _double, _shown, _replayed, _proves):
             yield from family(stage)

@@ -87,6 +87,24 @@ def _paid(stage: Stage) -> Iterator[Vector]:
     yield scene.vector("11.1-4", "Torn", "Nobody speaks: nothing happened.", "not_paid LINK_LOST")
 
 
+def _dated(stage: Stage) -> Iterator[Vector]:
+    """Tills with another date than the card's: one whose date is older is told the card's, or it would refuse."""
+    clauses, flag = "5.2-5 8.1-6", "HeaderSent"
+    for days, comment in (
+        (-1, "The till's date is a day older: the header goes with the Transfer."),
+        (1, "The till's date is a day later: no header goes with the Transfer."),
+    ):
+        scene = Recorder(stage, f"dated {days}", card(stage))
+        scene.pay(set_up(stage, "pos", header=stage.header(TODAY + days)).wallet(), scene.charge())
+        yield scene.vector(clauses, f"{flag} Basic", comment, "paid")
+    scene = Recorder(stage, "dated torn", card(stage))
+    till = set_up(stage, "pos", header=stage.header(TODAY - 1)).wallet()
+    scene.pay(till, scene.charge(), play=Play(heard=2, told=1))
+    scene.pay(till, scene.charge(200, "other"))
+    comment = "The till's date is a day older, and the Transfer is lost: the header goes with what is shown again."
+    yield scene.vector(clauses, f"{flag} Torn Healed", comment, DOUBT, "healed_paid", "paid")
+
+
 def _torn(stage: Stage) -> Iterator[Vector]:
     lost, again, other = "The Transfer is lost", "the same basket is charged again", "another basket is charged"
     arrived = "The outcome is lost"
@@ -362,5 +380,17 @@ def vectors() -> Iterator[Vector]:
     """Yield every tap of a payer's card, for both suites."""
     for suite in SUITES.values():
         stage = Stage(suite)
-        for family in (_paid, _torn, _closed, _hellos, _frames, _requests, _asked, _demands, _outcomes, _backwards):
+        for family in (
+            _paid,
+            _dated,
+            _torn,
+            _closed,
+            _hellos,
+            _frames,
+            _requests,
+            _asked,
+            _demands,
+            _outcomes,
+            _backwards,
+        ):
             yield from family(stage)
