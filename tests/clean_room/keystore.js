@@ -1,0 +1,58 @@
+'use strict';
+// §13: one private key and one cell (ctr, id). In memory, or the cell in a file that survives a cut at any instant.
+const fs = require('node:fs');
+const { idOf, commitmentOfTape } = require('./statements');
+const { onTape } = require('./wire');
+const { pack, unpack } = require('./msgpack');
+const { refuse } = require('./errors');
+
+const OFF_TAPE = [16, 17, 18, 19, 20];                        // §13-6
+const NOTHING = { ctr: 0n, id: Buffer.alloc(0) };
+
+class Keystore {
+  constructor(suite, scheme, secret, file = null) {
+    Object.assign(this, { suite, scheme, secret, file, key: suite.publicKey(secret), cell: NOTHING });
+    if (file && fs.existsSync(file)) {
+      const [ctr, id] = unpack(fs.readFileSync(file), 2);
+      this.cell = { ctr: BigInt(ctr), id };
+    }
+  }
+
+  /** §13-2 to §13-5: the id that it would sign; the cell is written first. */
+  tapeId(kind, hash, opening) {
+    const { salt, prev, ctr, private: half, request } = opening || {};
+    if (!onTape(kind) || ![32, 33, 34].includes(kind)) refuse('KEYSTORE_REFUSED', 'kind');
+    if ([hash, salt, half, request].some((b) => !b || b.length !== 32)) refuse('KEYSTORE_REFUSED', 'length');
+    const id = idOf(this.scheme, kind, this.key, hash, commitmentOfTape(opening));
+    if (id.equals(this.cell.id)) return id;
+    if (!(this.cell.ctr <= prev && prev < ctr)) refuse('KEYSTORE_REFUSED', 'counter');
+    this.write({ ctr, id });
+    return id;
+  }
+
+  id(kind, hash) {                                            // §13-6
+    if (!OFF_TAPE.includes(kind) || hash.length !== 32) refuse('KEYSTORE_REFUSED');
+    return idOf(this.scheme, kind, this.key, hash);
+  }
+
+  sign(kind, hash, opening = null) {
+    return this.suite.sign(this.secret, opening ? this.tapeId(kind, hash, opening) : this.id(kind, hash));
+  }
+
+  write(cell) {
+    if (this.file) {
+      const fd = fs.openSync(`${this.file}.new`, 'w');
+      try { fs.writeSync(fd, pack([cell.ctr, cell.id])); fs.fsyncSync(fd); } finally { fs.closeSync(fd); }
+      fs.renameSync(`${this.file}.new`, this.file);
+      syncFolder(this.file);
+    }
+    this.cell = cell;
+  }
+}
+
+function syncFolder(file) {
+  const fd = fs.openSync(require('node:path').dirname(file), 'r');
+  try { fs.fsyncSync(fd); } finally { fs.closeSync(fd); }
+}
+
+module.exports = { Keystore, syncFolder };
