@@ -88,7 +88,8 @@ def _measure(address: str, pairs: list[tuple[Wallet, Wallet]], syncs: int) -> tu
     began = time.perf_counter()
     with ThreadPoolExecutor(len(pairs)) as pool:
         each = syncs // len(pairs)
-        times = [item for part in pool.map(lambda pair: _till(address, pair[0], pair[1], each), pairs) for item in part]
+        tasks = [pool.submit(_till, address, payer, till, each) for payer, till in pairs]
+        times = [item for task in tasks for item in task.result()]
     seconds = time.perf_counter() - began
     cuts = statistics.quantiles(times, n=100)
     return round(statistics.median(times) * 1000, 1), round(cuts[98] * 1000, 1), round(len(times) / seconds, 1)

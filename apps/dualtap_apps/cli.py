@@ -217,15 +217,37 @@ def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: flo
     _end(taps.refund(folder, receipt, on, amount, timeout, as_json))
 
 
-@cli.command(examples=("dualtap sync shop", "dualtap sync shop --issuer https://issuer.example"))
+@cli.command(
+    examples=(
+        "dualtap sync shop",
+        "dualtap sync shop --issuer https://issuer.example",
+        "dualtap sync card --via phone",
+        "dualtap sync card --via tcp:127.0.0.1:7000",
+    )
+)
 @click.argument("folder", type=FOLDER)
 @click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
+@click.option("--via", default="", metavar="DEVICE", help="Who carries it: a wallet's folder, or where `carry` waits.")
+@TIMEOUT
 @AS_JSON
-def sync(folder: Path, issuer: str, as_json: bool) -> None:
+def sync(folder: Path, issuer: str, via: str, timeout: float, as_json: bool) -> None:
     """Tell the issuer everything, and take its news. A till deposits what it holds."""
     from dualtap_apps.wallets import sync_wallet
 
-    _end(sync_wallet(folder, as_json, issuer))
+    _end(sync_wallet(folder, as_json, issuer, via, timeout))
+
+
+@cli.command(examples=("dualtap carry phone --on tcp:127.0.0.1:7000",))
+@click.argument("folder", type=FOLDER)
+@ON
+@click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
+@TIMEOUT
+@AS_JSON
+def carry(folder: Path, on: str, issuer: str, timeout: float, as_json: bool) -> None:
+    """Carry one sync of a device without a network, sealed, from ADDRESS to this wallet's issuer."""
+    from dualtap_apps.carrying import carry_one
+
+    _end(carry_one(folder, on, issuer, timeout, as_json))
 
 
 @cli.group(cls=ExampleGroup, examples=("dualtap evidence verify FILE --root p256:02ab…",))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dualtap.book import amount_of
 from dualtap.errors import Code, TapError
+from dualtap_apps.carrying import through
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
@@ -155,12 +156,18 @@ def history(folder: Path, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def sync_wallet(folder: Path, as_json: bool, issuer: str = "") -> Exit:
-    """Sync a wallet with the service at an address, else where its label says: a service, or its scheme's folder."""
+def sync_wallet(folder: Path, as_json: bool, issuer: str = "", via: str = "", timeout: float = 60.0) -> Exit:
+    """Sync a wallet with the service at an address, else where its label says: a service, or its scheme's folder.
+
+    ``via`` names the device that carries it, if it has no network itself.
+    """
     label = read_label(folder)
     where, entropy, deposits = issuer or label.scheme, secrets.token_bytes(32), label.device.deposits
     with opened(folder) as wallet:
-        if issuer or is_address(where):
+        if via:
+            with through(via, issuer, timeout) as carrier:
+                report = sync_sealed(wallet, carrier, entropy, deposits)
+        elif issuer or is_address(where):
             with HttpCarrier(where) as carrier:
                 report = sync_sealed(wallet, carrier, entropy, deposits)
         else:

@@ -19,6 +19,7 @@ from dualtap.sealedsync import Replied, WalletSync
 from dualtap.suite import Drbg
 from dualtap_devices.syncing import SyncReport, finish, prepare
 from dualtap_devices.wallet import Wallet
+from dualtap_transports.link import Link
 
 FRAME_TYPE = "application/octet-stream"
 """The media type of a frame."""
@@ -103,6 +104,39 @@ class HttpCarrier:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class LinkCarrier:
+    """Carries one sync over a link to a device that hands it on by :func:`carry`, such as a phone that a card taps."""
+
+    def __init__(self, link: Link, timeout: float | None) -> None:
+        """``timeout`` is in seconds, for each answer."""
+        self._link, self._timeout = link, timeout
+
+    def exchange(self, frame: bytes) -> bytes:
+        """Send a frame and return the answer; raise as the link does."""
+        self._link.send(frame)
+        return self._link.receive(self._timeout)
+
+
+def carry(link: Link, onward: Carrier, timeout: float | None) -> int:
+    """Hand one sync's frames on, there and back, until the link ends; return how many there were.
+
+    Raises what ``onward`` raises, and ``TIMEOUT``, and closes the link. This end sees sealed bytes only.
+    """
+    carried = 0
+    try:
+        while True:
+            try:
+                frame = link.receive(timeout)
+            except TapError as error:
+                if error.code is Code.LINK_LOST:
+                    return carried
+                raise
+            link.send(onward.exchange(frame))
+            carried += 2
+    finally:
+        link.close()
 
 
 def is_address(text: str) -> bool:

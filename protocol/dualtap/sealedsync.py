@@ -109,7 +109,8 @@ class _Cutter:
         """``own`` and ``peer`` are the longest frames, in bytes, that each side takes; raise ``TOO_LARGE``."""
         if peer < LEAST_FRAME:
             raise TapError(Code.TOO_LARGE, f"a frame of {peer} bytes holds no piece")
-        self._data, self._own, self._room = data, own, peer - TAG - _HEADERS
+        # Nothing longer than its sender takes either: a card's link and memory hold no more.
+        self._data, self._own, self._room = data, own, min(own, peer) - TAG - _HEADERS
         self._sent = 0
 
     def next(self, taken: int) -> SyncPiece:

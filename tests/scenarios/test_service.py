@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from copy import copy
 from pathlib import Path
 from typing import cast
@@ -212,6 +212,35 @@ def test_a_wallet_in_a_folder_syncs_where_it_is_told_or_where_it_belongs(town: T
 def read_key(folder: Path) -> bytes:
     with opened(folder) as wallet:
         return wallet.book.key
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_a_card_without_a_network_syncs_through_a_phone(town: Town, tmp_path: Path, served: bool) -> None:
+    """§10.1-10: in one process, and in two over a link; the phone's issuer is a service or a folder."""
+    card, phone = str(tmp_path / "card"), str(tmp_path / "phone")
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(town.folder)).devices if served else ""
+        for path, carrier, issuer in ((card, "card", ""), (phone, "phone", address)):
+            where = ["--issuer", issuer] if issuer else []
+            dualtap("wallet", "new", path, "--scheme", str(town.folder), "--carrier", carrier, "--name", "N", *where)
+        with Office.open(town.folder) as office:
+            office.issue(read_key(Path(card)), 300)
+        assert json.loads(dualtap("sync", card, "--via", phone, "--json"))["funded"] == 300
+        with Office.open(town.folder) as office:
+            office.issue(read_key(Path(card)), 40)
+        command = [*DUALTAP, "carry", phone, "--on", "tcp:127.0.0.1:0", "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as carries:
+            assert carries.stderr is not None
+            on = carries.stderr.readline().rsplit(" on ", 1)[1].strip()
+            assert json.loads(dualtap("sync", card, "--via", on, "--json"))["available"] == 340
+            said, errors = carries.communicate(timeout=60)
+        assert (carries.returncode, errors) == (0, "")
+        assert json.loads(said)["frames"] >= 4
+    for wrong, code in ((str(tmp_path / "nobody"), 2), ("tcp:", 2), ("smoke:signals", 2)):
+        dualtap("sync", card, "--via", wrong, expect=code)
+    assert "leave --issuer" in dualtap("sync", card, "--via", "tcp:127.0.0.1:1", "--issuer", "http://x", expect=2)
+    if served:
+        assert "ISSUER_UNREACHABLE" in dualtap("sync", card, "--via", phone, expect=6)
 
 
 def test_without_the_extra_the_command_says_what_to_install(town: Town) -> None:

@@ -130,6 +130,8 @@ def test_a_sync_brings_what_it_should_and_its_carrier_sees_none_of_it(mint: Mint
 def test_a_card_syncs_in_frames_of_its_own_size(mint: Mint) -> None:
     """§14-18 and §14-19: nothing longer crosses to it, and many pieces are one upload and one reply."""
     wallet = mint.wallet(10_000)
+    for _ in range(6):
+        mint.fund(wallet, 10)
     for _ in range(12):
         mint.ledger.issue(wallet.book.key, 50, EPOCH, mint.draw(8))
     host, session = Host(mint), wallet_end(mint, wallet, limits.CARD_MESSAGE)
@@ -144,7 +146,9 @@ def test_a_card_syncs_in_frames_of_its_own_size(mint: Mint) -> None:
             case Sign(statement):
                 effect = session.step(Signature(sign_with(wallet.keystore, statement)))
     assert max(answers) <= limits.CARD_MESSAGE
+    assert max(map(len, host.frames)) <= limits.CARD_MESSAGE, "§10.1-1: nor does it send more"
     assert sum(size > limits.CARD_MESSAGE - 64 for size in answers) > 1, "the reply took several pieces"
+    assert len(encode_upload(upload_of(wallet.book))) > limits.CARD_MESSAGE, "and so did the upload"
     assert len(effect.reply.tokens) == 12
     assert host.session.ended
     refused(Code.ENDED, lambda: session.step(Received(b"")))
