@@ -66,6 +66,7 @@ class Following:
         self.found: set[Conflict] = set()
         self._new = Facts(trust.scheme)
         self._origins: dict[Parent, Origin] = {}
+        self._given: set[bytes] = set()  # tokens and statements of which every origin is known
         self._shaped: dict[bytes, Transfer] = {}
         self._spans: list[SpanRow] = []
         self._waking: set[bytes] = set()
@@ -176,6 +177,7 @@ class Following:
             except TapError:
                 continue
             self._shaped[key] = transfer
+            self._given.add(key)
             for number, (parent, start, end) in enumerate(transfer.body.spans):
                 above = self._origins[parent]
                 self._origins.update(sides(transfer, number, above))
@@ -190,11 +192,12 @@ class Following:
 
     def _load(self, parents: set[Parent]) -> None:
         """Ask for what these parents give, if it is known."""
-        unknown = [parent for parent in parents if parent not in self._origins]
-        rows = self.store.spans(parent.id for parent in unknown if parent.side is not Side.TOKEN)
+        unknown = {parent.id for parent in parents if parent not in self._origins}
+        rows = self.store.spans(unknown)
         hands = self.store.hands(row.transfer for row in rows)
-        ids = {row.token for row in rows} | {parent.id for parent in unknown if parent.side is Side.TOKEN}
+        ids = {row.token for row in rows} | unknown - hands.keys()
         tokens = {key: one for key, one in self._values(ids).items() if isinstance(one, Token)}
+        self._given |= tokens.keys() | hands.keys()
         for key, token in tokens.items():
             self._origins[Parent(key, Side.TOKEN, 0)] = Origin(
                 key, 0, token.amount, token.owner, 0, 0, 0, _bound(token)
@@ -209,8 +212,9 @@ class Following:
         found = self._origins.get(parent)
         if found is not None:
             return found
-        if Parent(parent.id, Side.TOKEN, 0) in self._origins:
-            raise TapError(Code.BROKEN_PROVENANCE, "a token has one place")
+        if parent.id in self._given:
+            # It is here, and has no such side or place: to wait for it would be to wait for ever.
+            raise TapError(Code.BROKEN_PROVENANCE, "a side or a place that this parent does not have")
         raise _Missing(parent.id)
 
     # Names

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import pytest
+
 from dualtap.records import News
-from dualtap.statements import Authority, AuthorityCertificate
+from dualtap.statements import Authority, AuthorityCertificate, Parent, Side, Span, TransferBody
+from dualtap.sync import upload_of
 from dualtap.trust import Trust, issue
+from dualtap_issuer.rows import TodoRow
+from dualtap_issuer.sqlite import SqliteStore
+from tests.mint import Mint
 from tests.playbook import World
 
 
@@ -21,3 +29,32 @@ def test_a_bank_that_another_institution_certifies_anew_closes_no_wallet() -> No
     stranger = Trust(world.scheme)
     stranger.learn(wallet.book.trust.chain(wallet.book.certificate))
     stranger.check_genuine(wallet.book.certificate)
+
+
+@pytest.mark.parametrize(("side", "place"), [(Side.PAYEE, 5), (Side.PAYER, 15), (Side.TOKEN, 0), (Side.TOKEN, 1)])
+@pytest.mark.parametrize("of_a_token", [False, True])
+def test_a_side_that_a_parent_does_not_have_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, side: Side, place: int, of_a_token: bool
+) -> None:
+    """Where other processes write too, the ledger looks again for what came meanwhile: this never comes."""
+    looks = 0
+
+    def publish(self: SqliteStore, todo: Iterable[TodoRow] = ()) -> bool:
+        nonlocal looks
+        del self, todo
+        looks += 1
+        assert looks < 100, "the ledger waits for ever"
+        return True
+
+    mint = Mint()
+    payer, payee = mint.wallet(1000), mint.wallet()
+    mint.pay(payer, payee, 100)
+    mint.settle_in(payee)
+    (hand,) = payee.book.graph.transfers.values()
+    monkeypatch.setattr(SqliteStore, "publish", publish)
+    parent = Parent(hand.body.spans[0].parent.id if of_a_token else hand.id, side, place or int(of_a_token))
+    body = TransferBody(mint.authority.institution, (Span(parent, 0, 1),), mint.epoch, ())
+    upload = upload_of(payee.book)._replace(tape=(mint.sign(payee, body, mint.opening(50, 51)),))
+    mint.ledger.sync(mint.signed_upload(payee, upload), mint.epoch)
+    mint.ledger.audit()
+    assert not mint.ledger.conflicts()
