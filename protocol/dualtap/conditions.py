@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import IntEnum
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from dualtap import limits
@@ -164,10 +165,38 @@ class Way(NamedTuple):
     by: tuple[bytes, ...]
 
 
-def _ways(trust: Trust, case: Case, token: bytes, condition: Condition) -> Iterator[Way]:
+class _Judge:
+    """Judges one case. Each signature in it is verified once, however many conditions and tokens ask for it."""
+
+    def __init__(self, trust: Trust, case: Case) -> None:
+        self.suite = trust.scheme.suite
+        self.case = case
+        self._trust = trust
+        self._grants: dict[tuple[bytes, bytes], bool] = {}
+
+    @cached_property
+    def categorised(self) -> tuple[tuple[bytes, int], ...]:
+        """Each witness that certifies the payee, and the category it gives; raises ``UNKNOWN_ISSUER``."""
+        return tuple(_categorised(self._trust, self.case))
+
+    def grant(self, key: bytes, item: bytes) -> Grant | None:
+        """Return the Grant of this key in a witness, not verified, if there is one."""
+        with suppress(TapError):
+            return decode_grant(self._trust.scheme.id, key, item)
+        return None
+
+    def genuine(self, grant: Grant) -> bool:
+        """Return whether a Grant's key signed it."""
+        named = (grant.id, grant.signature)
+        if named not in self._grants:
+            self._grants[named] = _genuine(self._trust, grant)
+        return self._grants[named]
+
+
+def _ways(judge: _Judge, token: bytes, condition: Condition) -> Iterator[Way]:
     """Yield every way in which one condition of a token (its id) is met; none if it is not, or is unknown."""
     code, value = condition
-    suite = trust.scheme.suite
+    suite, case = judge.suite, judge.case
     if code not in _KNOWN:
         return
     match Rule(code):
@@ -176,10 +205,10 @@ def _ways(trust: Trust, case: Case, token: bytes, condition: Condition) -> Itera
                 yield Way(limits.AMOUNT, ())
         case Rule.CATEGORY:
             listed = _categories(value)
-            yield from (Way(limits.AMOUNT, (item,)) for item, found in _categorised(trust, case) if found in listed)
+            yield from (Way(limits.AMOUNT, (item,)) for item, found in judge.categorised if found in listed)
         case Rule.MERCHANT:
             if not value:
-                yield from (Way(limits.AMOUNT, (item,)) for item, found in _categorised(trust, case) if found)
+                yield from (Way(limits.AMOUNT, (item,)) for item, found in judge.categorised if found)
         case Rule.CAP:
             yield Way(_cap(value), ())
         case Rule.WINDOW:
@@ -191,7 +220,7 @@ def _ways(trust: Trust, case: Case, token: bytes, condition: Condition) -> Itera
                 if len(item) <= limits.WITNESS and sha256(item) == value:
                     yield Way(limits.AMOUNT, (item,))
         case Rule.SIGNED:
-            yield from _granted(trust, case, token, value)
+            yield from _granted(judge, token, value)
 
 
 def _categorised(trust: Trust, case: Case) -> Iterator[tuple[bytes, int]]:
@@ -218,20 +247,17 @@ def _certificate(witness: bytes) -> WalletCertificate | None:
     return None
 
 
-def _granted(trust: Trust, case: Case, token: bytes, key: bytes) -> Iterator[Way]:
+def _granted(judge: _Judge, token: bytes, key: bytes) -> Iterator[Way]:
     """Yield the ways that Grants of the second signer's key open."""
-    for item in case.material:
-        try:
-            grant = decode_grant(trust.scheme.id, key, item)
-        except TapError:
+    for item in judge.case.material:
+        grant = judge.grant(key, item)
+        if grant is None or grant.body.token != token or not _fits(judge.case, grant) or not judge.genuine(grant):
             continue
         body = grant.body
-        if body.token != token or not _fits(case, grant) or not _genuine(trust, grant):
-            continue
         if not body.category:
             yield Way(body.amount, (item,))
         else:
-            for shown, category in _categorised(trust, case):
+            for shown, category in judge.categorised:
                 if category == body.category:
                     yield Way(body.amount, (item, shown))
 
@@ -257,24 +283,25 @@ def _genuine(trust: Trust, grant: Grant) -> bool:
 
 def allowance(trust: Trust, case: Case, token_id: bytes, token: Token) -> int:
     """Return how many units of a token its owner may spend in one transfer, in this case; 0 if none."""
-    most = token.amount
+    most, judge = token.amount, _Judge(trust, case)
     for condition in token.conditions:
-        most = min(most, max((way.most for way in _ways(trust, case, token_id, condition)), default=0))
+        most = min(most, max((way.most for way in _ways(judge, token_id, condition)), default=0))
     return most
 
 
 def witnesses(trust: Trust, case: Case, bound: Mapping[bytes, Bound]) -> tuple[bytes, ...]:
     """Return what a payer must carry of its material, and nothing else; raise ``CONDITION_UNMET``."""
     used: dict[bytes, None] = {}
+    judge = _Judge(trust, case)
     for token_id, (token, amount) in bound.items():
         for condition in token.conditions:
-            first = _met(trust, case, token_id, condition, amount)[0]
+            first = _met(judge, token_id, condition, amount)[0]
             used.update(dict.fromkeys(first.by))
     return tuple(used)
 
 
-def _met(trust: Trust, case: Case, token: bytes, condition: Condition, amount: int) -> list[Way]:
-    found = [way for way in _ways(trust, case, token, condition) if way.most >= amount]
+def _met(judge: _Judge, token: bytes, condition: Condition, amount: int) -> list[Way]:
+    found = [way for way in _ways(judge, token, condition) if way.most >= amount]
     if not found:
         raise TapError(Code.CONDITION_UNMET, _name(condition.code))
     return found
@@ -291,13 +318,13 @@ def check_met(trust: Trust, transfer: Transfer, bound: Mapping[bytes, Bound], he
     ``UNKNOWN_ISSUER`` where a certificate cannot be judged here, or ``MALFORMED`` for a witness that serves nothing.
     """
     body = transfer.body
-    case = Case(body.payee, body.epoch, body.witness, here)
+    judge = _Judge(trust, Case(body.payee, body.epoch, body.witness, here))
     served: set[bytes] = set()
     for token_id, (token, amount) in bound.items():
         if trust.issuer_key(token.issuer) == body.payee:
             continue
         for condition in token.conditions:
-            for way in _met(trust, case, token_id, condition, amount):
+            for way in _met(judge, token_id, condition, amount):
                 served.update(way.by)
     if len(served) != len(body.witness):
         raise TapError(Code.MALFORMED, "a witness that serves no condition")

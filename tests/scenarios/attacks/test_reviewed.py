@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 import pytest
 
+from dualtap.graph import check_spans
 from dualtap.records import News
-from dualtap.statements import Authority, AuthorityCertificate, Parent, Side, Span, TransferBody
+from dualtap.statements import Authority, AuthorityCertificate, Body, Parent, Side, Signed, Span, TransferBody
 from dualtap.sync import upload_of
 from dualtap.trust import Trust, issue
 from dualtap_issuer.rows import TodoRow
 from dualtap_issuer.sqlite import SqliteStore
 from tests.mint import Mint
-from tests.playbook import World
+from tests.playbook import EPOCH, World
+from tests.unit.test_conditions import GROCER, Bench, categories
 
 
 def test_a_bank_that_another_institution_certifies_anew_closes_no_wallet() -> None:
@@ -58,3 +60,29 @@ def test_a_side_that_a_parent_does_not_have_is_not_waited_for(
     mint.ledger.sync(mint.signed_upload(payee, upload), mint.epoch)
     mint.ledger.audit()
     assert not mint.ledger.conflicts()
+
+
+def test_a_witness_is_verified_once_however_many_conditions_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen tokens of eight conditions, and sixteen certificates, were two thousand verifications in 3 KB."""
+    bench = Bench()
+    tokens = [bench.bind(*[categories(GROCER)] * 4, *[bench.signed] * 4) for _ in range(8)]
+    shown = [bench.certificate(expires=EPOCH + day) for day in range(8)]
+    shown += [bench.grant(token, category=GROCER) for token in tokens]
+    transfer = bench.transfer([Span(token, 0, 60) for token in tokens], shown)
+    verified = 0
+    real, real_statement = Trust.verify, Trust.verify_statement
+
+    def verify(self: Trust, key: bytes, signature: bytes, digest: bytes) -> None:
+        nonlocal verified
+        verified += 1
+        real(self, key, signature, digest)
+
+    def verify_statement(self: Trust, statement: Signed[Body]) -> None:
+        nonlocal verified
+        verified += 1
+        real_statement(self, statement)
+
+    monkeypatch.setattr(Trust, "verify", verify)
+    monkeypatch.setattr(Trust, "verify_statement", verify_statement)
+    check_spans(bench.graph, transfer, bench.trust)
+    assert verified == len(shown)
