@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from dualtap import limits, session, wire
-from dualtap.book import ENTRY_ROOM, Book
+from dualtap.book import ENTRY_ROOM, Book, amount_of
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Persist, Report, Result, Send, Sign, Signature
 from dualtap.records import Asked, News, Record, Sent, SignedTail
@@ -23,6 +23,7 @@ from dualtap.statements import (
     Header,
     Request,
     Signed,
+    Transfer,
     WalletCertificate,
 )
 from dualtap.states import Part, State
@@ -106,10 +107,11 @@ class Context:
         return max(self.book.trust.epoch, int(self.now) // limits.EPOCH_SECONDS)
 
     def end(self, code: Code | int, detail: str = "") -> None:
-        """End without an outcome in this tap: in doubt if a transfer was signed, else not paid."""
-        doubt = self.shown is not None and self.shown.transfer.id in self.book.pending
-        result = Result.IN_DOUBT if doubt else Result.NOT_PAID
-        self.report(result, self.shown.transfer.id if self.shown and doubt else b"", code, detail)
+        """End without an outcome: not paid, or in doubt if a transfer was shown, of this tap or an older one."""
+        if self.shown is not None and self.shown.transfer.id in self.book.pending:
+            self.tell(Result.IN_DOUBT, self.shown.transfer, code, detail)
+        else:
+            self.report(Result.NOT_PAID, b"", code, detail)
         self.state = State.ENDED
 
     # What actions use
@@ -194,6 +196,11 @@ class Context:
         amount, currency = (self.asked.amount, self.asked.currency) if self.asked else (0, "")
         peer = self.peer.key if self.peer else self.payer
         self.effects.append(Report(result, amount, currency, transfer, peer, code, detail))
+
+    def tell(self, result: Result, transfer: Transfer, code: Code | int | None = None, detail: str = "") -> None:
+        """Tell the person what became of a transfer that this wallet made, in this tap or before."""
+        amount, currency = amount_of(transfer), self.book.currency(transfer)
+        self.effects.append(Report(result, amount, currency, transfer.id, transfer.body.payee, code, detail))
 
     def meet(self, certificate: WalletCertificate, statement: Signed[Body]) -> None:
         """Believe that the peer holds a certified key: it signed a statement of this session (SPEC §6-11).

@@ -10,11 +10,10 @@ from contextlib import suppress
 from typing import cast
 
 from dualtap import limits
-from dualtap.book import amount_of
 from dualtap.conditions import shown_certificates
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
-from dualtap.events import Report, Result
+from dualtap.events import Result
 from dualtap.provenance import bundle
 from dualtap.records import Healed, Sent
 from dualtap.statements import (
@@ -109,5 +108,4 @@ def report_healed(context: Context, sent: Sent, outcome: Outcome) -> None:
     """Tell the person what became of a transfer that was in doubt."""
     transfer = sent.transfer
     result = Result.HEALED_PAID if paid_by(outcome, transfer) else Result.HEALED_RESTORED
-    currency = context.book.currency(transfer)
-    context.effects.append(Report(result, amount_of(transfer), currency, transfer.id, transfer.body.payee))
+    context.tell(result, transfer)
