@@ -23,7 +23,13 @@ class SqliteStore(Store):
         try:
             target, uri = (path, False) if create else (f"{Path(path).resolve().as_uri()}?mode=rw", True)
             self._db = sqlite3.connect(target, timeout=_WAIT, uri=uri, isolation_level=None, cached_statements=256)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY", "cache_size = -65536"):
+            for pragma in (
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "temp_store = MEMORY",
+                "cache_size = -262144",
+                "wal_autocheckpoint = 20000",
+            ):
                 self._db.execute(f"PRAGMA {pragma}")
             self._migrate()
             self._db.execute(f"CREATE TEMP TABLE wanted ({', '.join(_COLUMNS)})")

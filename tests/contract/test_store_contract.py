@@ -15,9 +15,19 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
-from dualtap.statements import Side
+from dualtap.statements import (
+    CloseBody,
+    Parent,
+    ReceiptBody,
+    Side,
+    Span,
+    TapeStatement,
+    TransferBody,
+    WalletCertificate,
+)
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet
+from dualtap_issuer import audit
 from dualtap_issuer.facts import Fact, FactKind
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.ledger import Ledger
@@ -34,7 +44,7 @@ from dualtap_issuer.rows import (
 )
 from dualtap_issuer.rules import Conflict, Credit, Leaf, Lot
 from dualtap_issuer.store import DISTRIBUTION, FRONT_DOOR, Row, Store, migrations
-from tests.mint import TERMS, Mint
+from tests.mint import EPOCH, TERMS, Mint
 
 KILLS = 60
 A, B, C, D, E, F = (bytes([number]) * 32 for number in range(1, 7))
@@ -358,6 +368,72 @@ def scheme_of(where: str) -> str:
 
 def quoted(column: str) -> str:
     return f'"{column}"'
+
+
+def restored(mint: Mint) -> tuple[list[TapeStatement], list[TapeStatement]]:
+    """Return a payment with the deposit of its payer's side, and two outcomes by either of which it is dead."""
+    payer, shop = mint.wallet(100), mint.wallet()
+    ((token, _),) = payer.book.graph.tokens.items()
+    whole, request = Span(Parent(token, Side.TOKEN, 0), 0, 100), bytes([7]) * 32
+    body = TransferBody(shop.book.key, (whole,), mint.epoch, ())
+    payment = mint.sign(payer, body, mint.opening(0, 1, request))
+    back = Span(Parent(payment.id, Side.PAYER, 0), 0, 100)
+    deposit = mint.sign(payer, TransferBody(mint.authority.institution, (back,), mint.epoch, ()), mint.opening(1, 2))
+    close = mint.sign(shop, CloseBody(request, 1, mint.epoch), mint.opening(0, 1))
+    other = mint.sign(shop, ReceiptBody(request, token, mint.epoch), mint.opening(1, 2))
+    return [payment, deposit], [close, other]
+
+
+def take(mint: Mint, epoch: int, *items: TapeStatement | WalletCertificate) -> list[int]:
+    """Take items in, stamped; compare with the whole set, and return when what is credited was whole."""
+    ledger = mint.ledger
+    with ledger.store.transaction():
+        ingest = Ingest(ledger.store, ledger.trust, ledger.institutions, epoch)
+        for item in items:
+            if isinstance(item, WalletCertificate):
+                ingest.certificate(item)
+            else:
+                ingest.statement(item)
+        ingest.finish()
+    audit.check_rows(ledger.world(), ledger.store)
+    return [credit.epoch for credit in ledger.store.credits()]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_deposit_waits_for_the_death_of_what_was_restored(where: str, at_once: bool) -> None:
+    """§16-7; the earlier of two warrants counts, whichever came first."""
+    mint = Mint(path=where)
+    told, (close, other) = restored(mint)
+    if not at_once:
+        assert take(mint, EPOCH, *told) == []
+    assert take(mint, EPOCH + 5, *told, close) == [EPOCH + 5]
+    take(mint, EPOCH, *told)
+    assert take(mint, EPOCH + 3, other) == [EPOCH + 3]
+    assert take(mint, EPOCH + 1, close) == [EPOCH + 1]
+    mint.store.close()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_deposit_waits_for_its_signers_certificate(where: str, at_once: bool) -> None:
+    """The earlier of two certificates counts, whichever came first."""
+    mint = Mint(path=where)
+    payer, partner = mint.wallet(100), mint.wallet()
+    ((token, _),) = payer.book.graph.tokens.items()
+    whole = Span(Parent(token, Side.TOKEN, 0), 0, 100)
+    body = TransferBody(partner.book.key, (whole,), mint.epoch, ())
+    payment = mint.sign(payer, body, mint.opening(0, 1))
+    there = Span(Parent(payment.id, Side.PAYEE, 0), 0, 100)
+    deposit = mint.sign(partner, TransferBody(mint.authority.institution, (there,), mint.epoch, ()), mint.opening(0, 1))
+    if not at_once:
+        assert take(mint, EPOCH, payment, deposit) == []
+    first = partner.book.certificate
+    mint.epoch += 1
+    second = mint.certify(partner)
+    assert first != second
+    assert take(mint, EPOCH + 5, payment, deposit, first) == [EPOCH + 5]
+    take(mint, EPOCH, payment, deposit)
+    assert take(mint, EPOCH + 3, second) == [EPOCH + 3]
+    mint.store.close()
 
 
 # Killed
