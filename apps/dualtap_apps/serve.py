@@ -38,13 +38,17 @@ def issuer() -> None:
 @click.option(
     "--admin-token", type=FOLDER, metavar="FILE", help="Its token, made if missing  [default: FOLDER/admin.token]"
 )
+@click.option("--admin-log", type=FOLDER, metavar="FILE", help="The log of its calls.  [default: FOLDER/admin.log]")
 @AS_JSON
-def serve_command(folder: Path, db: str, listen: str, admin: str, admin_token: Path | None, as_json: bool) -> None:
+def serve_command(
+    folder: Path, db: str, listen: str, admin: str, admin_token: Path | None, admin_log: Path | None, as_json: bool
+) -> None:
     """Serve the scheme in FOLDER until SIGTERM: devices sync here, sealed. Logs are JSON lines on stderr."""
-    raise SystemExit(int(serve(folder, db, listen, admin, admin_token, as_json)))
+    token, log = admin_token or folder / "admin.token", admin_log or folder / "admin.log"
+    raise SystemExit(int(serve(folder, db, (listen, admin), (token, log), as_json)))
 
 
-def serve(folder: Path, db: str, listen: str, admin: str, token: Path | None, as_json: bool) -> Exit:
+def serve(folder: Path, db: str, addresses: tuple[str, str], files: tuple[Path, Path], as_json: bool) -> Exit:
     """Serve until told to stop; raise ``BAD_INPUT`` where the extra is not installed."""
     from dualtap_apps.schemes import Office, read_scheme
 
@@ -55,7 +59,7 @@ def serve(folder: Path, db: str, listen: str, admin: str, token: Path | None, as
         if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn", "anyio"}:
             raise
         raise TapError(Code.BAD_INPUT, f"the service needs {error.name}: pip install 'dualtap[issuer]'") from error
-    plan = run.Plan(listen, admin, token or folder / "admin.token", folder / "admin.log")
+    plan = run.Plan(*addresses, *files)
 
     @contextmanager
     def opened() -> Generator[Ledger]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from copy import copy
 from pathlib import Path
 from typing import cast
@@ -261,6 +261,7 @@ def test_what_cannot_be_served_is_said_in_one_line(town: Town, tmp_path: Path) -
     (tmp_path / "short").write_text("x")
     assert "no token" in dualtap("issuer", "serve", scheme, "--admin-token", str(tmp_path / "short"), expect=2)
     with serving(town.folder) as service:
+        assert "IN_USE" in dualtap("issuer", "serve", scheme, expect=1), "a log is one service's"
         taken = service.devices.removeprefix("http://")
         assert "cannot listen" in dualtap("issuer", "serve", scheme, "--listen", taken, expect=2)
 
@@ -437,6 +438,45 @@ def until(act: Callable[[], Answer], status: int) -> Answer:
             assert int(answer.headers["retry-after"]) > 0
             return answer
     raise AssertionError("the service did not stop")
+
+
+# Strangers
+
+
+def test_who_connects_and_says_nothing_or_too_slowly_is_not_waited_for(town: Town, service: Service) -> None:
+    heads = (b"", b"GET /health HT", b"POST /sync HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+             b"Content-Type: application/octet-stream\r\n\r\nslow")  # fmt: skip
+    with ExitStack() as stack:
+        for_all = [stack.enter_context(connected(service.devices)) for _ in heads]
+        for link, said in zip(for_all, heads, strict=True):
+            link.sendall(said)
+        answers = [everything(link) for link in for_all]
+    assert answers[:2] == [b"", b""]
+    assert answers[2].startswith(b"HTTP/1.1 408 ")
+    assert b"application/problem+json" in answers[2]
+    assert ask(service.devices, "GET", "/health").status == 200
+
+
+def test_so_many_connections_are_open_and_no_more(town: Town, service: Service) -> None:
+    with ExitStack() as stack:
+        for _ in range(512):
+            stack.enter_context(connected(service.devices))
+        assert everything(stack.enter_context(connected(service.devices))) == b""
+        assert ask(service.admin, "GET", "/health").status == 200
+
+
+def connected(address: str) -> socket.socket:
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+def everything(link: socket.socket) -> bytes:
+    """Read until the other side closes; a connection that it resets has ended as well."""
+    parts = [b"x"]
+    with suppress(ConnectionResetError):
+        while parts[-1]:
+            parts.append(link.recv(65_536))
+    return b"".join(parts[1:])
 
 
 # The log of administrative calls

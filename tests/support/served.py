@@ -110,8 +110,8 @@ def serving(folder: Path, *arguments: str) -> Generator[Service]:
 class Town:
     """A scheme whose wallets are in memory. What is random in them follows from a seed."""
 
-    def __init__(self, folder: Path, seed: str = "town", suite: str = "ed25519") -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, seed: str = "town", suite: str = "ed25519", db: str = "") -> None:
+        self.folder, self.db = folder, db
         self.card = create(folder, "CNY", suite)
         self.suite = SUITES[suite]
         self._seed, self._drawn = sha256(seed.encode()), 0
@@ -123,7 +123,7 @@ class Town:
     def wallets(self, *funds: int) -> list[Wallet]:
         """Return wallets that joined, with a token of so much waiting for their first sync."""
         made: list[Wallet] = []
-        with Office.open(self.folder) as office:
+        with Office.open(self.folder, self.db) as office:
             for fund in funds:
                 keystore = MemoryKeystore(office.ledger.scheme, self.draw())
                 wallet = Wallet(office.ledger.scheme, limits.FULL, keystore, MemoryStore.open(1 << 23))
@@ -134,5 +134,5 @@ class Town:
         return made
 
     def digest(self) -> bytes:
-        with Office.open(self.folder) as office:
+        with Office.open(self.folder, self.db) as office:
             return office.ledger.digest()

@@ -230,6 +230,14 @@ def test_a_ledger_that_breaks_is_opened_again() -> None:
         await bench.clerk.do(lambda _: None)
         assert bench.opened == 2, "a refusal breaks nothing"
 
+        def gone(_: Ledger) -> None:
+            raise TapError(Code.ISSUER_UNREACHABLE)
+
+        with pytest.raises(TapError):
+            await bench.clerk.do(gone)
+        await bench.clerk.do(lambda _: None)
+        assert bench.opened == 3
+
     run(story)
 
 

@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import TypeAlias, TypeVar
 
-from dualtap.errors import TapError
+from dualtap.errors import Code, TapError
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.service.problems import Problem
 
 T = TypeVar("T")
 OpenLedger: TypeAlias = Callable[[], AbstractContextManager[Ledger]]
 """Opens the ledger, in the thread that is to use it."""
+_GONE = frozenset({Code.ISSUER_UNREACHABLE, Code.STORE_FAILED})
+"""How a store says that its database is not there any more."""
 
 
 class Clerk:
@@ -60,12 +62,12 @@ class Clerk:
             raise Problem.busy("the ledger cannot be opened") from error
         try:
             return work(ledger)
-        except (TapError, Problem):
-            raise
-        except Exception:
-            self._ledger = None
-            with suppress(Exception):  # it is broken: closing it may fail in any way
-                self._stack.close()
+        except Exception as error:
+            refusal = isinstance(error, Problem) or (isinstance(error, TapError) and error.code not in _GONE)
+            if not refusal:
+                self._ledger = None
+                with suppress(Exception):  # it is broken: closing it may fail in any way
+                    self._stack.close()
             raise
 
     async def _run(self, work: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ line breaks every hash after it; who cuts off the end is found by whoever has no
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -19,11 +20,16 @@ _FIRST = "0" * 64
 
 
 class Journal:
-    """A file of JSON lines. For one process."""
+    """A file of JSON lines. One process has it open."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file; raise ``STORE_FAILED`` if a line does not follow the one before it."""
+        """Open or make the file; raise ``IN_USE``, or ``STORE_FAILED`` if a line does not follow the one before it."""
         self._file = open(path, "ab+", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise TapError(Code.IN_USE, f"{path}; each service has a log of its own: name another") from None
         self._file.seek(0)
         data = self._file.read()
         whole, _, torn = data.rpartition(b"\n")

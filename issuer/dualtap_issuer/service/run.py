@@ -26,6 +26,7 @@ from dualtap_issuer.service.http import Guard
 from dualtap_issuer.service.journal import Journal
 from dualtap_issuer.service.logs import Forward, Say
 from dualtap_issuer.service.metrics import Metrics
+from dualtap_issuer.service.patience import patient
 from dualtap_issuer.service.settings import Settings
 
 
@@ -165,7 +166,7 @@ def _config(app: object, settings: Settings) -> uvicorn.Config:
         server_header=False,
         date_header=True,
         lifespan="off",
-        http="h11",
+        http=patient(settings),
         ws="none",
         loop="asyncio",
         timeout_keep_alive=int(settings.idle),

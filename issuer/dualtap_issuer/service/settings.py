@@ -25,8 +25,10 @@ class Settings:
     """Seconds between two frames of a sync, after which it is forgotten: the wallet begins another."""
     life: float = 120.0
     """Seconds that one sync may last."""
-    reading: float = 10.0
-    """Seconds in which a request's body must have come."""
+    connections: int = 512
+    """Connections at once, on each listener: half of the files that a process may open by default."""
+    reading: float = 5.0
+    """Seconds in which a request's head must have come, and then its body."""
     draining: float = 10.0
     """Seconds in which syncs may end after the order to stop."""
     lull: float = 2.0
