@@ -238,9 +238,11 @@ def made(context: Context, asked: Request, chosen: Choice, opening: Opening) -> 
 def check_size(context: Context, chosen: Choice) -> None:
     """Raise ``TOO_LARGE`` unless the payee can take this payment's message: nobody agrees to what cannot be paid.
 
-    SPEC §8.4-3. It is measured at the furthest place that the tape may take next.
+    Raises ``STORE_FULL`` if this wallet could not keep what it shows (§12-8). SPEC §8.4-3. It is measured at the furthest place that the tape may take next.
     """
     book, asked, pay = context.book, cast("Request", context.request), cast("Pay", context.order)
+    if chosen.witness:  # what it shows besides needs room besides: none is taken from outcomes that are still to come
+        book.reserve(3 * ENTRY_ROOM + sum(map(len, chosen.witness)))
     size = asked.body.size
     simple = len(chosen.spans) == 1 and not chosen.bound and chosen.spans[0].parent.id in book.graph.tokens
     if simple and size >= limits.CARD_MESSAGE:

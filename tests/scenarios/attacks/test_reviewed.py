@@ -6,11 +6,27 @@ from collections.abc import Iterable
 
 import pytest
 
+from dualtap.book import ENTRY_ROOM
+from dualtap.conditions import Rule
+from dualtap.context import Pay
+from dualtap.errors import Code
 from dualtap.graph import check_spans
 from dualtap.records import News
-from dualtap.statements import Authority, AuthorityCertificate, Body, Parent, Side, Signed, Span, TransferBody
+from dualtap.statements import (
+    Authority,
+    AuthorityCertificate,
+    Body,
+    Condition,
+    Parent,
+    Side,
+    Signed,
+    Span,
+    TransferBody,
+)
+from dualtap.suite import sha256
 from dualtap.sync import upload_of
 from dualtap.trust import Trust, issue
+from dualtap_devices.wallet import Wallet
 from dualtap_issuer.rows import TodoRow
 from dualtap_issuer.sqlite import SqliteStore
 from tests.mint import Mint
@@ -86,3 +102,27 @@ def test_a_witness_is_verified_once_however_many_conditions_ask_for_it(monkeypat
     monkeypatch.setattr(Trust, "verify_statement", verify_statement)
     check_spans(bench.graph, transfer, bench.trust)
     assert verified == len(shown)
+
+
+def crowded(world: World, *bound: tuple[Condition, ...]) -> Wallet:
+    """Return a wallet that is in doubt eight times, and has room for one payment besides, and little more."""
+    wallet = world.wallet(fund=80, store=1 << 16)
+    for conditions in bound:
+        world.fund(wallet, 1000, conditions=conditions)
+    for _ in range(8):
+        world.meet(wallet, world.wallet(), 10).run(stop_after=3)
+    assert len(wallet.book.pending) == 8
+    while wallet.book.free >= wallet.book.reserved() + 2 * ENTRY_ROOM + 1024:
+        wallet.write(News(None, (), world.header, None))
+    return wallet
+
+
+def test_what_a_payment_shows_takes_no_room_from_outcomes_that_are_to_come() -> None:
+    """Sixteen preimages are 8 KB of log."""
+    world = World()
+    words = [bytes([number]) * 512 for number in range(16)]
+    locks = [Condition(Rule.PREIMAGE, sha256(word)) for word in words]
+    wallet = crowded(world, tuple(locks[:8]), tuple(locks[8:]))
+    meeting = world.meet(wallet, world.wallet(), 1500, pay=Pay(witness=tuple(words))).run()
+    assert wallet.book.free >= wallet.book.reserved()
+    assert meeting.payer.report.code is Code.STORE_FULL
