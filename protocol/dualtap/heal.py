@@ -26,7 +26,7 @@ from dualtap.statements import (
 )
 from dualtap.states import Part, State
 from dualtap.suite import TAG
-from dualtap.wire import OutcomeMessage, TransferMessage, encode, signed
+from dualtap.wire import OutcomeMessage, TransferMessage, decode, encode, signed
 
 
 def transfer_message(context: Context, transfer: Transfer, resume: bool) -> TransferMessage:
@@ -66,11 +66,20 @@ def show_pending(context: Context) -> bool:
     context.shown = pending[0]
     message = transfer_message(context, pending[0].transfer, resume=True)
     most = context.request.body.size if context.part is Part.PAYER and context.request else limits.CARD_MESSAGE
-    if message.authorities and len(encode(message)) + TAG > most:
-        # Without them the peer may close what it cannot judge; too long, it could not even do that.
+    if message.authorities and not _readable(message, most):
+        # Without them the peer may close what it cannot judge; unread, it could not even do that.
         message = message._replace(authorities=())
     context.send(message)
     context.state = State.AWAIT_OUTCOME
+    return True
+
+
+def _readable(message: TransferMessage, most: int) -> bool:
+    """Return whether a peer that takes frames of ``most`` bytes can read a message: neither it nor a list too long."""
+    try:
+        decode(encode(message), most - TAG)
+    except TapError:
+        return False
     return True
 
 

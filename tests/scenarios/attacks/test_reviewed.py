@@ -30,7 +30,7 @@ from dualtap_devices.wallet import Wallet
 from dualtap_issuer.rows import TodoRow
 from dualtap_issuer.sqlite import SqliteStore
 from tests.mint import Mint
-from tests.playbook import EPOCH, World
+from tests.playbook import EPOCH, World, refuse
 from tests.unit.test_conditions import GROCER, Bench, categories
 
 
@@ -126,3 +126,25 @@ def test_what_a_payment_shows_takes_no_room_from_outcomes_that_are_to_come() -> 
     meeting = world.meet(wallet, world.wallet(), 1500, pay=Pay(witness=tuple(words))).run()
     assert wallet.book.free >= wallet.book.reserved()
     assert meeting.payer.report.code is Code.STORE_FULL
+
+
+def test_more_authorities_than_a_message_takes_hold_no_payment_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hands certified by many banks, and a payee that has since heard of another: it can judge without them."""
+    world = World()
+    payer, payee = world.wallet(fund=100), world.wallet()
+    world.meet(payer, payee, 10).run(stop_after=3)
+    assert payer.book.in_doubt() == 10
+    hints = (*world.policy.authorities, b"none")
+    payee.write(News(None, (), None, issue(world.scheme, world.policy_key, world.ruled(2)._replace(authorities=hints))))
+    banks = tuple(
+        issue(
+            world.scheme,
+            world.institution,
+            AuthorityCertificate(world.suite.signer(world.draw()).public, Authority.BANK, number, 9, EPOCH, b"", b""),
+        )
+        for number in range(2, 10)
+    )
+    payer.write(News(None, banks, None, None))
+    monkeypatch.setattr(Trust, "chain", lambda trust, *_: trust.authorities)  # as if each bank stood behind a hand
+    world.meet(payer, payee, 10, person=refuse).run()
+    assert payer.book.in_doubt() == 0
