@@ -86,12 +86,13 @@ class Payer {
     return { amount: sum(spans), currency: this.wallet.token(spans[0].parent).currency, transfer: id };
   }
 
+  asked() { return this.request ? { amount: this.request.amount, currency: this.request.currency } : {}; }
+
   notPaid() { return this.shown ? 'in_doubt' : 'not_paid'; }
 
   end(result, code) {
     this.state = 'ended';
-    const asked = this.request ? { amount: this.request.amount, currency: this.request.currency } : {};
-    this.report(result, this.shown ? this.about(this.shown) : asked, code);
+    this.report(result, this.shown ? this.about(this.shown) : this.asked(), code);
   }
 
   /** §6-10, §6-16 */
@@ -233,7 +234,7 @@ class Payer {
   done() {
     this.send('DoneMessage', {});
     this.state = 'ended';
-    this.report('done', {}, 'BASKET_PAID');
+    this.report('done', this.asked(), 'BASKET_PAID');
   }
 
   get terms() {
@@ -290,11 +291,12 @@ class Payer {
     };
   }
 
-  /** §11.4-9: a Resume goes without authorities where it would be too long with them. */
+  /** §11.4-9: a Resume goes without authorities where it, or their list, would be too long with them. */
   resumed(statement) {
     const message = this.message(statement, statement.shown.request);
     const most = this.request ? this.request.size : CARD_MESSAGE;
-    const long = encodeMessage('TransferMessage', message).length + TAG > most;
+    const many = message.authorities.length > 8;
+    const long = many || encodeMessage('TransferMessage', message).length + TAG > most;
     return long ? { ...message, authorities: [] } : message;
   }
 

@@ -21,7 +21,7 @@ const FIELDS = {
 };
 for (const [name, fields] of Object.entries(FIELDS)) STRUCTS[`${name}Record`] = fields;
 
-const OUTCOME_ROOM = 1536;                                    // §12-8: a Healed record, and the tail's signature
+const OUTCOME_ROOM = 512;                                     // §12-8: a Healed record, and the tail's signature
 const hex = (b) => b.toString('hex');
 const toBytes = (r) => wire.encode(`${r.record}Record`, r);
 const fromBytes = (number, b) => ({ record: NAMES[number], ...decode(`${NAMES[number]}Record`, b) });
