@@ -209,7 +209,7 @@ def take_reply(book: Book, reply: Reply, told: int) -> tuple[Record, ...]:
 
     SPEC §14-8 to §14-13.
     """
-    trust = book.trust
+    trust = book.trust.copy()  # what is not durable yet is not believed yet
     trust.learn(reply.news.authorities)
     if reply.news.certificate is not None:
         if reply.news.certificate.key != book.key:

@@ -48,6 +48,13 @@ class Trust:
         self._authorities: dict[bytes, AuthorityCertificate] = {}
         self._verifiers: dict[bytes, Verify] = {}
 
+    def copy(self) -> Trust:
+        """Return one that believes the same, and may learn more without this one."""
+        copy = Trust(self.scheme)
+        copy.header, copy.policy = self.header, self.policy
+        copy._authorities, copy._verifiers = dict(self._authorities), self._verifiers
+        return copy
+
     @property
     def epoch(self) -> int:
         """The greatest epoch proved so far, in days; 0 before the first."""

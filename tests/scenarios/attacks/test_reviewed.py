@@ -9,7 +9,7 @@ import pytest
 from dualtap.book import ENTRY_ROOM
 from dualtap.conditions import Rule
 from dualtap.context import Pay
-from dualtap.errors import Code
+from dualtap.errors import Code, TapError
 from dualtap.graph import check_spans
 from dualtap.records import News
 from dualtap.statements import (
@@ -23,14 +23,15 @@ from dualtap.statements import (
     Span,
     TransferBody,
 )
-from dualtap.suite import sha256
-from dualtap.sync import upload_of
+from dualtap.suite import Drbg, sha256
+from dualtap.sync import Reply, upload_of
 from dualtap.trust import Trust, issue
+from dualtap_devices.syncing import finish, prepare
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.rows import TodoRow
 from dualtap_issuer.sqlite import SqliteStore
 from tests.mint import Mint
-from tests.playbook import EPOCH, World, refuse
+from tests.playbook import EPOCH, World, refuse, remembered
 from tests.unit.test_conditions import GROCER, Bench, categories
 
 
@@ -148,3 +149,16 @@ def test_more_authorities_than_a_message_takes_hold_no_payment_in_doubt(monkeypa
     monkeypatch.setattr(Trust, "chain", lambda trust, *_: trust.authorities)  # as if each bank stood behind a hand
     world.meet(payer, payee, 10, person=refuse).run()
     assert payer.book.in_doubt() == 0
+
+
+def test_a_reply_that_could_not_be_kept_is_not_believed() -> None:
+    """Believed all the same, it let in value of an institution that the log does not know, and never opened again."""
+    world = World()
+    wallet = world.wallet(store=1 << 16)
+    other = world.authority(Authority.INSTITUTION, world.suite.signer(world.draw()).public, 2)
+    tokens = tuple(world.token(wallet.book.key, 5) for _ in range(300))
+    reply = Reply(News(None, (other,), world.dated(EPOCH + 3), None), (), (), tokens, 1)
+    with pytest.raises(TapError) as caught:
+        finish(wallet, prepare(wallet, Drbg(world.draw()), deposit=False), reply)
+    assert caught.value.code is Code.STORE_FULL
+    assert remembered(world.reopened(wallet).book) == remembered(wallet.book)
