@@ -100,6 +100,8 @@ class Holdings:
         }
         self.doubtful: dict[bytes, Transfer] = {}
         self.paid: set[bytes] = set()
+        self.cuts: list[str] = []
+        """From where each span was cut that is shorter than what it was cut from: start, end or middle."""
 
     def amount(self, currency: str, epoch: int) -> int:
         """Return the units that can be paid offline."""
@@ -128,7 +130,9 @@ class Holdings:
             for place, (begin, stop, _) in enumerate(pieces):
                 if begin <= start and end <= stop:
                     rest = (Interval(begin, start, b""), Interval(end, stop, b""))
-                    pieces[place : place + 1] = [piece for piece in rest if piece.end > piece.start]
+                    pieces[place : place + 1] = left = [piece for piece in rest if piece.end > piece.start]
+                    if left:
+                        self.cuts.append("middle" if len(left) > 1 else "start" if start == begin else "end")
                     break
             else:
                 doubt = any(

@@ -15,8 +15,8 @@ from dualtap.suite import Suite
 from dualtap_conform.setup import Object, Setup, set_up
 from dualtap_conform.stage import TODAY, Stage
 
-LOG = 256 * 1024
-"""Bytes of log: all checks are made without a sync."""
+PAYEE_LOG = 256 * 1024
+"""Least bytes of log of a payee: some two hundred outcomes of a run go into it. For a payer its own is enough."""
 UNKNOWN_CONDITION = Condition(2**32 - 1, b"")
 
 
@@ -34,7 +34,7 @@ def personalise(suite: Suite, part: Part, profile: Profile) -> Setup:
         certificate=stage.certificate(name, role=role),
         policy=stage.policy(hotlist=(stage.key("hotlisted"),)),
         tokens=tuple(_tokens(stage, name)) if part is Part.PAYER else (),
-        profile=replace(profile, log=max(profile.log, LOG)),
+        profile=profile if part is Part.PAYER else replace(profile, log=max(profile.log, PAYEE_LOG)),
     )
 
 

@@ -40,6 +40,8 @@ CURRENCY = "CNY"
 TIER = Tier(1, 1_000_000, 1_000, 1_000, 1_000_000_000)
 POS_CATEGORY = 5411
 """ISO 18245: grocery stores."""
+_TWINS = {"p256": ("twin 26560", "twin 34710"), "ed25519": ("twin 47143", "twin 63861")}
+"""Names whose keys have one hint: searched for."""
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 B = TypeVar("B", bound=Body)
 
@@ -115,6 +117,12 @@ class Stage:
             self.authority("institution", Authority.INSTITUTION),
             self.authority("bank", Authority.BANK, "institution", quota=1000),
         )
+
+    @property
+    def twins(self) -> tuple[AuthorityCertificate, AuthorityCertificate]:
+        """Two institutions of the root whose keys have one hint."""
+        first, second = _TWINS[self.suite.name]
+        return self.authority(first, Authority.INSTITUTION), self.authority(second, Authority.INSTITUTION)
 
     def header(self, epoch: int = TODAY, policy: int = 1, issuer: str = "policy") -> Header:
         """Return the date."""

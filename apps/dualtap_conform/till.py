@@ -55,6 +55,7 @@ class Paid:
     transfer: Transfer
     message: TransferMessage
     asked: Asked
+    till: Till
 
 
 class Till:
@@ -124,12 +125,15 @@ class Till:
         tap.say(asked.message)
         return asked
 
-    def present(self, tap: Puppet, *, prove: bool = False, session: bytes | None = None) -> PresentMessage:
+    def present(
+        self, tap: Puppet, *, prove: bool = False, session: bytes | None = None, epoch: int | None = None
+    ) -> PresentMessage:
         """Return a Present: there is nothing to charge."""
         bench, tap.known = self.bench, self.requests
-        body = PresentBody(tap.established().transcript if session is None else session, True, bench.date)
+        date = bench.date if epoch is None else epoch
+        body = PresentBody(tap.established().transcript if session is None else session, True, date)
         statement = bench.stage.sign(self.name, body)
-        return PresentMessage(prove, bench.date, statement.signature, self.certificate, ())
+        return PresentMessage(prove, date, statement.signature, self.certificate, ())
 
     # Judging
 
@@ -162,7 +166,7 @@ class Till:
             )
         if fresh:
             must(message.epoch == bench.date, "4.1-7", f"its date, {bench.date}", f"epoch {message.epoch}")
-        return Paid(transfer, message, asked)
+        return Paid(transfer, message, asked, self)
 
     def verified(self, message: TransferMessage, asked: Asked) -> Transfer:
         """Return the transfer in a message, if an honest payee may accept it."""
@@ -253,3 +257,18 @@ class Till:
             self.shown(tap, paid, clause)
             self.settle(tap, paid, self.receipt(paid))
             tap.hear(DoneMessage, "11.3-1")
+
+    def see(self, paid: Paid, clause: str) -> None:
+        """Meet the device once with nothing to charge, and see that a transfer is still in doubt."""
+        with self.bench.tap() as tap:
+            tap.say(self.present(tap))
+            self.shown(tap, paid, clause)
+
+
+def in_doubt(bench: Bench) -> Paid:
+    """Return a transfer that is in doubt to a till of its own.
+
+    A check that leaves it so puts it back (``bench.doubt``), so that a run needs few entries of a card's tape.
+    """
+    found, bench.doubt = bench.doubt, None
+    return found or Till(bench).tear(116)

@@ -17,7 +17,7 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.limits import Profile
 from dualtap.states import Part
-from dualtap.suite import P256, SUITES
+from dualtap.suite import P256, SUITES, Drbg, sha256
 from dualtap_conform import device
 from dualtap_conform.bench import Bench
 from dualtap_conform.checks import CHECKS
@@ -49,7 +49,9 @@ def bench(
     """A device that is served in a thread, and the bench on which it is tested."""
     scheme = LoopbackScheme()
     listener = scheme.listen("device")
-    thread = threading.Thread(target=serve, args=(make(setup, part), listener))
+    made = make(setup, part)
+    made.draw = Drbg(sha256(b"the device's chance")).take
+    thread = threading.Thread(target=serve, args=(made, listener))
     thread.start()
     try:
         yield Bench(setup, part, lambda: scheme.connect("device", PATIENCE), b"test run", patience, quiet)
@@ -68,7 +70,9 @@ def examined(setup: Setup, part: Part, make: Callable[[Setup, Part], Device] = D
 @pytest.mark.parametrize("suite", list(SUITES))
 @pytest.mark.parametrize("profile", [limits.CARD, limits.FULL], ids=["card", "full"])
 def test_our_device_passes(suite: str, part: Part, profile: Profile) -> None:
-    outcome = examined(personalise(SUITES[suite], part, profile), part)
+    setup = personalise(SUITES[suite], part, profile)
+    assert setup.profile == profile or part is Part.PAYEE
+    outcome = examined(setup, part)
     assert outcome.findings == []
     assert outcome.advice == []
     assert set(outcome.clauses.values()) == {Verdict.PASS} or profile == limits.FULL
@@ -83,6 +87,8 @@ def test_a_broken_device_is_caught_under_its_clause(case: Broken, monkeypatch: p
     assert ordered(outcome.failed) == ordered(case.fails), [
         (item.clause, item.check, item.expected, item.got) for item in outcome.findings
     ]
+    noted = {clause for clause, verdict in outcome.clauses.items() if verdict is Verdict.ADVICE}
+    assert noted == case.notes, outcome.advice
 
 
 class Hanging(Device):

@@ -8,7 +8,7 @@ A patch touches only what a device runs (the machine of a tap, its book), never 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,7 @@ import pytest
 
 from dualtap.book import Book
 from dualtap.errors import Code, TapError
-from dualtap.statements import (
-    Opening,
-)
+from dualtap.statements import AuthorityCertificate, Header, Opening, Policy
 from dualtap.states import Part
 from dualtap.suite import Drbg
 from dualtap.trust import Trust
@@ -31,25 +29,26 @@ Patch = pytest.MonkeyPatch
 
 @dataclass(frozen=True)
 class Broken:
-    """A device that breaks a rule: the clauses that it must fail, all of them, and no others."""
+    """A device that breaks a rule: the clauses that it must fail, all of them, and no others; ``notes`` are advice."""
 
     name: str
     part: Part
     fails: frozenset[str]
     break_it: Callable[[Patch], type[Device]]
     suite: str = "p256"
+    notes: frozenset[str] = frozenset()
 
 
 BROKEN: list[Broken] = []
 
 
 def broken(
-    part: Part, *fails: str, suite: str = "p256"
+    part: Part, *fails: str, suite: str = "p256", notes: tuple[str, ...] = ()
 ) -> Callable[[Callable[[Patch], type[Device]]], Callable[[Patch], type[Device]]]:
     """Keep a function that breaks a device, and what the device then fails; the first clause is the intended one."""
 
     def kept(function: Callable[[Patch], type[Device]]) -> Callable[[Patch], type[Device]]:
-        BROKEN.append(Broken(function.__name__, part, frozenset(fails), function, suite))
+        BROKEN.append(Broken(function.__name__, part, frozenset(fails), function, suite, frozenset(notes)))
         return function
 
     return kept
@@ -69,6 +68,17 @@ def trusting(**methods: Callable[..., Any]) -> type[Device]:
 
 def nothing(*_: object, **__: object) -> None:
     """Check nothing."""
+
+
+def by_its_own_date(self: Trust, issued: Header | Policy, epoch: int) -> None:
+    """Judge a policy key by the date that the device has already."""
+    del epoch
+    Trust._verify_by_policy_key(self, issued, self.epoch)
+
+
+def one_of_each_hint(self: Trust, certificates: Iterable[AuthorityCertificate]) -> tuple[AuthorityCertificate, ...]:
+    """Keep one of the authorities that share a hint, in place of refusing all."""
+    return Trust.learn(self, {item.hint: item for item in certificates}.values())
 
 
 def always(value: object) -> Callable[..., object]:

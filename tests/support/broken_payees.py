@@ -24,13 +24,22 @@ from dualtap.statements import (
     Transfer,
 )
 from dualtap.states import Part
-from dualtap.suite import Signer
+from dualtap.suite import Drbg, Signer
 from dualtap.trust import Trust
-from dualtap.wire import OutcomeMessage, TransferMessage
+from dualtap.wire import Message, OutcomeMessage, TransferMessage
 from dualtap_conform.device import Device
 from dualtap_conform.setup import Setup
 from dualtap_conform.stage import secret_of
-from tests.support.breaking import Patch, after_each_tap, broken, nothing, trusting, without
+from tests.support.breaking import (
+    Patch,
+    after_each_tap,
+    broken,
+    by_its_own_date,
+    nothing,
+    one_of_each_hint,
+    trusting,
+    without,
+)
 
 
 @broken(Part.PAYEE, "4.1-11")
@@ -197,4 +206,31 @@ def is_silent_about_the_unknown(patch: Patch) -> type[Device]:
         fail(self, error, answer and error.code is not Code.UNKNOWN_REQUEST)
 
     patch.setattr(tap.Tap, "_fail", shy)
+    return Device
+
+
+@broken(Part.PAYEE, "5.2-5")
+def tells_no_payer_its_date(patch: Patch) -> type[Device]:
+    send = Context.send
+
+    def dateless(self: Context, message: Message) -> None:
+        send(self, message._replace(header=None) if isinstance(message, OutcomeMessage) else message)
+
+    patch.setattr(Context, "send", dateless)
+    return Device
+
+
+@broken(Part.PAYEE, "7-9", "5.2-5")
+def believes_an_expired_policy_key(patch: Patch) -> type[Device]:
+    return trusting(_verify_by_policy_key=by_its_own_date)
+
+
+@broken(Part.PAYEE, "7-6")
+def lets_two_authorities_share_a_hint(patch: Patch) -> type[Device]:
+    return trusting(learn=one_of_each_hint)
+
+
+@broken(Part.PAYEE, notes=("4.1-6",))
+def counts_in_fours(patch: Patch) -> type[Device]:
+    patch.setattr(Drbg, "below", lambda self, most: most - 1)  # type: ignore[misc]
     return Device

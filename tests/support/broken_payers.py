@@ -15,6 +15,7 @@ from dualtap.keystore import Head
 from dualtap.records import Holding, Sent
 from dualtap.statements import (
     Kind,
+    Opening,
     Parent,
     Side,
     Signed,
@@ -23,13 +24,25 @@ from dualtap.statements import (
     statement_id,
 )
 from dualtap.states import Part
+from dualtap.suite import Drbg
 from dualtap.trust import Trust
-from dualtap.wire import OutcomeMessage, signed
+from dualtap.wire import OutcomeMessage, TransferMessage, signed
 from dualtap_conform.device import Device
 from dualtap_conform.setup import Setup
 from dualtap_conform.stage import secret_of
 from dualtap_devices.keystore import MemoryKeystore
-from tests.support.breaking import Patch, after_each_tap, always, broken, nothing, placed, trusting, without
+from tests.support.breaking import (
+    Patch,
+    after_each_tap,
+    always,
+    broken,
+    by_its_own_date,
+    nothing,
+    one_of_each_hint,
+    placed,
+    trusting,
+    without,
+)
 
 
 class Signing(MemoryKeystore):
@@ -110,7 +123,7 @@ def uses_a_seed_twice(patch: Patch) -> type[Device]:
     return Device
 
 
-@broken(Part.PAYER, "11.4-2", "11.3-4", "11.3-12", "11.4-8", "5.2-4", "5.2-6", "4.2-1")
+@broken(Part.PAYER, "11.4-2", "11.3-4", "11.3-11", "11.3-12", "11.4-8", "5.2-4", "5.2-6", "4.2-1", "7-17")
 def forgets_what_is_in_doubt(patch: Patch) -> type[Device]:
     return after_each_tap(lambda book: book.pending.clear())
 
@@ -131,7 +144,7 @@ def pays_a_basket_twice(patch: Patch) -> type[Device]:
     return Device
 
 
-@broken(Part.PAYER, "11.3-12", "5.2-4", "5.2-5", "1-1")
+@broken(Part.PAYER, "11.3-12", "5.2-4", "5.2-5", "4.1-1")
 def believes_any_outcome(patch: Patch) -> type[Device]:
     take = heal.take_outcome
 
@@ -175,4 +188,51 @@ def keeps_no_dead_value(patch: Patch) -> type[Device]:
         self.holdings[:] = [held for held in self.holdings if held.parent.side is not Side.PAYER]
 
     patch.setattr(Book, "_heal", lossy)
+    return Device
+
+
+def _dateless(*args: Any, **more: Any) -> TransferMessage:
+    return _WHOLE(*args, **more)._replace(header=None)
+
+
+_WHOLE = heal.transfer_message
+
+
+@broken(Part.PAYER, "5.2-5")
+def tells_no_payee_its_date(patch: Patch) -> type[Device]:
+    patch.setattr(payer, "transfer_message", _dateless)
+    return Device
+
+
+@broken(Part.PAYER, "5.2-5")
+def tells_no_payee_its_date_again(patch: Patch) -> type[Device]:
+    patch.setattr(heal, "transfer_message", _dateless)
+    return Device
+
+
+@broken(Part.PAYER, "7-9")
+def believes_a_key_that_has_expired(patch: Patch) -> type[Device]:
+    return trusting(_verify_by_policy_key=by_its_own_date)
+
+
+@broken(Part.PAYER, "7-6")
+def lets_two_keys_share_a_hint(patch: Patch) -> type[Device]:
+    return trusting(learn=one_of_each_hint)
+
+
+@broken(Part.PAYER, notes=("4.1-6",))
+def counts_in_ones(patch: Patch) -> type[Device]:
+    place = Book.place
+
+    def plain(self: Book, random: Drbg, request: bytes = b"") -> Opening:
+        return place(self, random, request)._replace(ctr=self.counter + 1)
+
+    patch.setattr(Book, "place", plain)
+    return Device
+
+
+@broken(Part.PAYER, notes=("8.4-5",))
+def cuts_from_the_start(patch: Patch) -> type[Device]:
+    below = Drbg.below
+    patch.setattr(Drbg, "below", lambda self, most: 0 if most == 2 else below(self, most))  # type: ignore[misc]
     return Device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dualtap_conform.check import Check
 from dualtap_conform.checks.collecting import CHECKS as COLLECTING
+from dualtap_conform.checks.dating import CHECKS as DATING
 from dualtap_conform.checks.greeting import CHECKS as GREETING
 from dualtap_conform.checks.healing import CHECKS as HEALING
 from dualtap_conform.checks.paying import CHECKS as PAYING
@@ -13,5 +14,5 @@ from dualtap_conform.checks.requests import CHECKS as REQUESTS
 from dualtap_conform.checks.running import CHECKS as RUNNING
 
 CHECKS: tuple[Check, ...] = (
-    *GREETING, *PLAIN, *REQUESTS, *PAYING, *HEALING, *COLLECTING, *REMEMBERING, *RUNNING
+    *GREETING, *PLAIN, *REQUESTS, *PAYING, *HEALING, *COLLECTING, *REMEMBERING, *DATING, *RUNNING
 )  # fmt: skip

@@ -11,6 +11,7 @@ from dualtap.statements import Condition, Header, Role, Token, WalletCertificate
 from dualtap.suite import P256
 from dualtap.wire import TransferMessage
 from dualtap_conform.bench import DEVICE, Bench
+from dualtap_conform.checks.dating import after_its_key
 from dualtap_conform.checks.requests import malleated
 from dualtap_conform.customer import Customer, Wanted
 from dualtap_conform.personal import UNKNOWN_CONDITION
@@ -117,6 +118,11 @@ def _unknown_authority(customer: Customer, wanted: Wanted) -> TransferMessage:
     return customer.pay(wanted)._replace(authorities=(stage.authorities[1], forged))
 
 
+def _after_its_key(customer: Customer, wanted: Wanted) -> TransferMessage:
+    key, header = after_its_key(customer.bench)
+    return customer.pay(wanted)._replace(authorities=(key,), header=header)
+
+
 def _malleated(customer: Customer, wanted: Wanted) -> TransferMessage:
     message = customer.pay(wanted)
     return message._replace(signature=malleated(customer.bench.scheme.suite is P256, message.signature))
@@ -179,6 +185,9 @@ def direct(bench: Bench) -> Iterator[Forgery]:
     yield Forgery("8.1-6", (BAD,), "an altered header", altered)
     far = _dated(lambda: stage.header(date + limits.EPOCH_STEP + 1))
     yield Forgery("7-10", (Code.EPOCH_AHEAD,), "a header too far ahead", far)
+    yield Forgery("7-9", (Code.CERTIFICATE_EXPIRED,), "a header after its policy key's last epoch", _after_its_key)
+    twins = _plain(lambda message: message._replace(authorities=stage.twins))
+    yield Forgery("7-6", (Code.WRONG_CERTIFICATE,), "two institutions with one hint", twins)
     yield Forgery("7-5", (BAD,), "a forged bank among the authorities", _unknown_authority)
     if bench.setup.profile.spans < limits.SPANS:
         most = bench.setup.profile.spans

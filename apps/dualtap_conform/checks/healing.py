@@ -9,7 +9,7 @@ from dualtap.wire import DoneMessage, PresentMessage, ProceedMessage, RefuseMess
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check
 from dualtap_conform.puppet import Puppet, must
-from dualtap_conform.till import Till
+from dualtap_conform.till import Till, in_doubt
 
 
 @check("11.4-2", "11.3-4", "11.4-7", "11.4-6", part=Part.PAYER)
@@ -67,8 +67,7 @@ def another_part_is_another_payment(bench: Bench) -> None:
 @check("11.4-1", part=Part.PAYER)
 def strangers_are_shown_nothing(bench: Bench) -> None:
     """What is in doubt is shown to the payee's key only, and blocks nobody else"""
-    till, stranger = Till(bench), Till(bench)
-    torn = till.tear(136)
+    torn, stranger = in_doubt(bench), Till(bench)
     with bench.tap() as tap:
         asked = stranger.ask(tap, 137)
         message = tap.hear(TransferMessage, "11.4-1")
@@ -78,21 +77,21 @@ def strangers_are_shown_nothing(bench: Bench) -> None:
     with bench.tap() as tap:
         tap.say(stranger.present(tap))
         tap.hear(DoneMessage, "11.4-1")
-    till.heal(torn)
+    bench.doubt = torn
 
 
 @check("11.4-1", "6-11", part=Part.PAYER)
 def a_stolen_certificate_proves_nothing(bench: Bench) -> None:
     """Whoever shows the payee's certificate without its key is shown nothing"""
-    till, thief = Till(bench), Till(bench)
-    torn = till.tear(138)
+    torn, thief = in_doubt(bench), Till(bench)
+    till = torn.till
     for session, signer, why in ((None, thief.name, "signed by another key"), (bytes(32), till.name, "replayed")):
         with bench.tap() as tap:
             body = PresentBody(tap.established().transcript if session is None else session, True, bench.date)
             proof = bench.stage.sign(signer, body).signature
             tap.say(PresentMessage(False, bench.date, proof, till.certificate, ()))
             tap.hear_refusal(Code.BAD_SIGNATURE, "6-11", f"a Present {why}")
-    till.heal(torn)
+    bench.doubt = torn
 
 
 @check("11.3-1", part=Part.PAYER)
@@ -109,26 +108,16 @@ def nothing_to_charge(bench: Bench) -> None:
         tap.hear(DoneMessage, "11.4-6")
 
 
-@check("7-17", part=Part.PAYER)
-def expiry_does_not_block_healing(bench: Bench) -> None:
-    """A payee whose certificate has expired still gets what is in doubt to it"""
-    till = Till(bench)
-    torn = till.tear(140)
-    till.certificate = bench.stage.certificate(till.name, expires=bench.date - 1)
-    till.heal(torn)
-
-
 @check("11.4-2", part=Part.PAYER)
 def shown_again_and_again(bench: Bench) -> None:
     """What is in doubt is shown in every tap until its outcome has come"""
-    till = Till(bench)
-    torn = till.tear(141)
+    torn = in_doubt(bench)
     for _ in range(2):
         with bench.tap() as tap:
-            till.ask(tap, 142)
-            till.shown(tap, torn)
+            torn.till.ask(tap, 142)
+            torn.till.shown(tap, torn)
             tap.say(RefuseMessage(Code.STORE_FAILED))
-    till.heal(torn)
+    bench.doubt = torn
 
 
 def _proved(bench: Bench, tap: Puppet) -> None:
@@ -159,13 +148,13 @@ def proves_its_key(bench: Bench) -> None:
 @check("11.4-3", "4.1-11", part=Part.PAYER)
 def no_outcome_from_ignorance(bench: Bench) -> None:
     """Shown a transfer for a request that it never made, a payer refuses, and signs no outcome"""
-    till = Till(bench)
-    torn = till.collect(144)
+    torn, till = in_doubt(bench), Till(bench)
     with bench.tap() as tap:
         till.ask(tap, 145, prove=True)
         _proved(bench, tap)
         tap.say(torn.message._replace(request=bench.draw(32)))
         tap.hear_refusal(Code.UNKNOWN_REQUEST, "11.4-3", "a request that the device never made")
+    bench.doubt = torn
 
 
 @check("11.4-2", "11.3-3", part=Part.PAYER)
@@ -183,9 +172,17 @@ def proves_and_heals(bench: Bench) -> None:
         till.settle(tap, paid, till.receipt(paid))
 
 
+@check("7-17", part=Part.PAYER)
+def expiry_does_not_block_healing(bench: Bench) -> None:
+    """A payee whose certificate has expired still gets what is in doubt to it"""
+    torn = in_doubt(bench)
+    torn.till.certificate = bench.stage.certificate(torn.till.name, expires=bench.date - 1)
+    torn.till.heal(torn, "7-17")
+
+
 CHECKS = (
     another_basket_is_paid_after_healing, the_same_basket_is_not_paid_twice, a_closed_basket_is_paid_anew,
-    another_part_is_another_payment, strangers_are_shown_nothing, a_stolen_certificate_proves_nothing,
-    nothing_to_charge, expiry_does_not_block_healing, shown_again_and_again, proves_its_key,
-    no_outcome_from_ignorance, proves_and_heals,
+    another_part_is_another_payment, nothing_to_charge, proves_its_key, proves_and_heals, strangers_are_shown_nothing,
+    a_stolen_certificate_proves_nothing, shown_again_and_again, no_outcome_from_ignorance,
+    expiry_does_not_block_healing,
 )  # fmt: skip

@@ -9,8 +9,8 @@ from dualtap.states import Part
 from dualtap.wire import DoneMessage, RefuseMessage, TransferMessage, Want
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check
-from dualtap_conform.puppet import Failure, NotHereError, must
-from dualtap_conform.till import Till
+from dualtap_conform.puppet import Failure, NotHereError, must, named
+from dualtap_conform.till import Till, in_doubt
 
 
 @check(
@@ -65,50 +65,52 @@ def sends_its_chain(bench: Bench) -> None:
 
 @check("11.3-12", "11.4-6", part=Part.PAYER)
 def a_receipt_ends_the_doubt(bench: Bench) -> None:
-    """After a Receipt nothing is shown again, and the next basket is paid"""
+    """After a Receipt nothing is shown again"""
     till = Till(bench)
     till.collect(114)
     with bench.tap() as tap:
-        asked = till.ask(tap, 115)
-        message = tap.hear(TransferMessage, "11.3-12")
-        must(not message.request, "11.3-12", "a Transfer, for nothing is in doubt", "a Resume")
-        paid = till.judge(message, asked)
-        till.settle(tap, paid, till.receipt(paid))
+        tap.say(till.present(tap))
+        message = tap.hear_any("a Done, for nothing is in doubt", "11.3-12")
+        must(message == DoneMessage(), "11.3-12", "a Done, for nothing is in doubt", named(message))
 
 
-def _still_in_doubt(bench: Bench, code: Code, clause: str, why: str, amount: int, **changes: object) -> None:
-    """Answer a Transfer by an outcome that is none: the next tap must show the Transfer again."""
-    till = Till(bench)
+def _still_in_doubt(bench: Bench, code: Code, clause: str, why: str, **changes: object) -> None:
+    """Answer a transfer in doubt by an outcome that is none: it must stay in doubt."""
     with bench.case(clause):
+        paid = in_doubt(bench)
+        till = paid.till
         with bench.tap() as tap:
-            paid = till.hear(tap, till.ask(tap, amount))
+            tap.say(till.present(tap))
+            till.shown(tap, paid, clause)
             tap.say(till.receipt(paid)._replace(**changes))  # type: ignore[arg-type]
             tap.hear_refusal(code, clause, why)
-        till.heal(paid, clause)
+        till.see(paid, clause)
+        bench.doubt = paid
 
 
 @check("11.3-12", "5.2-4", "5.2-6", "4.2-1", "6-16", part=Part.PAYER)
 def outcomes_that_are_none(bench: Bench) -> None:
     """An outcome that does not verify leaves the transfer in doubt"""
-    bad = Code.BAD_SIGNATURE
-    _still_in_doubt(bench, bad, "11.3-12", "a Receipt with another signature", 116, signature=bytes(63) + b"\1")
-    _still_in_doubt(bench, bad, "5.2-4", "a Receipt with another counter", 117, ctr=9)
-    _still_in_doubt(bench, bad, "5.2-4", "a Receipt of another transfer than was signed", 118, transfer=bytes(32))
-    malformed = Code.MALFORMED
-    _still_in_doubt(bench, malformed, "5.2-6", "a Receipt with a reason", 124, reason=int(Code.TIMEOUT))
-    _still_in_doubt(bench, malformed, "5.2-6", "a Close with a transfer", 125, kind=Kind.CLOSE, transfer=bytes(32))
-    _still_in_doubt(bench, malformed, "4.2-1", "a Receipt at no place on a tape", 119, prev=2, ctr=2)
+    bad, malformed = Code.BAD_SIGNATURE, Code.MALFORMED
+    _still_in_doubt(bench, bad, "11.3-12", "a Receipt with another signature", signature=bytes(63) + b"\1")
+    _still_in_doubt(bench, bad, "5.2-4", "a Receipt with another counter", ctr=9)
+    _still_in_doubt(bench, bad, "5.2-4", "a Receipt of another transfer than was signed", transfer=bytes(32))
+    _still_in_doubt(bench, malformed, "5.2-6", "a Receipt with a reason", reason=int(Code.TIMEOUT))
+    _still_in_doubt(bench, malformed, "5.2-6", "a Close with a transfer", kind=Kind.CLOSE, transfer=bytes(32))
+    _still_in_doubt(bench, malformed, "4.2-1", "a Receipt at no place on a tape", prev=2, ctr=2)
 
 
 @check("11.3-12", "5.2-5", part=Part.PAYER)
 def outcome_of_a_stranger(bench: Bench) -> None:
     """A Receipt by another certified key than the payee's ends no doubt"""
-    till, other = Till(bench), Till(bench)
+    paid, other = in_doubt(bench), Till(bench)
     with bench.tap() as tap:
-        paid = till.hear(tap, till.ask(tap, 120))
+        tap.say(paid.till.present(tap))
+        paid.till.shown(tap, paid)
         tap.say(other.receipt(paid))
         tap.hear_refusal(Code.BAD_SIGNATURE, "5.2-5", "a Receipt that another key signed")
-    till.heal(paid)
+    paid.till.see(paid, "11.3-12")
+    bench.doubt = paid
 
 
 @check("11.3-11", "11.1-3", part=Part.PAYER)
@@ -119,12 +121,12 @@ def a_refuse_is_no_outcome(bench: Bench) -> None:
         paid = till.hear(tap, till.ask(tap, 121))
         tap.say(RefuseMessage(Code.DECLINED))
         tap.silence("11.1-4", "the other side has refused")
-    till.heal(paid)
     with bench.tap() as tap:
-        paid = till.hear(tap, till.ask(tap, 122))
+        tap.say(till.present(tap))
+        till.shown(tap, paid, "11.3-11")
         tap.say(DoneMessage())
         tap.hear_refusal(Code.UNEXPECTED_MESSAGE, "11.1-3", "a Done in place of an outcome")
-    till.heal(paid)
+    till.heal(paid, "11.3-11")
 
 
 @check("11.3-11", part=Part.PAYER)

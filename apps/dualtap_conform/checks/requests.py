@@ -236,7 +236,7 @@ def wrong_moment(bench: Bench) -> None:
             tap.hear_refusal(Code.UNEXPECTED_MESSAGE, "11.1-3", f"a {type(message).__name__} before any Request")
 
 
-@check("7-5", "7-7", "7-2", "7-16", part=Part.PAYER)
+@check("7-5", "7-6", "7-7", "7-2", "7-16", part=Part.PAYER)
 def chains(bench: Bench) -> None:
     """A chain that comes with a Request is believed whole or not at all"""
     stage, date = bench.stage, bench.date
@@ -252,6 +252,9 @@ def chains(bench: Bench) -> None:
     with bench.tap() as tap:
         tap.say(tills[1].request(tap, AMOUNT, authorities=(good, forged)).message)
         tap.hear_refusal(Code.BAD_SIGNATURE, "7-5", "a chain with a forged certificate")
+    with bench.case("7-6"), bench.tap() as tap:
+        tap.say(Till(bench).request(tap, AMOUNT, authorities=stage.twins).message)
+        tap.hear_refusal(Code.WRONG_CERTIFICATE, "7-6", "two institutions with one hint")
     for till, why in ((tills[1], "forged"), (tills[0], "genuine, but beside a forged one")):
         with bench.tap() as tap:
             tap.say(till.request(tap, AMOUNT).message)

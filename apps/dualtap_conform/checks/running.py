@@ -1,10 +1,10 @@
-"""What no one tap shows (SPEC §1, §4, §7): dates that move, a tape over many taps, every unit counted at the end."""
+"""What no one tap shows (SPEC §1, §4, §8.4): a tape over many taps, every unit counted at the end."""
 
 from __future__ import annotations
 
-from dualtap import limits
+from itertools import pairwise
+
 from dualtap.errors import Code
-from dualtap.statements import Header
 from dualtap.states import Part
 from dualtap.wire import RefuseMessage, TransferMessage
 from dualtap_conform.bench import Bench
@@ -14,42 +14,8 @@ from dualtap_conform.puppet import Failure, must, named
 from dualtap_conform.stage import CURRENCY, TIER
 from dualtap_conform.till import Till
 
-
-def _dated(bench: Bench, amount: int, header: Header) -> None:
-    """Be paid, and bring a date with the Receipt."""
-    till = Till(bench)
-    with bench.tap() as tap:
-        paid = till.hear(tap, till.ask(tap, amount))
-        till.settle(tap, paid, till.receipt(paid)._replace(header=header))
-
-
-@check("7-9", "7-10", "7-11", "4.1-7", part=Part.PAYER)
-def dates(bench: Bench) -> None:
-    """A date that comes with an outcome is taken iff the policy key signed it, for a bounded step, and forwards"""
-    stage, date = bench.stage, bench.date
-    for amount, clause, why, header in (
-        (150, "7-9", "a date that the bank signed", stage.header(date + 1, issuer="bank")),
-        (151, "7-9", "a date with an altered epoch", stage.header(date + 1)._replace(epoch=date + 2)),
-        (152, "7-10", "a date too far ahead", stage.header(date + limits.EPOCH_STEP + 1)),
-        (153, "7-11", "an older date", stage.header(date - 1)),
-    ):
-        _dated(bench, amount, header)
-        _epoch_is(bench, 160 + amount, clause, why, date)
-    _dated(bench, 154, stage.header(date + 1))
-    bench.date = date + 1
-    _epoch_is(bench, 320, "7-9", "a date that the policy key signed", date + 1)
-
-
-def _epoch_is(bench: Bench, amount: int, clause: str, why: str, epoch: int) -> None:
-    till = Till(bench)
-    with bench.tap() as tap:
-        asked = till.ask(tap, amount)
-        message = tap.hear(TransferMessage, clause)
-        if message.epoch != epoch:
-            bench.date = message.epoch
-            raise Failure(f"epoch {epoch} after {why}", f"epoch {message.epoch}", clause)
-        paid = till.judge(message, asked)
-        till.settle(tap, paid, till.receipt(paid))
+ENTRIES, CUTS = 12, 16
+"""From how many entries of a tape, and spans cut from a longer piece, it is judged whether chance was in them."""
 
 
 def _speak(bench: Bench) -> None:
@@ -61,7 +27,7 @@ def _speak(bench: Bench) -> None:
 
 
 def _faultless(bench: Bench, clause: str) -> None:
-    for _ in range(2):
+    while len(bench.memory.entries) < ENTRIES:
         _speak(bench)
     if clause in bench.memory.faults:
         expected, got = bench.memory.faults[clause]
@@ -74,7 +40,27 @@ def ephemeral_keys_never_repeat(bench: Bench) -> None:
     _faultless(bench, "6-4")
 
 
-@check("4.1-5", "4.1-6")
+@check("4.1-6", advice=True)
+def counters_skip(bench: Bench) -> None:
+    """The device's counters skip, at random"""
+    _faultless(bench, "4.1-6")
+    places = sorted((prev, ctr) for prev, ctr, _ in bench.memory.entries.values())
+    steps = {ctr - prev for prev, ctr in places}
+    if bench.part is Part.PAYER:  # of a payee's tape, Closes that nobody asked for were not seen
+        steps |= {ctr - last for (_, last), (_, ctr) in pairwise(places)}
+    must(len(steps) > 1, "4.1-6", "counters that skip at random", f"always by {min(steps)}")
+
+
+@check("8.4-5", part=Part.PAYER, advice=True)
+def cuts_either_end(bench: Bench) -> None:
+    """What is paid is cut from either end of what the device holds, at random"""
+    while len(bench.holdings.cuts) < CUTS:
+        Till(bench).collect(156)
+    ends = set(bench.holdings.cuts)  # after a check that failed, a middle may be none: the device had paid more
+    must(ends >= {"start", "end"}, "8.4-5", "spans from either end", f"always from the {' or '.join(sorted(ends))}")
+
+
+@check("4.1-5")
 def counters_never_overlap(bench: Bench) -> None:
     """No two entries of the device's tape share a counter"""
     _faultless(bench, "4.1-5")
@@ -133,6 +119,6 @@ def nothing_is_lost(bench: Bench) -> None:
 
 
 CHECKS = (
-    dates, ephemeral_keys_never_repeat, counters_never_overlap, epochs_never_fall, seeds_never_repeat,
-    no_unit_is_paid_twice, doubt_is_never_spent, nothing_is_lost,
+    ephemeral_keys_never_repeat, counters_never_overlap, counters_skip, cuts_either_end, epochs_never_fall,
+    seeds_never_repeat, no_unit_is_paid_twice, doubt_is_never_spent, nothing_is_lost,
 )  # fmt: skip

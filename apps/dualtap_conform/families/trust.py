@@ -23,8 +23,6 @@ from dualtap_conform.setup import Json, Object, whole
 from dualtap_conform.stage import TODAY, Stage
 from dualtap_conform.vector import Vector, error
 
-_TWINS = {"p256": ("twin 26560", "twin 34710"), "ed25519": ("twin 47143", "twin 63861")}
-"""Names whose keys have one hint: searched for."""
 _NAME = "alice"
 Chain = Sequence[AuthorityCertificate]
 
@@ -174,7 +172,7 @@ def _issuers(court: Court) -> Iterator[Vector]:
         yield judge(("7-1",), "WrongIssuer", f"the {signer} signs the policy", wrong, policy=policy)
     header = stage.header(issuer=_NAME)
     yield judge(("7-2", "7-9"), "UnknownIssuer", "a wallet signs the date", unknown, header=header)
-    twins = tuple(stage.authority(name, Authority.INSTITUTION) for name in _TWINS[stage.suite.name])
+    twins = stage.twins
     assert twins[0].hint == twins[1].hint
     chain = (*stage.authorities, twins[0])
     yield judge(("7-6",), "SharedHint", "an institution whose hint another key has too", authorities=chain)
