@@ -313,6 +313,24 @@ def bench_service(suite: str, syncs: int, as_json: bool) -> None:
     _end(measure(suite, syncs, as_json))
 
 
+@cli.command(examples=("dualtap radios", "dualtap radios --json"))
+@AS_JSON
+def radios(as_json: bool) -> None:
+    """What this machine has to reach other devices by; what is missing, with the remedy."""
+    from dualtap_apps.radios import radios as show
+
+    _end(show(as_json))
+
+
+@bench.command("radio", examples=("dualtap bench radio", "dualtap bench radio --json"))
+@AS_JSON
+def bench_radio(as_json: bool) -> None:
+    """A real tap in the time that models of NFC, Bluetooth LE and cards give it; wall time on stacks without radio."""
+    from dualtap_apps.bench_radio import bench_radio as measure
+
+    _end(measure(as_json))
+
+
 cli.add_command(conform)
 cli.add_command(serving)
 
