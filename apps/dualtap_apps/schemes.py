@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import shlex
-import sqlite3
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -111,10 +110,6 @@ class Office:
             authority = SchemeAuthority(SUITES[card.suite], held, store, card.expires, QUOTA)
             terms = Terms(card.currency, SPEND, GRACE, limits.HOPS, (WALLET_TIER, TILL_TIER))
             yield cls(Ledger(store, authority, terms))
-        except sqlite3.OperationalError as error:
-            raise TapError(Code.ISSUER_UNREACHABLE, f"{folder}/ledger.sqlite: {error}") from error
-        except sqlite3.Error as error:
-            raise TapError(Code.LEDGER_CORRUPT, f"{folder}/ledger.sqlite: {error}") from error
         finally:
             store.close()
 

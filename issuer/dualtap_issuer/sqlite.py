@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dualtap.errors import Code, TapError
 from dualtap_issuer.rows import TodoRow
-from dualtap_issuer.store import Raw, Store, migrations
+from dualtap_issuer.store import Raw, Store, explained, migrations
 
 _COLUMNS = "abcdefgh"
 _WAIT = 60.0
@@ -20,6 +20,7 @@ class SqliteStore(Store):
     """A file, or ``":memory:"``. A transaction is all or nothing, and there are no others beside it."""
 
     def __init__(self, path: str | Path, create: bool) -> None:
+        self._where = str(path)
         try:
             target, uri = (path, False) if create else (f"{Path(path).resolve().as_uri()}?mode=rw", True)
             self._db = sqlite3.connect(target, timeout=_WAIT, uri=uri, isolation_level=None, cached_statements=256)
@@ -54,13 +55,22 @@ class SqliteStore(Store):
     def transaction(self, *, alone: bool = False) -> Generator[None]:
         """Make everything inside durable at once, or change nothing if it raises. One writer is always alone."""
         del alone
-        self._db.execute("BEGIN IMMEDIATE")
+        self._run("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk has ended it already
+                self._run("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+        self._run("COMMIT")
+
+    def _run(self, query: str, values: Sequence[object] = ()) -> list[Raw]:
+        with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
+            return self._db.execute(query, values).fetchall()
+
+    def _write(self, query: str, rows: Sequence[Raw]) -> None:
+        with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
+            self._db.executemany(query, rows)
 
     def publish(self, todo: Iterable[TodoRow] = ()) -> bool:
         """Do nothing: no other process writes until this transaction ends."""
@@ -86,30 +96,28 @@ class SqliteStore(Store):
         """Return a query's rows; what is wanted goes through a temporary table in memory."""
         text = query.replace("%s", "?")
         if wanted is None:
-            return self._db.execute(text, values).fetchall()
+            return self._run(text, values)
         if not wanted:
             return []
         width = len(wanted[0])
         marks = ", ".join("?" * width)
-        self._db.executemany(
-            f"INSERT INTO wanted ({', '.join(_COLUMNS[:width])}) VALUES ({marks})",
-            wanted,
-        )
+        self._write(f"INSERT INTO wanted ({', '.join(_COLUMNS[:width])}) VALUES ({marks})", wanted)
         try:
-            return self._db.execute(text.replace("{wanted}", "wanted w"), values).fetchall()
+            return self._run(text.replace("{wanted}", "wanted w"), values)
         finally:
-            self._db.execute("DELETE FROM wanted")
+            self._run("DELETE FROM wanted")
 
     def scan(self, query: str) -> Iterator[Raw]:
         """Yield a query's rows."""
-        return self._db.execute(query)
+        with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
+            yield from self._db.execute(query)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Raw]) -> set[object]:
         """Insert rows where they are missing. Only of facts, which are asked for first, is it told which were new."""
         if rows:
             marks = ", ".join("?" * len(columns))
             names = ", ".join(columns)
-            self._db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)
+            self._write(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)
         return {row[0] for row in rows}
 
     def size(self) -> int:
