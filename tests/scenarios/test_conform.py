@@ -10,6 +10,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol
 
 import pytest
 
@@ -29,13 +31,62 @@ from dualtap_conform.questions import ask_all
 from dualtap_conform.setup import Setup
 from dualtap_conform.stage import Stage
 from dualtap_conform.tester import Outcome, Verdict, checks_for, examine
-from dualtap_transports.link import Link
+from dualtap_transports import apdu_loopback
+from dualtap_transports.card_link import CardLink
+from dualtap_transports.link import Link, Listener
 from dualtap_transports.loopback import LoopbackScheme, pair
 from tests.support.broken_devices import BROKEN, Broken
 
 SPEC = Path(__file__).parents[2] / "protocol" / "SPEC.md"
 PATIENCE = 5.0
 QUIET = 0.5
+
+
+class Doorway(Protocol):
+    """Where a device is met: what the tester opens, and what the device listens on."""
+
+    def connect(self) -> Link: ...
+
+    def listen(self) -> Listener: ...
+
+
+class Loopback:
+    """Frames in memory."""
+
+    def __init__(self) -> None:
+        self._scheme = LoopbackScheme()
+
+    def connect(self) -> Link:
+        return self._scheme.connect("device", PATIENCE)
+
+    def listen(self) -> Listener:
+        return self._scheme.listen("device")
+
+
+class Apdus:
+    """A reader and a card in memory: every APDU of a tap, and no radio."""
+
+    address = "apdu"
+
+    def __init__(self) -> None:
+        self._cards: SimpleQueue[CardLink | None] = SimpleQueue()
+
+    def connect(self) -> Link:
+        reader, card = apdu_loopback.pair()
+        self._cards.put(card)
+        return reader
+
+    def listen(self) -> Listener:
+        return self
+
+    def accept(self, timeout: float | None) -> Link:
+        card = self._cards.get(timeout=timeout)
+        if card is None:
+            raise TapError(Code.LINK_LOST, "closed")
+        return card
+
+    def close(self) -> None:
+        self._cards.put(None)
 
 
 @contextmanager
@@ -45,25 +96,40 @@ def bench(
     make: Callable[[Setup, Part], Device] = Device,
     patience: float = PATIENCE,
     quiet: float = QUIET,
+    doorway: Callable[[], Doorway] = Loopback,
 ) -> Generator[Bench]:
     """A device that is served in a thread, and the bench on which it is tested."""
-    scheme = LoopbackScheme()
-    listener = scheme.listen("device")
+    door = doorway()
+    listener = door.listen()
     made = make(setup, part)
     made.draw = Drbg(sha256(b"the device's chance")).take
     thread = threading.Thread(target=serve, args=(made, listener))
     thread.start()
     try:
-        yield Bench(setup, part, lambda: scheme.connect("device", PATIENCE), b"test run", patience, quiet)
+        yield Bench(setup, part, door.connect, b"test run", patience, quiet)
     finally:
         listener.close()
         thread.join()
 
 
-def examined(setup: Setup, part: Part, make: Callable[[Setup, Part], Device] = Device) -> Outcome:
+def examined(
+    setup: Setup,
+    part: Part,
+    make: Callable[[Setup, Part], Device] = Device,
+    doorway: Callable[[], Doorway] = Loopback,
+) -> Outcome:
     """All that the tester finds out about a device."""
-    with bench(setup, part, make) as found:
+    with bench(setup, part, make, doorway=doorway) as found:
         return examine(found, checks_for(part))
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_our_card_passes_by_apdus(part: Part) -> None:
+    """§18: the tester is the reader."""
+    outcome = examined(personalise(P256, part, limits.CARD), part, doorway=Apdus)
+    assert outcome.findings == []
+    assert outcome.skipped == {}
+    assert set(outcome.clauses.values()) == {Verdict.PASS}
 
 
 @pytest.mark.parametrize("part", list(Part))
