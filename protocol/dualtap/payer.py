@@ -16,6 +16,7 @@ from dualtap.outcome import answer, send_decided
 from dualtap.records import Asked, Sent
 from dualtap.select import Choice, Wanted, choose
 from dualtap.statements import (
+    CloseBody,
     Opening,
     Outcome,
     Private,
@@ -238,7 +239,8 @@ def made(context: Context, asked: Request, chosen: Choice, opening: Opening) -> 
 def check_size(context: Context, chosen: Choice) -> None:
     """Raise ``TOO_LARGE`` unless the payee can take this payment's message: nobody agrees to what cannot be paid.
 
-    Raises ``STORE_FULL`` if this wallet could not keep what it shows (§12-8). SPEC §8.4-3. It is measured at the furthest place that the tape may take next.
+    Raises ``STORE_FULL`` if this wallet could not keep what it shows (§12-8). SPEC §8.4-3. It is measured at the
+    furthest place that the tape may take next.
     """
     book, asked, pay = context.book, cast("Request", context.request), cast("Pay", context.order)
     if chosen.witness:  # what it shows besides needs room besides: none is taken from outcomes that are still to come
@@ -282,7 +284,10 @@ def outcome(context: Context, message: OutcomeMessage) -> None:
         if paid_by(found, sent.transfer):
             context.report(Result.PAID, sent.transfer.id)
         else:
-            context.report(Result.NOT_PAID, sent.transfer.id, decode_code(message.reason), "closed by the payee")
+            closed = isinstance(found.body, CloseBody)
+            code = decode_code(message.reason) if closed else Code.BASKET_PAID
+            why = "closed by the payee" if closed else "the payee took another payment"
+            context.report(Result.NOT_PAID, sent.transfer.id, code, why)
         context.state = State.ENDED
         return
     report_healed(context, sent, found)

@@ -14,10 +14,12 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Begin, Consent, Decline, Persist, Received, Report, Result, Send, Sign, Stop
+from dualtap.keystore import sign_with
 from dualtap.limits import CARD
 from dualtap.records import Asked, News, Sent
-from dualtap.statements import Carrier, Kind, Role, Tier, Verification
+from dualtap.statements import Carrier, Kind, ReceiptBody, Role, Tier, Verification
 from dualtap.states import Part, State
+from dualtap.suite import Drbg
 from dualtap.wire import (
     Hello,
     OutcomeMessage,
@@ -27,6 +29,7 @@ from dualtap.wire import (
     TransferMessage,
     Want,
     Welcome,
+    signed,
 )
 from dualtap_devices.wallet import Wallet
 from tests.playbook import EPOCH, SUITE_NAMES, TIER, Actor, Meeting, Playbook, Said, World, refuse
@@ -453,6 +456,23 @@ def test_a_receipt_for_another_transfer_is_a_warrant() -> None:
     assert (held(thief), held(next_one)) == (40, 60)
     (origin,) = {next_one.book.graph.origin(piece.parent) for piece in next_one.book.holdings}
     assert (origin.hops, origin.restored) == (2, 1)
+
+
+def test_a_receipt_for_another_transfer_closes_the_one_just_made() -> None:
+    """§11.4-6."""
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    meeting = world.meet(watch, till, charge=APPLES)
+    payer = meeting.until(Part.PAYER, State.AWAIT_OUTCOME)
+    (sent,) = watch.book.pending.values()
+    place, other = till.book.place(Drbg(bytes(32))), bytes(32)
+    body = ReceiptBody(sent.transfer.shown().request, other, EPOCH)
+    receipt = signed(world.scheme.id, till.book.key, body, place)
+    signature = sign_with(till.keystore, receipt)
+    said = OutcomeMessage(Kind.RECEIPT, other, 0, EPOCH, place.seed, place.prev, place.ctr, signature, None)
+    payer.step(Received(meeting.forge(meeting.payee, said)))
+    assert told(payer) == [(Result.NOT_PAID, Code.BASKET_PAID)]
+    assert held(watch) == 100
 
 
 def test_a_key_that_signs_two_places_on_its_tape_is_seen_by_whoever_saw_the_first() -> None:
