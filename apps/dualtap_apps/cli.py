@@ -14,6 +14,7 @@ from dualtap_apps.exits import Exit, exit_of
 from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
 from dualtap_apps.output import emit, note
 from dualtap_apps.serve import issuer as serving
+from dualtap_apps.traffic import LOG_LEVEL
 
 TIMEOUT = click.option(
     "--timeout",
@@ -157,6 +158,7 @@ def wallet_history(folder: Path, as_json: bool) -> None:
 @click.option("--basket", help="What is sold. Charged again after a torn tap, it is paid at most once.")
 @click.option("--cancel", metavar="BASKET", help="Close the open requests of a basket instead.")
 @TIMEOUT
+@LOG_LEVEL
 @AS_JSON
 def charge(
     folder: Path,
@@ -165,6 +167,7 @@ def charge(
     basket: str | None,
     cancel: str | None,
     timeout: float,
+    log_level: str,
     as_json: bool,
 ) -> None:
     """Collect AMOUNT: listen, one tap, end."""
@@ -176,7 +179,7 @@ def charge(
         _end(taps.cancel(folder, cancel, as_json))
     if amount is None or on is None:
         raise click.UsageError("charge needs an amount and --on, as in: charge shop 12.50 --on tcp:127.0.0.1:7000")
-    _end(taps.charge(folder, amount, on, basket, timeout, as_json))
+    _end(taps.charge(folder, amount, on, basket, timeout, as_json, log_level))
 
 
 @cli.command(examples=("dualtap pay anna --on tcp:127.0.0.1:7000", "dualtap pay anna --on tcp:127.0.0.1:7000 --yes"))
@@ -184,8 +187,9 @@ def charge(
 @ON
 @click.option("--yes", is_flag=True, help="Agree without being asked.")
 @TIMEOUT
+@LOG_LEVEL
 @AS_JSON
-def pay(folder: Path, on: str, yes: bool, timeout: float, as_json: bool) -> None:
+def pay(folder: Path, on: str, yes: bool, timeout: float, log_level: str, as_json: bool) -> None:
     """Pay whoever charges at ADDRESS."""
     from dualtap_apps import taps
 
@@ -195,7 +199,7 @@ def pay(folder: Path, on: str, yes: bool, timeout: float, as_json: bool) -> None
         except click.Abort:
             return False
 
-    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json))
+    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json, log_level))
 
 
 @cli.command(
@@ -209,12 +213,15 @@ def pay(folder: Path, on: str, yes: bool, timeout: float, as_json: bool) -> None
 @ON
 @click.option("--amount", help="Refund only this much; the customer charges the same.")
 @TIMEOUT
+@LOG_LEVEL
 @AS_JSON
-def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: float, as_json: bool) -> None:
+def refund(
+    folder: Path, receipt: str, on: str, amount: str | None, timeout: float, log_level: str, as_json: bool
+) -> None:
     """Pay a RECEIPT back to the wallet that paid it."""
     from dualtap_apps import taps
 
-    _end(taps.refund(folder, receipt, on, amount, timeout, as_json))
+    _end(taps.refund(folder, receipt, on, amount, timeout, as_json, log_level))
 
 
 @cli.command(
@@ -229,12 +236,13 @@ def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: flo
 @click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
 @click.option("--via", default="", metavar="DEVICE", help="Who carries it: a wallet's folder, or where `carry` waits.")
 @TIMEOUT
+@LOG_LEVEL
 @AS_JSON
-def sync(folder: Path, issuer: str, via: str, timeout: float, as_json: bool) -> None:
+def sync(folder: Path, issuer: str, via: str, timeout: float, log_level: str, as_json: bool) -> None:
     """Tell the issuer everything, and take its news. A till deposits what it holds."""
     from dualtap_apps.wallets import sync_wallet
 
-    _end(sync_wallet(folder, as_json, issuer, via, timeout))
+    _end(sync_wallet(folder, as_json, issuer, via, timeout, log_level))
 
 
 @cli.command(examples=("dualtap carry phone --on tcp:127.0.0.1:7000",))

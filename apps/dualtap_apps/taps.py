@@ -16,6 +16,7 @@ from dualtap.suite import Drbg, sha256
 from dualtap_apps.exits import Exit, exit_of_report
 from dualtap_apps.money import parse, show
 from dualtap_apps.output import emit, note, report_fields, report_text, show_code, wallet_id
+from dualtap_apps.traffic import told
 from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, Person, always, run
 from dualtap_devices.syncing import close
@@ -38,7 +39,9 @@ def basket_of(name: str | None) -> tuple[str, bytes]:
     return name, sha256(b"basket " + name.encode("utf-8", "surrogateescape"))[:16]
 
 
-def charge(folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool) -> Exit:
+def charge(
+    folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool, log_level: str = ""
+) -> Exit:
     """Collect one payment: listen, one tap, end."""
     label = read_label(folder)
     minor = parse(amount, label.currency)
@@ -61,7 +64,7 @@ def charge(folder: Path, amount: str, on: str, basket: str | None, timeout: floa
             listener.close()
         order = Charge(minor, label.currency, identity, person=True)
         driver = Driver.fresh(wallet, order, initiator=False, ephemeral=ephemeral, handover=handover)
-        report = run(driver, link, timeout)
+        report = run(driver, told(link, wallet, log_level), timeout)
         paid = wallet.book.accepted(identity, 0)
         if report.code is Code.BASKET_PAID and paid is not None:
             note(f"Basket {name} was paid before, by receipt {paid.hex()}")
@@ -87,12 +90,14 @@ def cancel(folder: Path, basket: str, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def pay(folder: Path, on: str, confirm: Confirm | None, timeout: float, as_json: bool) -> Exit:
+def pay(folder: Path, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str = "") -> Exit:
     """Pay whoever charges at an address, after the person agreed; without ``confirm`` nobody is asked."""
-    return _pay(folder, Pay(), on, confirm, timeout, as_json)
+    return _pay(folder, Pay(), on, confirm, timeout, as_json, log_level)
 
 
-def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: float, as_json: bool) -> Exit:
+def refund(
+    folder: Path, receipt: str, on: str, amount: str | None, timeout: float, as_json: bool, log_level: str = ""
+) -> Exit:
     """Pay a received transfer back to the wallet that made it, which charges at an address."""
     label = read_label(folder)
     try:
@@ -102,10 +107,12 @@ def refund(folder: Path, receipt: str, on: str, amount: str | None, timeout: flo
     if len(transfer) != 32:
         raise TapError(Code.BAD_INPUT, "a receipt is the 64 hex digits that `charge` printed")
     minor = None if amount is None else parse(amount, label.currency)
-    return _pay(folder, Pay(transfer, minor), on, None, timeout, as_json)
+    return _pay(folder, Pay(transfer, minor), on, None, timeout, as_json, log_level)
 
 
-def _pay(folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: float, as_json: bool) -> Exit:
+def _pay(
+    folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str
+) -> Exit:
     scheme, address = open_scheme(on)
     with opened(folder) as wallet:
         wallet.check()
@@ -117,8 +124,10 @@ def _pay(folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: fl
             if error.code is Code.BAD_INPUT:
                 raise
             raise TapError(error.code, f"nobody charges at {on}: start `dualtap charge` there first") from error
+        handover = handover_of(link)
+        link = told(link, wallet, log_level)
         person = always if confirm is None else asks(confirm, link)
-        driver = Driver.fresh(wallet, order, initiator=True, person=person, handover=handover_of(link))
+        driver = Driver.fresh(wallet, order, initiator=True, person=person, handover=handover)
         report = run(driver, link, timeout)
         return _tell(driver, report, as_json)
 

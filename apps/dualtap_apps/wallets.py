@@ -15,8 +15,9 @@ from dualtap_apps.carrying import through
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
-from dualtap_apps.output import emit, wallet_id
+from dualtap_apps.output import emit, note, wallet_id
 from dualtap_apps.schemes import Office, read_scheme, today
+from dualtap_apps.traffic import TRAFFIC, told_carrier
 from dualtap_devices.disk import Label, created, opened, read_label
 from dualtap_devices.models import MODELS
 from dualtap_devices.remote import HttpCarrier, is_address, sync_sealed
@@ -156,7 +157,9 @@ def history(folder: Path, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def sync_wallet(folder: Path, as_json: bool, issuer: str = "", via: str = "", timeout: float = 60.0) -> Exit:
+def sync_wallet(
+    folder: Path, as_json: bool, issuer: str = "", via: str = "", timeout: float = 60.0, log_level: str = ""
+) -> Exit:
     """Sync a wallet with the service at an address, else where its label says: a service, or its scheme's folder.
 
     ``via`` names the device that carries it, if it has no network itself.
@@ -166,11 +169,13 @@ def sync_wallet(folder: Path, as_json: bool, issuer: str = "", via: str = "", ti
     with opened(folder) as wallet:
         if via:
             with through(via, issuer, timeout) as carrier:
-                report = sync_sealed(wallet, carrier, entropy, deposits)
+                report = sync_sealed(wallet, told_carrier(carrier, wallet, log_level), entropy, deposits)
         elif issuer or is_address(where):
             with HttpCarrier(where) as carrier:
-                report = sync_sealed(wallet, carrier, entropy, deposits)
+                report = sync_sealed(wallet, told_carrier(carrier, wallet, log_level), entropy, deposits)
         else:
+            if log_level == TRAFFIC:
+                note("this sync is with a folder of this machine: there are no frames")
             with Office.open(Path(where)) as office:
                 report = sync(wallet, office, entropy, deposits)
         found, unsure = summary(wallet, label), doubts(wallet)
