@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from dualtap_issuer.service.settings import Settings
 
@@ -39,8 +40,8 @@ def patient(settings: Settings) -> type[H11Protocol]:
 
         def _watch(self) -> None:
             """Let the time run while no request is being answered. Bytes that come do not start it anew."""
-            busy = self.cycle is not None and not self.cycle.response_complete
-            if busy or self.transport.is_closing():
+            cycle = cast("RequestResponseCycle | None", self.cycle)  # none before the first request
+            if (cycle is not None and not cycle.response_complete) or self.transport.is_closing():
                 self._stop()
             elif self._waiting is None:
                 self._waiting = self.loop.call_later(settings.reading, self.transport.abort)
