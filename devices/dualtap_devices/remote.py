@@ -6,9 +6,7 @@ A carrier exchanges frames and sees nothing else. :class:`HttpCarrier` is one, o
 from __future__ import annotations
 
 import contextlib
-import ssl
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from dualtap import limits
@@ -20,6 +18,9 @@ from dualtap.suite import Drbg
 from dualtap_devices.syncing import SyncReport, finish, prepare
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 FRAME_TYPE = "application/octet-stream"
 """The media type of a frame."""
@@ -61,11 +62,14 @@ class HttpCarrier:
 
     def __init__(self, address: str, timeout: float = 30.0) -> None:
         """``timeout`` is in seconds, for each answer. Raises ``BAD_INPUT`` for what is no address."""
+        # TLS and HTTP take longer to load than a tap: only those who sync over a network pay.
+        import ssl  # noqa: PLC0415
+        from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
+
         host, port, self._base, secure = _parts(address)
         if secure:
-            self._link: HTTPConnection = HTTPSConnection(
-                host, port, timeout=timeout, context=ssl.create_default_context()
-            )
+            context = ssl.create_default_context()
+            self._link: HTTPConnection = HTTPSConnection(host, port, timeout=timeout, context=context)
         else:
             self._link = HTTPConnection(host, port, timeout=timeout)
         self._address = address
@@ -73,6 +77,8 @@ class HttpCarrier:
 
     def exchange(self, frame: bytes) -> bytes:
         """Post a frame and return the answer; raise ``ISSUER_UNREACHABLE``, saying why."""
+        from http.client import HTTPException  # noqa: PLC0415
+
         headers = {"Content-Type": FRAME_TYPE, "Accept": FRAME_TYPE}
         try:
             self._link.request("POST", self._base + self._path, frame, headers)
