@@ -236,3 +236,15 @@ def cuts_from_the_start(patch: Patch) -> type[Device]:
     below = Drbg.below
     patch.setattr(Drbg, "below", lambda self, most: 0 if most == 2 else below(self, most))  # type: ignore[misc]
     return Device
+
+
+@broken(Part.PAYER, "11.3-13")
+def takes_no_outcome_with_a_bad_date(patch: Patch) -> type[Device]:
+    take = heal.take_outcome
+
+    def strict(found: Context, message: OutcomeMessage) -> Any:
+        found.learn((), message.header)
+        return take(found, message)
+
+    patch.setattr(payer, "take_outcome", strict)
+    return Device

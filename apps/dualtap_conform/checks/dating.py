@@ -21,11 +21,12 @@ def after_its_key(bench: Bench) -> tuple[AuthorityCertificate, Header]:
     return key, bench.stage.header(bench.date + 1, issuer=name)
 
 
-@check("7-9", "7-10", "7-11", "4.1-7", part=Part.PAYER)
+@check("7-9", "7-10", "7-11", "4.1-7", "11.3-13", part=Part.PAYER)
 def dates(bench: Bench) -> None:
     """A date that comes with an outcome is taken iff the policy key signed it, for a bounded step, and forwards"""
     stage, date = bench.stage, bench.date
     key, late = after_its_key(bench)
+    till = Till(bench)
     clause, why = "4.1-7", "none"
     for then, told, header in (
         ("7-9", "a date that the bank signed", stage.header(date + 1, issuer="bank")),
@@ -35,21 +36,22 @@ def dates(bench: Bench) -> None:
         ("7-9", "a date after the last epoch of its policy key", late),
         ("7-9", "a date that the policy key signed", stage.header(date + 1)),
     ):
-        _dated(bench, clause, why, header, (key,) if header is late else ())
+        _dated(till, clause, why, header, (key,) if header is late else ())
         clause, why = then, told
     bench.date = date + 1
-    _dated(bench, clause, why, None, ())
+    _dated(till, clause, why, None, ())
 
 
 def _dated(
-    bench: Bench, clause: str, why: str, header: Header | None, authorities: tuple[AuthorityCertificate, ...]
+    till: Till, clause: str, why: str, header: Header | None, authorities: tuple[AuthorityCertificate, ...]
 ) -> None:
-    """See that the device has the date that it should after what came before; then bring it a date with a Receipt."""
-    till = Till(bench)
+    """See what the device made of the Receipt before and its date; then bring it a date with another Receipt."""
+    bench = till.bench
     with bench.tap() as tap:
         asked = till.request(tap, 150, authorities=authorities)
         tap.say(asked.message)
         message = tap.hear(TransferMessage, clause)
+        must(not message.request, "11.3-13", f"nothing in doubt after a Receipt with {why}", "a Resume")
         if message.epoch != bench.date:
             expected, bench.date = bench.date, message.epoch
             raise Failure(f"epoch {expected} after {why}", f"epoch {message.epoch}", clause)
