@@ -146,7 +146,12 @@ def test_more_authorities_than_a_message_takes_hold_no_payment_in_doubt(monkeypa
         for number in range(2, 10)
     )
     payer.write(News(None, banks, None, None))
-    monkeypatch.setattr(Trust, "chain", lambda trust, *_: trust.authorities)  # as if each bank stood behind a hand
+
+    def chain(self: Trust, *behind: object) -> tuple[AuthorityCertificate, ...]:
+        del behind
+        return self.authorities  # as if each bank stood behind a hand
+
+    monkeypatch.setattr(Trust, "chain", chain)
     world.meet(payer, payee, 10, person=refuse).run()
     assert payer.book.in_doubt() == 0
 
