@@ -1,11 +1,10 @@
-"""What every transport owes its users. A new one adds a :class:`Harness` to ``HARNESSES``, nothing else."""
+"""The contract, kept by each transport. A new one adds a :class:`Harness` to ``HARNESSES``, nothing else."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from threading import Thread
 from typing import Any, Protocol, TypeVar
@@ -17,15 +16,12 @@ from dualtap.errors import Code, TapError
 from dualtap_transports import aio, apdu_loopback, loopback, nfc, tcp
 from dualtap_transports.apdu import EXTENDED, SHORT, Window
 from dualtap_transports.chunks import Chunked
+from dualtap_transports.contract import CONTRACT, PATIENCE, Ends, opener, refusal
 from dualtap_transports.faults import Faulty, Plan
 from dualtap_transports.link import AsyncLink, Link
 from tests.support.virtual import BleHarness
 
 T = TypeVar("T")
-Ends = tuple[Link, Link]
-
-PATIENCE = 30.0
-"""Seconds to wait for what must come. Only a broken transport waits so long."""
 LOCAL = "127.0.0.1:0"
 
 
@@ -199,19 +195,7 @@ def join(request: pytest.FixtureRequest) -> Iterator[Callable[[], Ends]]:
     """Opens pairs of ends, and closes them after the test."""
     harness = HARNESSES[str(request.param)]
     with ExitStack() as stack:
-
-        def opened() -> Ends:
-            ends = harness.open(stack)
-            for end in ends:
-                stack.callback(end.close)
-            return ends
-
-        yield opened
-
-
-@pytest.fixture
-def ends(join: Callable[[], Ends]) -> Ends:
-    return join()
+        yield opener(lambda: harness.open(stack), stack)
 
 
 @pytest.fixture(params=STREAMS)
@@ -222,136 +206,14 @@ def stream(request: pytest.FixtureRequest) -> Iterator[tuple[Link, socket.socket
         yield link, peer
 
 
-def refusal(call: Callable[[], object]) -> Code | int:
-    with pytest.raises(TapError) as caught:
-        call()
-    return caught.value.code
+def kept(duty: Callable[[Callable[[], Ends]], None]) -> Callable[[Callable[[], Ends]], None]:
+    def test(join: Callable[[], Ends]) -> None:
+        duty(join)
+
+    return test
 
 
-def test_frames_arrive_in_order_in_both_directions(ends: Ends) -> None:
-    left, right = ends
-    for i in range(20):
-        left.send(b"there %d" % i)
-        right.send(b"back %d" % i)
-    assert [right.receive(PATIENCE) for _ in range(20)] == [b"there %d" % i for i in range(20)]
-    assert [left.receive(PATIENCE) for _ in range(20)] == [b"back %d" % i for i in range(20)]
-
-
-@pytest.mark.parametrize("size", [1, 2, 255, 256, 16 * 1024])
-def test_every_size_up_to_max_frame_passes_and_no_other(ends: Ends, size: int) -> None:
-    left, right = ends
-    frame = bytes(i * 7 % 251 for i in range(size))
-    if size > left.max_frame:
-        assert refusal(lambda: left.send(frame)) is Code.TOO_LARGE
-        frame = frame[: left.max_frame]
-    left.send(frame)
-    right.send(frame)
-    assert right.receive(PATIENCE) == frame
-    assert left.receive(PATIENCE) == frame
-
-
-def test_what_no_frame_may_be_is_refused_before_sending(ends: Ends) -> None:
-    left, right = ends
-    assert 1 <= left.max_frame <= limits.MESSAGE
-    assert refusal(lambda: left.send(b"x" * (left.max_frame + 1))) is Code.TOO_LARGE
-    assert refusal(lambda: left.send(b"")) is Code.MALFORMED
-    left.send(b"next")
-    assert right.receive(PATIENCE) == b"next"
-
-
-def test_a_long_exchange_passes_both_ways_at_once(ends: Ends) -> None:
-    frames = [bytes([i]) * ends[0].max_frame for i in range(100)]
-
-    def send_all(link: Link) -> None:
-        for frame in frames:
-            link.send(frame)
-
-    def receive_all(link: Link) -> list[bytes]:
-        return [link.receive(PATIENCE) for _ in frames]
-
-    with ThreadPoolExecutor(4) as pool:
-        jobs = [pool.submit(send_all, end) for end in ends]
-        got = [pool.submit(receive_all, end) for end in ends]
-        for job in jobs:
-            job.result()
-        assert [job.result() for job in got] == [frames, frames]
-
-
-@pytest.mark.parametrize("timeout", [0, 0.001, -1])
-def test_a_timeout_loses_nothing(ends: Ends, timeout: float) -> None:
-    left, right = ends
-    assert refusal(lambda: right.receive(timeout)) is Code.TIMEOUT
-    left.send(b"after the timeout")
-    assert right.receive(PATIENCE) == b"after the timeout"
-    assert refusal(lambda: right.receive(timeout)) is Code.TIMEOUT
-    right.send(b"the other way")
-    assert left.receive(PATIENCE) == b"the other way"
-
-
-def test_frames_received_together_need_no_waiting(ends: Ends) -> None:
-    left, right = ends
-    for frame in (b"one", b"two"):
-        left.send(frame)
-    left.close()
-    assert right.receive(PATIENCE) == b"one"
-    assert right.receive(None) == b"two"
-    assert refusal(lambda: right.receive(None)) is Code.LINK_LOST
-
-
-def test_a_peers_close_delivers_what_was_sent_then_is_a_lost_link(ends: Ends) -> None:
-    left, right = ends
-    right.send(b"never read")
-    for i in range(5):
-        left.send(b"sent %d" % i)
-    left.close()
-    assert [right.receive(PATIENCE) for _ in range(5)] == [b"sent %d" % i for i in range(5)]
-    for _ in range(2):
-        assert refusal(lambda: right.receive(PATIENCE)) is Code.LINK_LOST
-    assert refusal(lambda: right.receive(0)) is Code.LINK_LOST
-
-
-def test_after_its_own_close_an_end_only_says_so(ends: Ends) -> None:
-    left, right = ends
-    right.send(b"waits unread")
-    for _ in range(2):
-        left.close()
-        assert refusal(lambda: left.receive(0)) is Code.LINK_LOST
-        assert refusal(lambda: left.receive(None)) is Code.LINK_LOST
-        assert refusal(lambda: left.send(b"x")) is Code.LINK_LOST
-        # A lost link is named before what is wrong with the frame, as the table of errors ranks them.
-        assert refusal(lambda: left.send(b"")) is Code.LINK_LOST
-
-
-def test_sending_to_a_closed_peer_fails_in_the_end_and_only_as_a_lost_link(ends: Ends) -> None:
-    left, right = ends
-    left.close()
-    assert refusal(lambda: right.receive(PATIENCE)) is Code.LINK_LOST
-
-    def send_on() -> None:
-        while True:
-            right.send(b"x" * right.max_frame)
-
-    assert refusal(send_on) is Code.LINK_LOST
-
-
-def test_a_close_wakes_a_thread_that_receives(ends: Ends) -> None:
-    left, _ = ends
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(refusal, lambda: left.receive(None))
-        left.close()
-        assert waiting.result(PATIENCE) is Code.LINK_LOST
-
-
-def test_two_links_at_once_are_independent(join: Callable[[], Ends]) -> None:
-    (left, right), (other_left, other_right) = join(), join()
-    left.send(b"first link")
-    other_left.send(b"second link")
-    assert other_right.receive(PATIENCE) == b"second link"
-    assert right.receive(PATIENCE) == b"first link"
-    left.close()
-    other_right.send(b"still here")
-    assert other_left.receive(PATIENCE) == b"still here"
-    assert refusal(lambda: right.receive(PATIENCE)) is Code.LINK_LOST
+globals().update({f"test_{name}": kept(duty) for name, duty in CONTRACT.items()})
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from dualtap.errors import Code, TapError
 from dualtap_transports import ble
+from dualtap_transports.contract import Ends
 from tests.contract import test_transport_contract as suite
 from tests.property.test_promises import Life
 from tests.scenarios.test_kill import BOUNDARIES, PARTS, Forked, Spawned, check_healed, purses
@@ -37,10 +38,9 @@ PATIENCE = 30.0
 TESTS = {
     name: test
     for name, test in vars(suite).items()
-    if name.startswith("test_") and {"ends", "join"} & inspect.signature(test).parameters.keys()
+    if name.startswith("test_") and "join" in inspect.signature(test).parameters
 }
 globals().update(TESTS)
-ends = suite.ends
 
 
 @contextmanager
@@ -68,11 +68,11 @@ def folder(purses: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["central", "peripheral"])
-def join(request: pytest.FixtureRequest, air: str) -> Iterator[Callable[[], suite.Ends]]:
+def join(request: pytest.FixtureRequest, air: str) -> Iterator[Callable[[], Ends]]:
     """Opens pairs of ends, by address, and closes them after the test."""
     with ExitStack() as stack:
 
-        def opened() -> suite.Ends:
+        def opened() -> Ends:
             listener = ble.SCHEME.listen(ble.NEW + air)
             stack.callback(listener.close)
             near = ble.SCHEME.connect(listener.address + air, PATIENCE)
@@ -176,7 +176,7 @@ class LifeOverBluetooth(Life):
         self._stack = ExitStack()
         self.town.join_ends = self._join
 
-    def _join(self) -> suite.Ends:
+    def _join(self) -> Ends:
         LifeOverBluetooth.taps += 1
         return BleHarness().open(self._stack)
 

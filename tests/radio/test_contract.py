@@ -9,27 +9,27 @@ from contextlib import ExitStack
 import pytest
 
 from dualtap_transports import pcsc, vpcd
+from dualtap_transports.contract import Ends
 from tests.contract import test_transport_contract as suite
 from tests.support.pcscd import Pcscd
 
 PATIENCE = 30.0
-ends = suite.ends
 TESTS = {
     name: test
     for name, test in vars(suite).items()
-    if name.startswith("test_") and {"ends", "join"} & inspect.signature(test).parameters.keys()
+    if name.startswith("test_") and "join" in inspect.signature(test).parameters
 }
 globals().update(TESTS)
 
 
 @pytest.fixture(params=["", "-card", "?extended"], ids=["reader", "card", "extended"])
-def join(request: pytest.FixtureRequest, pcscd: Pcscd) -> Iterator[Callable[[], suite.Ends]]:
+def join(request: pytest.FixtureRequest, pcscd: Pcscd) -> Iterator[Callable[[], Ends]]:
     """Opens pairs of ends, each in a reader of its own, and closes them after the test."""
     more = "?extended" if request.param == "?extended" else ""
     readers = iter(zip(pcscd.readers, pcscd.addresses, strict=True))
     with ExitStack() as stack:
 
-        def opened() -> suite.Ends:
+        def opened() -> Ends:
             name, address = next(readers)
             listener = vpcd.SCHEME.listen(address + more)
             stack.callback(listener.close)

@@ -1,8 +1,8 @@
 """What a transport is: a link that carries whole frames, and a scheme that opens links by address.
 
 A device, the command line and the simulator know these protocols only. A transport is one module whose
-``SCHEME`` is named by an entry point of the group ``dualtap.transports``; it owes the contract suite
-(``tests/contract/test_transport_contract.py``) one harness.
+``SCHEME`` is named by an entry point of the group ``dualtap.transports``; it owes its users
+:data:`.contract.CONTRACT`.
 """
 
 from __future__ import annotations
