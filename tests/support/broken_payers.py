@@ -234,7 +234,11 @@ def counts_in_ones(patch: Patch) -> type[Device]:
 @broken(Part.PAYER, notes=("8.4-5",))
 def cuts_from_the_start(patch: Patch) -> type[Device]:
     below = Drbg.below
-    patch.setattr(Drbg, "below", lambda self, most: 0 if most == 2 else below(self, most))  # type: ignore[misc]
+
+    def unfair(self: Drbg, most: int) -> int:
+        return 0 if most == 2 else below(self, most)
+
+    patch.setattr(Drbg, "below", unfair)
     return Device
 
 
