@@ -39,6 +39,7 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/dualtap bench tap
 	$(BIN)/dualtap bench import
+	$(BIN)/dualtap bench radio
 	$(BIN)/dualtap bench issuer
 
 clean:
