@@ -11,7 +11,7 @@ from dualtap import limits
 from dualtap.errors import TapError
 from dualtap_apps.conform_cli import conform
 from dualtap_apps.exits import Exit, exit_of
-from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
+from dualtap_apps.helps import AS_JSON, FOLDER, Address, ExampleGroup
 from dualtap_apps.output import emit, note
 from dualtap_apps.serve import issuer as serving
 from dualtap_apps.traffic import LOG_LEVEL
@@ -25,6 +25,7 @@ TIMEOUT = click.option(
 )
 ON = click.option(
     "--on",
+    cls=Address,
     required=True,
     metavar="ADDRESS",
     help="Where the other device is: tcp:HOST:PORT, or the ble:TEXT that it shows.",
@@ -154,7 +155,7 @@ def wallet_history(folder: Path, as_json: bool) -> None:
 )
 @click.argument("folder", type=FOLDER)
 @click.argument("amount", required=False)
-@click.option("--on", metavar="ADDRESS", help="Where to listen: tcp:HOST:PORT, or ble:new.")
+@click.option("--on", cls=Address, metavar="ADDRESS", help="Where to listen: tcp:HOST:PORT, or ble:new.")
 @click.option("--basket", help="What is sold. Charged again after a torn tap, it is paid at most once.")
 @click.option("--cancel", metavar="BASKET", help="Close the open requests of a basket instead.")
 @TIMEOUT

@@ -229,3 +229,16 @@ def test_the_command_says_the_same_as_text_and_as_json(capsys: pytest.CaptureFix
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(out)
     assert all(line.startswith(("ready ", "missing ")) for line in lines)
+
+
+@pytest.mark.parametrize("command", ["charge", "pay", "refund"])
+def test_help_names_the_transports_whose_packages_are_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    def but_nfc(package: str) -> bool:
+        return package != "nfc"
+
+    monkeypatch.setattr(survey, "installed", but_nfc)
+    assert run([command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Installed here: ble, pcsc, tcp, vpcd." in text

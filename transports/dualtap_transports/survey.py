@@ -75,6 +75,15 @@ def survey() -> list[Finding]:
     return found
 
 
+_PACKAGES = {"nfc": "nfc", "pcsc": "smartcard", "ble": "bleak"}
+"""What each transport needs beside dualtap itself."""
+
+
+def usable() -> list[str]:
+    """Return the names of the transports whose packages are installed, without those of one process only."""
+    return [name for name in known_schemes() if name != "loopback" and installed(_PACKAGES.get(name, "dualtap"))]
+
+
 def installed(package: str) -> bool:
     """Tell whether a Python package is there, without importing it."""
     return importlib.util.find_spec(package) is not None
