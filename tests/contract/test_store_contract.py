@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -484,7 +485,9 @@ def synced_or_killed(mint: Mint, where: str, shop: Wallet, countdown: int) -> bo
         os._exit(0)
 
     child = context.Process(target=act)
-    child.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests, which the child never needs
+        child.start()
     writer.close()
     child.join()
     acknowledged = False
