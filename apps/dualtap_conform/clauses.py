@@ -46,7 +46,7 @@ SECTIONS: dict[str, int] = {
 
 _EVERY_WALLET = ("3", "4", "5", "6", "7", "8.2", "9", "10", "11.1", "11.4", "12", "13", "14", "17")
 BOUND: dict[Part, tuple[str, ...]] = {
-    Part.PAYER: (*_EVERY_WALLET, "8.4", "11.3"),
+    Part.PAYER: (*_EVERY_WALLET, "8.1-5", "8.4", "11.3"),
     Part.PAYEE: (*_EVERY_WALLET, "8.1", "8.3", "11.2"),
 }
 """The sections that bind a part, each with those inside it."""
@@ -76,7 +76,7 @@ def bound(part: Part) -> tuple[str, ...]:
     return tuple(
         clause
         for clause in all_clauses()
-        if any(clause.startswith((f"{section}-", f"{section}.")) for section in sections)
+        if any(clause == section or clause.startswith((f"{section}-", f"{section}.")) for section in sections)
     )
 
 
