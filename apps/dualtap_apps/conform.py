@@ -136,7 +136,8 @@ def run(
         _write(reporting.report, signed)
     lines = _lines(bench, checks, outcome, only) + ([] if asked is None else answered(asked))
     emit(reporting.as_json, cast("dict[str, object]", fields), *lines)
-    return Exit.ERROR if outcome.failed or (asked is not None and asked.wrong) else Exit.OK
+    good = bench.memory.sessions and not outcome.failed and not (asked and asked.wrong)
+    return Exit.OK if good else Exit.ERROR
 
 
 def connector(on: str, timeout: float) -> Callable[[], Link]:
@@ -168,6 +169,8 @@ def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str)
     empty = bench.memory.began is None and any(item.got == "Refuse INSUFFICIENT" for item in outcome.findings)
     if bench.part is Part.PAYER and (bench.memory.began or empty):
         lines.append("note: the device seems to have been used: make it ready anew before each run")
+    if not bench.memory.sessions:
+        lines.append("note: the device never greeted: wrong part, scheme or address?")
     count = {verdict: list(outcome.clauses.values()).count(verdict) for verdict in Verdict}
     part, suite = bench.part.value, bench.scheme.suite.name
     lines.append(

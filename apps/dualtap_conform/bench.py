@@ -59,8 +59,8 @@ class Bench:
         """What failed in a check of many cases, which goes on all the same."""
         self.doubt: Paid | None = None
         """A transfer that an earlier check left in doubt, for the next that needs one."""
-        self.gone = False
-        """Whether the device, once there, could not be reached any more."""
+        self.gone = ""
+        """Why the device was given up, or nothing."""
         self._count = self._unanswered = 0
 
     @property
@@ -125,13 +125,13 @@ class Bench:
         if want is None:
             want = Want.PAY if self.part is Part.PAYEE else Want.COLLECT
         if self.gone:
-            raise Failure("the device there for another tap", "it did not come back")
+            raise Failure("the device there for another tap", self.gone)
         try:
             link = self.connect()
         except TapError as error:
             if not self.memory.sessions:
                 raise
-            self.gone = True
+            self.gone = "the device did not come back"
             raise Failure("the device there for another tap", str(error)) from None
         ephemeral = self.scheme.suite.ephemeral(self.draw(32))
         with Puppet(self.scheme, link, ephemeral, want, self.patience, self.quiet) as puppet:
@@ -147,7 +147,8 @@ class Bench:
             self._unanswered = 0
         elif puppet.greeted:
             self._unanswered += 1
-            self.gone = self.gone or self._unanswered >= ENOUGH
+            if self._unanswered >= ENOUGH:
+                self.gone = f"the device gave no Welcome {self._unanswered} times"
 
     @contextmanager
     def tap(self, want: Want | None = None) -> Generator[Puppet]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -63,7 +64,8 @@ def examine(
 ) -> Outcome:
     """Make these checks, one after another, and return what came of them.
 
-    ``watch`` is told of each when it is done. Raises ``LINK_LOST`` or ``TIMEOUT`` if the device cannot be reached.
+    ``watch`` is told of each when it is done. Where no channel ever stood, nothing passes: to say nothing is right in
+    many checks, and proves nothing of a device that says nothing at all. Raises ``LINK_LOST`` or ``TIMEOUT`` if the device cannot be reached.
     """
     outcome = Outcome()
     others = OTHERS[bench.scheme.suite.name]
@@ -75,7 +77,7 @@ def examine(
         (outcome.advice if item.advice else outcome.findings).extend(found)
         if watch is not None:
             watch(item, found)
-    for item in outcome.passed:
+    for item in outcome.passed if _speaks(bench, outcome) else ():
         for clause in item.clauses:
             if clause not in others:
                 outcome.clauses[clause] = Verdict.PASS
@@ -86,11 +88,19 @@ def examine(
     return outcome
 
 
+def _speaks(bench: Bench, outcome: Outcome) -> bool:
+    """Tell whether the device ever greeted; if no check had it do so, it is greeted now."""
+    if outcome.passed and not bench.memory.sessions:
+        with suppress(Failure, TapError), bench.tap():
+            pass
+    return bench.memory.sessions > 0
+
+
 def _made(bench: Bench, item: Check, outcome: Outcome) -> list[Finding]:
     """Make one check; return what failed in it."""
     bench.failures = []
     if bench.gone:
-        outcome.skipped[item.name] = "the device did not come back"
+        outcome.skipped[item.name] = bench.gone
         return []
     try:
         item.run(bench)

@@ -181,8 +181,36 @@ def test_a_device_that_says_nothing_fails_and_is_given_up(make: type[Device], pa
     with bench(personalise(P256, part, limits.FULL), part, make, patience=0.05, quiet=0.05) as found:
         outcome = examine(found, checks_for(part))
     assert "6-1" in outcome.failed
-    assert outcome.skipped
-    assert "did not come back" in outcome.skipped[checks_for(part)[-1].name]
+    assert Verdict.PASS not in outcome.clauses.values()
+    assert outcome.clauses["6-6"] is Verdict.OPEN
+    assert outcome.skipped[checks_for(part)[-1].name] == "the device gave no Welcome 4 times"
+
+
+@pytest.mark.parametrize(
+    ("make", "verdict"), [(Device, Verdict.PASS), (Closing, Verdict.OPEN), (Hanging, Verdict.OPEN)]
+)
+def test_silence_counts_only_of_a_device_that_can_speak(make: type[Device], verdict: Verdict) -> None:
+    """§6-6."""
+    patience = PATIENCE if make is Device else 0.05
+    setup = personalise(P256, Part.PAYER, limits.FULL)
+    with bench(setup, Part.PAYER, make, patience=patience, quiet=0.05) as found:
+        outcome = examine(found, checks_for(Part.PAYER, "6-6"))
+    assert outcome.clauses["6-6"] is verdict
+    assert outcome.findings == []
+    assert found.memory.sessions == (1 if make is Device else 0)
+
+
+def test_a_device_that_goes_away_did_not_come_back() -> None:
+    scheme = LoopbackScheme()
+    setup = personalise(P256, Part.PAYER, limits.FULL)
+    once = [True]
+
+    def connect() -> Link:
+        return found.connect() if once and once.pop() else scheme.connect("nobody", 0.0)
+
+    with bench(setup, Part.PAYER) as found:
+        outcome = examine(Bench(setup, Part.PAYER, connect, b"test run"), checks_for(Part.PAYER))
+    assert outcome.skipped[checks_for(Part.PAYER)[-1].name] == "the device did not come back"
 
 
 def test_a_device_that_is_not_there_is_no_verdict() -> None:

@@ -6,9 +6,10 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -127,6 +128,39 @@ def test_a_failure_is_said_with_what_came(desk: Desk) -> None:
     assert "FAIL  §6-" in text
     assert "expected " in text
     assert "got      " in text
+
+
+@contextmanager
+def hanging_up() -> Generator[str]:
+    """The address of what takes every connection and closes it."""
+    scheme, where = open_scheme("tcp:127.0.0.1:0")
+    listener = scheme.listen(where)
+
+    def hang_up() -> None:
+        with suppress(TapError):
+            while True:
+                listener.accept(None).close()
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        yield f"tcp:{listener.address}"
+    finally:
+        listener.close()
+        thread.join()
+
+
+@pytest.mark.parametrize("only", [(), ("--only", "6-6")])
+def test_a_device_that_never_greets_holds_nothing(desk: Desk, only: tuple[str, ...]) -> None:
+    """§6-6: to hang up is no proof of silence."""
+    setup = desk.path("till.json")
+    desk("setup", setup, "--part", "payee")
+    with hanging_up() as address:
+        text = desk("run", setup, "--on", address, *only, expect=1)
+    assert "the device never greeted: wrong part, scheme or address?" in text
+    assert "open  §6-6" in text
+    assert "payee, p256: 0 clauses hold" in text
+    assert "PASS" not in text
 
 
 def open_link(address: str) -> Link:
