@@ -14,7 +14,6 @@ from typing import Protocol, cast
 
 from dualtap.errors import Code, TapError
 
-
 _SPEAKS_ISO_DEP = 0x20
 """In SAK, the answer to select (ISO/IEC 14443-3)."""
 
