@@ -26,6 +26,7 @@ from dualtap_conform.check import Check
 from dualtap_conform.clauses import OTHERS, bound, ordered
 from dualtap_conform.personal import personalise, read_file, to_file
 from dualtap_conform.report import check_report, read_key, report_of, sign_report, write_key
+from dualtap_conform.summary import summary, tally
 from dualtap_conform.tester import Outcome, Verdict, checks_for, examine
 from dualtap_transports.link import Link, open_scheme
 
@@ -109,7 +110,7 @@ def run(
     timeout: float,
     reporting: Reporting,
 ) -> Exit:
-    """Make all checks; print a verdict per clause. ``ERROR`` if one failed."""
+    """Make all checks; print a verdict per clause. ``ERROR`` if one failed, a vector was wrong, or none could hold."""
     signer = reporting.signer()
     started = int(time.time())
     made, plays = read_file(path, part)
@@ -134,10 +135,10 @@ def run(
     signed = fields if signer is None else sign_report(fields, signer)
     if reporting.report is not None:
         _write(reporting.report, signed)
-    lines = _lines(bench, checks, outcome, only) + ([] if asked is None else answered(asked))
+    found = summary(fields)
+    lines = _lines(bench, checks, outcome, only) + ([] if asked is None else wrong_answers(asked)) + found.sums()
     emit(reporting.as_json, cast("dict[str, object]", fields), *lines)
-    good = bench.memory.sessions and not outcome.failed and not (asked and asked.wrong)
-    return Exit.OK if good else Exit.ERROR
+    return Exit.OK if found.good else Exit.ERROR
 
 
 def connector(on: str, timeout: float) -> Callable[[], Link]:
@@ -147,7 +148,7 @@ def connector(on: str, timeout: float) -> Callable[[], Link]:
 
 
 def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str) -> list[str]:
-    """Return what a person reads: each clause, then what failed, then the sum."""
+    """Return what a person reads: each clause, then what failed."""
     lines: list[str] = []
     others = OTHERS[bench.scheme.suite.name]
     clauses = outcome.clauses if only else ({*bound(bench.part)} - others) | {*outcome.clauses}
@@ -166,17 +167,6 @@ def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str)
         for item in findings:
             lines += [f"{mark}  §{item.clause}  {item.title} ({item.check})"]
             lines += [f"      expected {item.expected}", f"      got      {item.got}"]
-    empty = bench.memory.began is None and any(item.got == "Refuse INSUFFICIENT" for item in outcome.findings)
-    if bench.part is Part.PAYER and (bench.memory.began or empty):
-        lines.append("note: the device seems to have been used: make it ready anew before each run")
-    if not bench.memory.sessions:
-        lines.append("note: the device never greeted: wrong part, scheme or address?")
-    count = {verdict: list(outcome.clauses.values()).count(verdict) for verdict in Verdict}
-    part, suite = bench.part.value, bench.scheme.suite.name
-    lines.append(
-        f"{part}, {suite}: {count[Verdict.PASS]} clauses hold, {count[Verdict.FAIL]} fail, "
-        f"{count[Verdict.OPEN]} stay open; {bench.memory.sessions} taps"
-    )
     return lines
 
 
@@ -188,7 +178,7 @@ def make_key(path: Path, as_json: bool) -> Exit:
 
 
 def check(path: Path, public: str, as_json: bool) -> Exit:
-    """Check a report's signature, and say what it says."""
+    """Check a report's signature, and say what it says. ``ERROR`` where the run that made it ended so."""
     try:
         signed = cast("Json", json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
@@ -198,12 +188,11 @@ def check(path: Path, public: str, as_json: bool) -> Exit:
     except ValueError:
         key = b""
     report = check_report(signed, key)
-    verdicts = list(cast("Object", report["clauses"]).values())
-    failed = [clause for clause, verdict in cast("Object", report["clauses"]).items() if verdict == "FAIL"]
-    text = f"{report['part']}, {report['suite']}, device {report['device']}: {verdicts.count('PASS')} clauses hold"
-    text += f"; these fail: {', '.join(f'§{clause}' for clause in failed)}" if failed else ", none fails"
-    emit(as_json, cast("dict[str, object]", report), text)
-    return Exit.ERROR if failed else Exit.OK
+    found = summary(report)
+    marked = [(_MARK[Verdict.FAIL], found.fails), (_MARK[Verdict.OPEN], found.open)]
+    lines = [f"{mark}  {', '.join(f'§{clause}' for clause in named)}" for mark, named in marked if named]
+    emit(as_json, cast("dict[str, object]", report), f"device {found.device}", *lines, *found.sums())
+    return Exit.OK if found.good else Exit.ERROR
 
 
 def _write(path: Path, value: Json) -> None:
@@ -215,16 +204,16 @@ def vectors(on: str, files: tuple[str, ...], timeout: float, as_json: bool) -> E
     from dualtap_conform.questions import ask_all
 
     answers = ask_all(connector(on, timeout), timeout, files)
-    emit(as_json, cast("dict[str, object]", answers.to_json()), *answered(answers))
+    sum_ = tally(answers.right, len(answers.wrong), answers.absent)
+    emit(as_json, cast("dict[str, object]", answers.to_json()), *wrong_answers(answers), sum_)
     return Exit.ERROR if answers.wrong else Exit.OK
 
 
-def answered(answers: Answers) -> list[str]:
-    """Return what a person reads of the vectors: what was wrong, then the sum."""
-    lines = [
+def wrong_answers(answers: Answers) -> list[str]:
+    """Return what a person reads of the vectors that were answered wrongly."""
+    return [
         f"FAIL  {item['file']} {item['tcId']}: expected {item['expected']}, got {item['got']}" for item in answers.wrong
     ]
-    return [*lines, f"vectors: {answers.right} right, {len(answers.wrong)} wrong, {answers.absent} not offered"]
 
 
 def clauses(part: str, as_json: bool) -> Exit:

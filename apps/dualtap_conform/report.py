@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from dualtap.errors import Code, TapError
+from dualtap.states import Part
 from dualtap_conform.bench import Bench
 from dualtap_conform.clauses import ordered
 from dualtap_conform.setup import Json, Object
@@ -33,12 +34,20 @@ def report_of(
         "device": bench.key.hex(),
         "address": address,
         "started": started,
+        "taps": bench.memory.sessions,
+        "used": seems_used(bench, outcome),
         "clauses": clauses,
         "failures": [_finding(item) for item in outcome.findings],
         "advice": [_finding(item) for item in outcome.advice],
         "skipped": skipped,
         "vectors": vectors,
     }
+
+
+def seems_used(bench: Bench, outcome: Outcome) -> bool:
+    """Return whether a payer seems not to have been made ready anew: its tape began earlier, or it had no money."""
+    empty = bench.memory.began is None and any(item.got == "Refuse INSUFFICIENT" for item in outcome.findings)
+    return bench.part is Part.PAYER and bool(bench.memory.began or empty)
 
 
 def _finding(item: Finding) -> Object:
@@ -76,7 +85,7 @@ def sign_report(report: Object, key: Ed25519PrivateKey) -> Object:
 
 
 def check_report(signed: Json, public: bytes) -> Object:
-    """Return the report that this key signed; raise ``BAD_INPUT`` or ``BAD_SIGNATURE``."""
+    """Return the report that this key signed; raise ``BAD_INPUT``, also for another format, or ``BAD_SIGNATURE``."""
     try:
         fields = cast("Object", signed)
         report, signature = fields["report"], bytes.fromhex(cast("str", fields["signature"]))
@@ -84,6 +93,10 @@ def check_report(signed: Json, public: bytes) -> Object:
         key = Ed25519PublicKey.from_public_bytes(public)
     except (KeyError, TypeError, ValueError):
         raise TapError(Code.BAD_INPUT, "not a signed report, or not a key of 64 hexadecimal digits") from None
+    if found.get("version") != VERSION:
+        raise TapError(
+            Code.BAD_INPUT, f"a report of format version {found.get('version')}: this dualtap reads version {VERSION}"
+        )
     try:
         key.verify(signature, _DOMAIN + canonical(report))
     except InvalidSignature:

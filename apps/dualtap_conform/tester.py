@@ -65,7 +65,9 @@ def examine(
     """Make these checks, one after another, and return what came of them.
 
     ``watch`` is told of each when it is done. Where no channel ever stood, nothing passes: to say nothing is right in
-    many checks, and proves nothing of a device that says nothing at all. Raises ``LINK_LOST`` or ``TIMEOUT`` if the device cannot be reached.
+    many checks, and proves nothing of a device that says nothing at all.
+
+    Raises ``LINK_LOST`` or ``TIMEOUT`` if the device cannot be reached.
     """
     outcome = Outcome()
     others = OTHERS[bench.scheme.suite.name]
