@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from dualtap_conform.questions import Answers
-    from dualtap_conform.setup import Json, Object
+    from dualtap_conform.setup import Json
 
 PROFILES = {"card": CARD, "full": FULL}
 _MARK = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.ADVICE: "note", Verdict.OPEN: "open"}
