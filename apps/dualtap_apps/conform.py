@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
@@ -24,8 +23,9 @@ from dualtap_apps.output import emit, note
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import Check
 from dualtap_conform.clauses import OTHERS, bound, ordered
-from dualtap_conform.personal import personalise, read_file, to_file
-from dualtap_conform.report import check_report, read_key, report_of, sign_report, write_key
+from dualtap_conform.paths import read_json, try_to_write, write_json
+from dualtap_conform.personal import check_overwrite, personalise, read_file, to_file
+from dualtap_conform.report import check_report, read_key, read_public, report_of, sign_report, write_key
 from dualtap_conform.summary import summary, tally
 from dualtap_conform.tester import Outcome, Verdict, checks_for, examine
 from dualtap_transports.link import Link, open_scheme
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from dualtap_conform.questions import Answers
-    from dualtap_conform.setup import Json
 
 PROFILES = {"card": CARD, "full": FULL}
 _MARK = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.ADVICE: "note", Verdict.OPEN: "open"}
@@ -61,8 +60,9 @@ class Reporting:
 
 def setup(path: Path, part: str, suite: str, profile: str, as_json: bool) -> Exit:
     """Write the file by which a device is made ready."""
+    check_overwrite(path)
     made = personalise(SUITES[suite], Part(part), PROFILES[profile])
-    _write(path, to_file(made, Part(part)))
+    write_json(path, to_file(made, Part(part)))
     key = made.certificate.key.hex()
     emit(as_json, {"setup": str(path), "part": part, "suite": suite, "key": key}, f"{part} {key}: {path}")
     return Exit.OK
@@ -112,6 +112,8 @@ def run(
 ) -> Exit:
     """Make all checks; print a verdict per clause. ``ERROR`` if one failed, a vector was wrong, or none could hold."""
     signer = reporting.signer()
+    if reporting.report is not None:
+        try_to_write(reporting.report)
     started = int(time.time())
     made, plays = read_file(path, part)
     bench = Bench(made, plays, connector(on, timeout), secrets.token_bytes(8), timeout, min(timeout, 0.5))
@@ -132,19 +134,31 @@ def run(
         address=on,
         started=started,
     )
-    signed = fields if signer is None else sign_report(fields, signer)
-    if reporting.report is not None:
-        _write(reporting.report, signed)
     found = summary(fields)
     lines = _lines(bench, checks, outcome, only) + ([] if asked is None else wrong_answers(asked)) + found.sums()
     emit(reporting.as_json, cast("dict[str, object]", fields), *lines)
+    if reporting.report is not None:
+        write_json(reporting.report, fields if signer is None else sign_report(fields, signer))
     return Exit.OK if found.good else Exit.ERROR
 
 
 def connector(on: str, timeout: float) -> Callable[[], Link]:
     """Return what opens links to a device."""
     scheme, address = open_scheme(on)
-    return lambda: scheme.connect(address, timeout)
+    reached = False
+
+    def connect() -> Link:
+        nonlocal reached
+        try:
+            link = scheme.connect(address, timeout)
+        except TapError as error:
+            if reached or error.code not in {Code.LINK_LOST, Code.TIMEOUT}:
+                raise
+            raise TapError(error.code, f"{error.detail}: start the device, or check --on") from error
+        reached = True
+        return link
+
+    return connect
 
 
 def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str) -> list[str]:
@@ -179,24 +193,12 @@ def make_key(path: Path, as_json: bool) -> Exit:
 
 def check(path: Path, public: str, as_json: bool) -> Exit:
     """Check a report's signature, and say what it says. ``ERROR`` where the run that made it ended so."""
-    try:
-        signed = cast("Json", json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise TapError(Code.BAD_INPUT, f"{path}: {error}") from error
-    try:
-        key = bytes.fromhex(public)
-    except ValueError:
-        key = b""
-    report = check_report(signed, key)
+    report = check_report(read_json(path), read_public(public))
     found = summary(report)
     marked = [(_MARK[Verdict.FAIL], found.fails), (_MARK[Verdict.OPEN], found.open)]
     lines = [f"{mark}  {', '.join(f'§{clause}' for clause in named)}" for mark, named in marked if named]
     emit(as_json, cast("dict[str, object]", report), f"device {found.device}", *lines, *found.sums())
     return Exit.OK if found.good else Exit.ERROR
-
-
-def _write(path: Path, value: Json) -> None:
-    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def vectors(on: str, files: tuple[str, ...], timeout: float, as_json: bool) -> Exit:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from dualtap.errors import Code, TapError
 from dualtap.limits import Profile
 from dualtap.statements import Condition, Role, Token
 from dualtap.states import Part
 from dualtap.suite import Suite
+from dualtap_conform.paths import read_json
 from dualtap_conform.setup import Object, Setup, set_up
 from dualtap_conform.stage import TODAY, Stage
 
@@ -48,21 +47,27 @@ def read_file(path: Path, part: str = "") -> tuple[Setup, Part]:
 
     Raises ``BAD_INPUT`` if the file cannot be used, or is for the other part.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TapError(Code.BAD_INPUT, f"{path}: {error}") from error
+    value = read_json(path)
     if not isinstance(value, dict):
         raise TapError(Code.BAD_INPUT, f"{path}: not a setup")
-    found = cast("Object", value)
-    said = found.get("part", part)
+    said = value.get("part", part)
     if not said:
         raise TapError(Code.BAD_INPUT, f"{path}: does not say its part: give it by --part")
     if said not in {item.value for item in Part}:
         raise TapError(Code.BAD_INPUT, f"{path}: no part {said!r}")
     if part and said != part:
         raise TapError(Code.BAD_INPUT, f"{path}: is for a {said}, not for a {part}: leave out --part")
-    return Setup.from_json(found), Part(said)
+    return Setup.from_json(value), Part(said)
+
+
+def check_overwrite(path: Path) -> None:
+    """Raise ``BAD_INPUT`` if a file stands there that is not one of :func:`to_file`'s."""
+    if not path.is_file():
+        return
+    try:
+        read_file(path)
+    except TapError:
+        raise TapError(Code.BAD_INPUT, f"{path} is there already, and is no setup: it is not overwritten") from None
 
 
 def _tokens(stage: Stage, name: str) -> list[Token]:

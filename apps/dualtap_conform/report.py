@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -13,10 +14,13 @@ from dualtap.errors import Code, TapError
 from dualtap.states import Part
 from dualtap_conform.bench import Bench
 from dualtap_conform.clauses import ordered
+from dualtap_conform.paths import unusable
 from dualtap_conform.setup import Json, Object
 from dualtap_conform.tester import Finding, Outcome
 
 VERSION = 1
+KEY = 32
+"""Bytes of a tester's public key."""
 _DOMAIN = b"dualtap conform report 1\n"
 
 
@@ -67,6 +71,8 @@ def write_key(path: Path, secret: bytes) -> bytes:
             file.write(secret.hex() + "\n")
     except FileExistsError:
         raise TapError(Code.BAD_INPUT, f"{path} is there already: a key is not overwritten") from None
+    except OSError as error:
+        raise unusable(path, error) from error
     return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
 
 
@@ -74,7 +80,9 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     """Read a key file; raise ``BAD_INPUT``."""
     try:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii")))
-    except (OSError, ValueError):
+    except OSError as error:
+        raise unusable(path, error) from error
+    except ValueError:
         raise TapError(Code.BAD_INPUT, f"{path} is no key; write one by `dualtap conform key`") from None
 
 
@@ -84,21 +92,37 @@ def sign_report(report: Object, key: Ed25519PrivateKey) -> Object:
     return {"report": report, "key": public.hex(), "signature": key.sign(_DOMAIN + canonical(report)).hex()}
 
 
+def read_public(text: str) -> bytes:
+    """Return the public key in an option; raise ``BAD_INPUT``."""
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) == KEY:
+        return key
+    with suppress(OSError):  # too long for a name, say
+        if Path(text).is_file():
+            raise TapError(Code.BAD_INPUT, f"{text} is a file: --key takes the public key itself, from `conform key`")
+    raise TapError(Code.BAD_INPUT, f"--key {text}: a public key is {2 * KEY} hexadecimal digits")
+
+
 def check_report(signed: Json, public: bytes) -> Object:
     """Return the report that this key signed; raise ``BAD_INPUT``, also for another format, or ``BAD_SIGNATURE``."""
+    if isinstance(signed, dict) and "clauses" in signed:
+        raise TapError(Code.BAD_INPUT, "this report is not signed: run with --key to have it signed")
     try:
         fields = cast("Object", signed)
         report, signature = fields["report"], bytes.fromhex(cast("str", fields["signature"]))
-        found = dict(cast("Object", report))
-        key = Ed25519PublicKey.from_public_bytes(public)
+        found, signer = dict(cast("Object", report)), str(fields["key"])
     except (KeyError, TypeError, ValueError):
-        raise TapError(Code.BAD_INPUT, "not a signed report, or not a key of 64 hexadecimal digits") from None
-    if found.get("version") != VERSION:
-        raise TapError(
-            Code.BAD_INPUT, f"a report of format version {found.get('version')}: this dualtap reads version {VERSION}"
-        )
+        raise TapError(Code.BAD_INPUT, "not a signed report of `conform run`") from None
+    version = found.get("version")
+    if version != VERSION:
+        raise TapError(Code.BAD_INPUT, f"a report of format version {version}: this dualtap reads version {VERSION}")
+    if signer != public.hex():
+        raise TapError(Code.BAD_SIGNATURE, f"another key signed it: {signer}")
     try:
-        key.verify(signature, _DOMAIN + canonical(report))
-    except InvalidSignature:
-        raise TapError(Code.BAD_SIGNATURE, "the report was altered, or another key signed it") from None
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, _DOMAIN + canonical(report))
+    except (InvalidSignature, ValueError):
+        raise TapError(Code.BAD_SIGNATURE, "the report was altered after it was signed") from None
     return found

@@ -280,17 +280,68 @@ def test_clauses_say_how_they_are_tested(desk: Desk) -> None:
         (("run", "@setup.json", "--on", "tcp:127.0.0.1:1", "--key", "@setup.json", "--report", "@r"), "is no key"),
         (("key", "@setup.json"), "there already"),
         (("check", "@setup.json", "--key", "00" * 32), "not a signed report"),
-        (("check", "@setup.json", "--key", "zz"), "not a signed report"),
+        (("check", "@setup.json", "--key", "zz"), "64 hexadecimal digits"),
+        (("check", "@setup.json", "--key", "a" * 300), "64 hexadecimal digits"),
+        (("check", "@setup.json", "--key", "@setup.json"), "is a file: --key takes the public key itself"),
+        (("check", "@bare.json", "--key", "00" * 32), "not signed: run with --key"),
+        (("run", "@no/setup.json", "--on", "tcp:127.0.0.1:1"), "@no/setup.json: No such file or directory"),
+        (("run", "@setup.json", "--on", "tcp:127.0.0.1:1", "--report", "@no/r"), "@no/r: No such file or directory"),
+        (("run", "@setup.json", "--on", "tcp:127.0.0.1:1", "--report", "@"), "Is a directory"),
+        (("run", "@poem", "--on", "tcp:127.0.0.1:1"), "@poem: no JSON"),
+        (("run", "@setup.json", "--on", "tcp:127.0.0.1:1", "--key", "@no", "--report", "@r"), "@no: No such file"),
+        (("setup", "@no/setup.json"), "@no/setup.json: No such file or directory"),
+        (("setup", "@"), "Is a directory"),
+        (("setup", "@bare.json"), "is there already, and is no setup"),
+        (("setup", "@poem"), "is there already, and is no setup"),
+        (("key", "@no/key"), "@no/key: No such file or directory"),
+        (("check", "@poem", "--key", "00" * 32), "@poem: no JSON"),
         (("check", "@none.json", "--key", "00" * 32), "none.json"),
         (("vectors", "--on", "tcp:127.0.0.1:1", "--file", "poems"), "poems"),
     ],
 )
 def test_bad_input_is_named(desk: Desk, arguments: tuple[str, ...], said: str) -> None:
     desk("setup", desk.path("setup.json"))
+    bare, poem = desk.folder / "bare.json", desk.folder / "poem"
+    bare.write_text('{"version": 1, "clauses": {}}')
+    poem.write_text("a rose")
     desk(*(desk.path(item[1:]) if item.startswith("@") else item for item in arguments), expect=2)
-    assert said in desk.errors
+    assert said.replace("@", f"{desk.folder}/") in desk.errors
+    assert desk.errors.count(desk.path("")) <= 1, "a name once"
+    assert "Errno" not in desk.errors
+    assert (bare.read_text()[:10], poem.read_text()) == ('{"version"', "a rose")
+    assert sorted(item.name for item in desk.folder.iterdir()) == ["bare.json", "poem", "setup.json"]
+
+
+def test_a_setup_is_made_anew_in_the_place_of_a_setup(desk: Desk) -> None:
+    one = desk.json("setup", desk.path("setup.json"), "--part", "payee")
+    assert one != desk.json("setup", desk.path("setup.json"))
+
+
+def test_verdicts_are_said_before_the_report_is_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, value: object) -> None:
+        raise TapError(Code.BAD_INPUT, f"{path}: No space left on device")
+
+    setup = desk.path("payer.json")
+    desk("setup", setup)
+    monkeypatch.setattr("dualtap_apps.conform.write_json", full)
+    with device(setup) as address:
+        text = desk("run", setup, "--on", address, "--only", "6-3", "--report", desk.path("report.json"), expect=2)
+    assert text.startswith("PASS  §6-3")
+    assert "No space left" in desk.errors
+
+
+def test_another_key_and_an_altered_report_are_told_apart(desk: Desk) -> None:
+    command = signed_by(desk)
+    desk(*command[:3], "00" * 32, expect=1)
+    assert f"another key signed it: {command[3]}" in desk.errors
+    report = Path(command[1])
+    report.write_text(report.read_text().replace("PASS", "OPEN"))
+    desk(*command, expect=1)
+    assert "altered after it was signed" in desk.errors
 
 
 def test_a_device_that_is_not_there_is_a_lost_peer(desk: Desk) -> None:
     desk("setup", desk.path("setup.json"))
-    desk("run", desk.path("setup.json"), "--on", "tcp:127.0.0.1:1", "--timeout", "0.05", expect=5)
+    for command in (("run", desk.path("setup.json")), ("vectors",)):
+        desk(*command, "--on", "tcp:127.0.0.1:1", "--timeout", "0.05", expect=5)
+        assert "Connection refused: start the device, or check --on" in desk.errors
