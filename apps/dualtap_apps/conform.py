@@ -172,7 +172,8 @@ def _lines(bench: Bench, checks: tuple[Check, ...], outcome: Outcome, only: str)
             lines.append(f"   —  {untested[0]}{f' … {untested[-1]}' if len(untested) > 1 else ''}  not tested live")
             continue
         for clause in group:
-            titles = [item.title for item in checks if clause in item.clauses]
+            narrow = sorted((item for item in checks if clause in item.clauses), key=lambda item: len(item.clauses))
+            titles = [item.title for item in narrow]
             titles += [item.title for item in outcome.findings if item.clause == clause]  # met on the way to another
             title = titles[0]
             lines.append(f"{_MARK[outcome.clauses[clause]]}  §{clause:<8}{title}")
@@ -206,7 +207,7 @@ def vectors(on: str, files: tuple[str, ...], timeout: float, as_json: bool) -> E
     from dualtap_conform.questions import ask_all
 
     answers = ask_all(connector(on, timeout), timeout, files)
-    sum_ = tally(answers.right, len(answers.wrong), answers.absent)
+    sum_ = tally(answers.right, len(answers.wrong), answers.absent, answers.unfit)
     emit(as_json, cast("dict[str, object]", answers.to_json()), *wrong_answers(answers), sum_)
     return Exit.ERROR if answers.wrong else Exit.OK
 

@@ -18,11 +18,15 @@ from dualtap_transports.link import Link
 
 @dataclass(slots=True)
 class Answers:
-    """What came of the vectors: right, wrong (file, number and both answers), and not offered."""
+    """What came of the vectors: right, wrong (file, number and both answers), not offered, and unfit.
+
+    Unfit are questions above the longest frame of the link: they say nothing of the device.
+    """
 
     right: int = 0
     wrong: list[Object] = field(default_factory=list[Object])
     absent: int = 0
+    unfit: int = 0
     clauses: dict[str, bool] = field(default_factory=dict[str, bool])
     digest: str = ""
     """The hash of all lines asked, which names the set."""
@@ -36,6 +40,7 @@ class Answers:
             "right": self.right,
             "wrong": wrong,
             "not_offered": self.absent,
+            "does_not_fit": self.unfit,
             "clauses": clauses,
         }
 
@@ -113,7 +118,7 @@ def _ask(asker: Asker, name: str, vector: Vector, line: bytes, answers: Answers)
     del question["result"]
     frame = json.dumps(question, separators=(",", ":")).encode()
     if len(frame) > asker.max_frame:
-        answers.absent += 1
+        answers.unfit += 1
         return
     try:
         answer = cast("Json", json.loads(asker.ask(frame)))

@@ -11,7 +11,7 @@ from dualtap_conform.setup import Json, Object
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The counts of a report. ``vectors`` are right, wrong, not offered; or ``None`` if they were not asked."""
+    """The counts of a report. ``vectors`` are right, wrong, not offered, unfit; or ``None`` if they were not asked."""
 
     part: str
     suite: str
@@ -21,7 +21,7 @@ class Summary:
     open: tuple[str, ...]
     taps: int
     used: bool
-    vectors: tuple[int, int, int] | None
+    vectors: tuple[int, int, int, int] | None
 
     @property
     def good(self) -> bool:
@@ -42,9 +42,9 @@ class Summary:
         return lines if self.vectors is None else [*lines, tally(*self.vectors)]
 
 
-def tally(right: int, wrong: int, absent: int) -> str:
+def tally(right: int, wrong: int, absent: int, unfit: int) -> str:
     """Return the line that counts answers to vectors."""
-    return f"vectors: {right} right, {wrong} wrong, {absent} not offered"
+    return f"vectors: {right} right, {wrong} wrong, {absent} not offered, {unfit} too long for this link"
 
 
 def summary(report: Object) -> Summary:
@@ -67,8 +67,9 @@ def summary(report: Object) -> Summary:
         raise TapError(Code.BAD_INPUT, f"a report that this dualtap cannot read: {error}") from error
 
 
-def _answers(asked: Object) -> tuple[int, int, int]:
-    return _count(asked["right"]), len(cast("list[Json]", asked["wrong"])), _count(asked["not_offered"])
+def _answers(asked: Object) -> tuple[int, int, int, int]:
+    right, absent, unfit = (_count(asked[name]) for name in ("right", "not_offered", "does_not_fit"))
+    return right, len(cast("list[Json]", asked["wrong"])), absent, unfit
 
 
 def _count(value: Json) -> int:

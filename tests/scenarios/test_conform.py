@@ -254,9 +254,28 @@ def test_a_wrong_answer_and_one_that_is_not_offered_are_told_apart(monkeypatch: 
     monkeypatch.setattr(device, "answer_frame", answer)
     with bench(personalise(P256, Part.PAYER, limits.FULL), Part.PAYER) as found:
         answers = ask_all(found.connect, PATIENCE, ("signatures",))
-    assert (answers.right, answers.absent) == (0, 1)
+    assert (answers.right, answers.absent, answers.unfit) == (0, 1, 0)
     assert answers.wrong[0]["tcId"] == 2
     assert not any(answers.clauses.values())
+
+
+class Narrow:
+    """A link that carries short frames only."""
+
+    def __init__(self, link: Link, max_frame: int) -> None:
+        self._link, self.max_frame = link, max_frame
+        self.send, self.receive, self.close = link.send, link.receive, link.close
+
+
+def test_a_question_that_does_not_fit_is_not_held_against_the_device() -> None:
+    with bench(personalise(P256, Part.PAYER, limits.FULL), Part.PAYER) as found:
+        whole = ask_all(found.connect, PATIENCE, ("channel",))
+        narrow = ask_all(lambda: Narrow(found.connect(), 600), PATIENCE, ("channel",))
+    assert (whole.absent, whole.unfit) == (0, 0)
+    assert narrow.absent == 0
+    assert narrow.unfit > 5
+    assert narrow.right + narrow.unfit == whole.right
+    assert narrow.to_json()["does_not_fit"] == narrow.unfit
 
 
 def test_a_device_without_a_test_port_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,7 @@ def asked(*wrong: Json) -> Object:
         ({"clauses": {"6-1": "PASS", "6-2": "OPEN"}}, 0, "open  §6-2"),
         ({"clauses": {"6-1": "FAIL", "6-2": "OPEN"}}, 1, "0 clauses hold, 1 fail, 1 stay open"),
         ({"clauses": {"6-1": "FAIL", "6-3": "FAIL"}}, 1, "FAIL  §6-1, §6-3"),
-        ({"vectors": asked()}, 0, "vectors: 7 right, 0 wrong, 2 not offered"),
+        ({"vectors": asked()}, 0, "vectors: 7 right, 0 wrong, 2 not offered, 1 too long for this link"),
         ({"vectors": asked("this")}, 1, "vectors: 7 right, 1 wrong, 2 not offered"),
         ({"taps": 0}, 1, "never greeted"),
         ({"used": True}, 0, "make it ready anew"),
@@ -203,6 +203,16 @@ def test_a_device_that_never_greets_holds_nothing(desk: Desk, only: tuple[str, .
     assert "open  §6-6" in text
     assert "payee, p256: 0 clauses hold" in text
     assert "PASS" not in text
+
+
+def test_a_clause_is_told_by_the_check_that_is_about_it(desk: Desk) -> None:
+    """§6-2, §6-7: the first checks that touch them are about more."""
+    setup = desk.path("payer.json")
+    desk("setup", setup)
+    with device(setup) as address:
+        version = desk("run", setup, "--on", address, "--only", "6-7")
+    assert "PASS  §6-7     A Hello that offers newer versions too is welcome" in version
+    assert "PASS  §6-9     The Welcome has its form" in version
 
 
 def open_link(address: str) -> Link:
