@@ -76,27 +76,29 @@ def device(path: Path, on: str, part: str) -> Exit:
     served = Device(*read_file(path, part))
     listener = scheme.listen(address)
     # A handler may run while the main thread waits: of all that wakes one, this alone may be used in it.
-    told: SimpleQueue[None] = SimpleQueue()
+    told: SimpleQueue[str] = SimpleQueue()
 
     def wait() -> None:
         # Not by sys.stdin, whose lock a thread that reads would still hold when the interpreter ends.
         while os.read(0, 4096):
             pass
-        told.put(None)
+        told.put("Ended, since stdin ended")
 
     def attend() -> None:
         serve(served, listener)
-        told.put(None)
+        told.put("")
 
     def stop(*_: object) -> None:
-        told.put(None)
+        told.put("")
 
     signal.signal(signal.SIGTERM, stop)
     note(f"Ready: {served.part.value} on {on.partition(':')[0]}:{listener.address}")
     for work in (wait, attend):
         threading.Thread(target=work, daemon=True).start()
-    told.get()
+    why = told.get()
     listener.close()
+    if why:
+        note(why)
     return Exit.OK
 
 

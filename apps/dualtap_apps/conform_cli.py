@@ -61,7 +61,10 @@ def conform_setup(file: Path, part: str, suite: str, profile: str, as_json: bool
 @ON
 @SAID
 def conform_device(setup: Path, on: str, part: str | None) -> None:
-    """Be the reference device of SETUP, until stdin ends: to see what a tester sees."""
+    """Be the reference device of SETUP, to see what a tester sees, until stdin ends.
+
+    In the background of a script, give it a stdin that stays open.
+    """
     from dualtap_apps.conform import device
 
     _end(device(setup, on, part or ""))
@@ -95,7 +98,7 @@ def conform_run(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Drive the device through live taps; exit code 1 if a clause fails.
+    """Drive the device through live taps; exit code 1 if a clause fails or the device never greets.
 
     The device was made ready by SETUP, anew for each run: it accepts one connection after another, a tap each.
     """
@@ -142,7 +145,7 @@ def conform_key(file: Path, as_json: bool) -> None:
 @click.option("--key", required=True, metavar="PUBLIC", help="The tester's public key, as `conform key` printed it.")
 @AS_JSON
 def conform_check(report: Path, key: str, as_json: bool) -> None:
-    """Check a report's signature, and say what it says."""
+    """Check a report's signature, and say what it says; exit code as that of its run."""
     from dualtap_apps.conform import check
 
     _end(check(report, key, as_json))

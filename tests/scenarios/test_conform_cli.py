@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from dualtap.errors import Code, TapError
 from dualtap_apps.cli import run
@@ -76,6 +76,8 @@ def device(setup: str) -> Generator[str]:
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == "Ended, since stdin ended\n"
 
 
 def test_a_payer_over_tcp_and_its_report(desk: Desk) -> None:
@@ -134,6 +136,18 @@ def signed_by(desk: Desk, **changes: Json) -> tuple[str, ...]:
     report = desk.folder / "report.json"
     report.write_text(json.dumps(sign_report(fields, key)))
     return ("check", str(report), "--key", key.public_key().public_bytes_raw().hex())
+
+
+def test_a_report_is_verified_as_the_readme_says(desk: Desk) -> None:
+    """protocol/vectors/README.md, "A report"."""
+    command = signed_by(desk, failures=[{"got": '\x7f§ \U0001f4b3 \n\x01/"'}])
+    whole = json.loads(Path(command[1]).read_text())
+    text = json.dumps(whole["report"], sort_keys=True, separators=(",", ":"))
+    assert '[{"got":"\\u007f\\u00a7 \\ud83d\\udcb3 \\n\\u0001/\\""}]' in text
+    domain = b"dualtap conform report 1\n"
+    assert len(domain) == 25
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(command[3]))
+    key.verify(bytes.fromhex(whole["signature"]), domain + text.encode())
 
 
 def asked(*wrong: Json) -> Object:
