@@ -66,7 +66,7 @@ def show_pending(context: Context) -> bool:
     context.shown = pending[0]
     message = transfer_message(context, pending[0].transfer, resume=True)
     most = context.request.body.size if context.part is Part.PAYER and context.request else limits.CARD_MESSAGE
-    if message.authorities and not _readable(message, most):
+    if message.authorities and not readable(message, most):
         # Without them the peer may close what it cannot judge; unread, it could not even do that.
         message = message._replace(authorities=())
     context.send(message)
@@ -74,7 +74,7 @@ def show_pending(context: Context) -> bool:
     return True
 
 
-def _readable(message: TransferMessage, most: int) -> bool:
+def readable(message: TransferMessage, most: int) -> bool:
     """Return whether a peer that takes frames of ``most`` bytes can read a message: neither it nor a list too long."""
     try:
         decode(encode(message), most - TAG)

@@ -11,7 +11,7 @@ from dualtap.both import refused, send_present, sign_present, stop, take_present
 from dualtap.context import Context, Pay
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Ask, Begin, Consent, Decline, Result, Signature
-from dualtap.heal import paid_by, report_healed, show_pending, take_outcome, transfer_message
+from dualtap.heal import paid_by, readable, report_healed, show_pending, take_outcome, transfer_message
 from dualtap.outcome import answer, send_decided
 from dualtap.records import Asked, Sent
 from dualtap.select import Choice, Wanted, choose
@@ -28,7 +28,6 @@ from dualtap.statements import (
     Verification,
 )
 from dualtap.states import State
-from dualtap.suite import TAG
 from dualtap.wire import (
     DoneMessage,
     Hello,
@@ -39,8 +38,6 @@ from dualtap.wire import (
     RequestMessage,
     TransferMessage,
     Welcome,
-    decode,
-    encode,
     signed,
 )
 
@@ -253,11 +250,9 @@ def check_size(context: Context, chosen: Choice) -> None:
     place = Opening(bytes(16), book.counter, book.counter + limits.COUNTER_STEP, private, asked.id)
     transfer = made(context, asked, chosen, place)
     message = transfer_message(context, transfer.sealed(UNSIGNED), resume=True)
-    measured = encode(message._replace(header=context.book.trust.header))  # shown again, it may bring a later date
-    try:
-        decode(measured, size - TAG)
-    except TapError as error:
-        raise TapError(Code.TOO_LARGE, "the payee cannot carry this value's history") from error
+    message = message._replace(header=context.book.trust.header)  # shown again, it may bring a later date
+    if not readable(message, size):
+        raise TapError(Code.TOO_LARGE, "the payee cannot carry this value's history")
 
 
 def decline(context: Context, event: Decline) -> None:
