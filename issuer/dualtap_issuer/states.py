@@ -1,0 +1,132 @@
+"""What people are told of their money (SPEC §16-12): ``received → at risk → final``, or in doubt until a date.
+
+How to call it, for a reply to an upload by ``key``::
+
+    told = states(ledger.store, ledger.scheme, key, upload.pending)
+
+It asks a bounded number of questions, however many transfers there are, and tells a wallet of its own transfers alone.
+Nothing is stored: a state follows from the rows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from enum import IntEnum
+from typing import NamedTuple, cast
+
+from dualtap.errors import Code, TapError
+from dualtap.statements import Scheme, Token
+from dualtap_issuer.facts import decode_fact
+from dualtap_issuer.rows import AskedRow, HandRow, SpanRow
+from dualtap_issuer.rules import Lot
+from dualtap_issuer.store import Store
+
+
+class Standing(IntEnum):
+    """How far a transfer has come, for who signed it.
+
+    ``RECEIVED``: a deposit is kept, but something behind it is missing. ``AT_RISK``: it is credited, provisionally.
+    ``FINAL``: all its tokens are settled, and nothing changes any more. ``IN_DOUBT``: a payment whose payee has told
+    nothing. ``ANSWERED``: a payment whose outcome is here; a reply carries it.
+    """
+
+    RECEIVED = 1
+    AT_RISK = 2
+    FINAL = 3
+    IN_DOUBT = 4
+    ANSWERED = 5
+
+
+class State(NamedTuple):
+    """A transfer's standing, its amount in minor units, and the last epoch in which that can change.
+
+    ``amount`` is what is credited: provisionally, or for good where ``FINAL``; else what the transfer hands over.
+    ``until`` is the greatest ``claim_by`` of its tokens. Both are 0 where the ledger lacks what the transfer is cut
+    from: then its signer, who knows its tokens, knows the date as well.
+    """
+
+    transfer: bytes
+    standing: Standing
+    amount: int
+    until: int
+
+
+def states(store: Store, scheme: Scheme, key: bytes, transfers: Iterable[bytes]) -> list[State]:
+    """Return the states of those of these transfers that ``key`` signed, in order of their ids.
+
+    Transfers that the ledger does not know, or that another key signed, are left out. Raises ``LEDGER_CORRUPT`` where
+    a row names a token that is no fact.
+
+    SPEC §16-12.
+    """
+    mine = {found: row for found, row in store.hands(transfers).items() if row.key == key}
+    spans: dict[bytes, list[SpanRow]] = defaultdict(list)
+    for span in store.spans(mine):
+        spans[span.transfer].append(span)
+    tokens = {span.token for cut in spans.values() for span in cut}
+    claims, settled = _claims(store, scheme, tokens), _settled(store, tokens)
+    credited = {row.transfer: bool(row.credited) for row in store.deposits(mine)}
+    amounts, final = _credits(store, spans), _leaves(store, settled)
+    answered = _answered(store, mine)
+    found: list[State] = []
+    for transfer in sorted(mine):
+        cut = spans.get(transfer, [])
+        until = max((claims[span.token] for span in cut), default=0)
+        given = sum(span.end - span.start for span in cut)
+        if cut and all(span.token in settled for span in cut):
+            found.append(State(transfer, Standing.FINAL, final.get((transfer, key), 0), until))
+        elif credited.get(transfer):
+            found.append(State(transfer, Standing.AT_RISK, amounts.get(transfer, 0), until))
+        elif transfer in credited or not cut:
+            found.append(State(transfer, Standing.RECEIVED, given, until))
+        else:
+            standing = Standing.ANSWERED if transfer in answered else Standing.IN_DOUBT
+            found.append(State(transfer, standing, given, until))
+    return found
+
+
+def _claims(store: Store, scheme: Scheme, tokens: Collection[bytes]) -> dict[bytes, int]:
+    """Return these tokens' ``claim_by``."""
+    found = {fact.digest: cast("Token", decode_fact(scheme, fact)).claim_by for fact, _ in store.find(tokens)}
+    for token in tokens:
+        if token not in found:
+            raise TapError(Code.LEDGER_CORRUPT, f"fact {token.hex()} is missing")
+    return found
+
+
+def _settled(store: Store, tokens: Collection[bytes]) -> set[bytes]:
+    query = "SELECT s.token FROM {wanted} CROSS JOIN settled s WHERE s.token = w.a"
+    return {row[0] for row in store.ask(query, sorted((token,) for token in tokens))}
+
+
+def _credits(store: Store, spans: dict[bytes, list[SpanRow]]) -> dict[bytes, int]:
+    """Return what each transfer, as a deposit, credits."""
+    query = (
+        "SELECT c.transfer, c.amount FROM {wanted} CROSS JOIN credit c "
+        "WHERE c.token = w.a AND c.transfer = w.b AND c.number = w.c"
+    )
+    wanted = sorted((span.token, span.transfer, span.number) for cut in spans.values() for span in cut)
+    found: dict[bytes, int] = defaultdict(int)
+    for transfer, amount in store.ask(query, wanted):
+        found[transfer] += amount
+    return found
+
+
+def _leaves(store: Store, settled: Collection[bytes]) -> dict[tuple[bytes, bytes], int]:
+    """Return what each transfer credits its signer for good: as a deposit, or as one on its way that came back."""
+    query = (
+        'SELECT l.transfer, l.holder, l."end" - l.start FROM {wanted} CROSS JOIN leaf l '
+        "WHERE l.token = w.a AND l.lot <> w.b"
+    )
+    found: dict[tuple[bytes, bytes], int] = defaultdict(int)
+    for transfer, holder, amount in store.ask(query, sorted((token, int(Lot.HELD)) for token in settled)):
+        found[transfer, holder] += amount
+    return found
+
+
+def _answered(store: Store, mine: dict[bytes, HandRow]) -> set[bytes]:
+    """Return those of these transfers whose requests have an outcome here."""
+    asked: list[AskedRow] = store.asked(mine)
+    given = {(row.key, row.request) for row in store.outcomes((one.payee, one.request) for one in asked)}
+    return {one.transfer for one in asked if (one.payee, one.request) in given}
