@@ -4,13 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-postgres test-radio check vectors format bench clean
+.PHONY: demo test test-power test-postgres test-radio check vectors format bench clean
 
 demo: $(STAMP)
 	$(BIN)/dualtap demo
 
 test: $(STAMP)
 	$(BIN)/pytest -n auto
+
+# The same stories as in `make test`, all of them: every second cut, and longer lives.
+test-power: $(STAMP)
+	DUALTAP_POWER=1 DUALTAP_PROMISES=80x45 $(BIN)/pytest -n auto tests/scenarios/test_power_cut.py tests/property/test_promises.py
 
 # What else is needed (pcscd, vpcd, OpenSC, pcsc-tools, a compiler for pyscard) is in .ci/run.
 test-radio: $(STAMP)

@@ -217,7 +217,7 @@ def test_the_promises_hold_whatever_happens() -> None:
 
     §1-1, §1-2, §1-3, §1-4, §1-7, §4.1-12.
     """
-    examples, steps = (int(part) for part in os.environ.get("DUALTAP_PROMISES", "80x45").split("x"))
+    examples, steps = (int(part) for part in os.environ.get("DUALTAP_PROMISES", "40x45").split("x"))
     run_state_machine_as_test(
         Life,
         settings=settings(
