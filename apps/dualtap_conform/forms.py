@@ -181,8 +181,12 @@ WALLET_CERTIFICATE = Fields(
 )  # fmt: skip
 HEADER = Fields("Header", (("epoch", EPOCH), ("policy", NUMBER), *_SIGNED))
 TIER = Fields(
-    "Tier", (("number", NUMBER), ("payment", MONEY), ("payments", NUMBER), ("receipts", NUMBER), ("received", MONEY))
-)
+    "Tier",
+    (
+        ("number", NUMBER), ("payment", MONEY), ("payments", NUMBER), ("receipts", NUMBER), ("received", MONEY),
+        ("day", MONEY), ("balance", MONEY), ("unverified", MONEY), ("untimed", MONEY),
+    ),
+)  # fmt: skip
 POLICY = Fields(
     "Policy",
     (

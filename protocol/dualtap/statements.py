@@ -11,6 +11,7 @@ from enum import IntEnum, IntFlag
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from dualtap.errors import Code, TapError
+from dualtap.limits import AMOUNT
 from dualtap.suite import DIGEST, Suite, sha256
 
 ZERO = bytes(DIGEST)
@@ -209,13 +210,22 @@ class Header(NamedTuple):
 
 
 class Tier(NamedTuple):
-    """Limits of one tier between two syncs, in minor units and counts."""
+    """Limits of one tier, in minor units and counts (SPEC §4.3); a sum of ``limits.AMOUNT`` is no limit.
+
+    ``payment`` bounds one payment; ``payments``, ``receipts`` and ``received`` count between two syncs; ``day`` is the
+    greatest sum paid in one epoch; ``balance`` the most that a wallet may hold when it collects; ``unverified`` the
+    greatest sum paid since its user was last verified; ``untimed`` the greatest payment without a timed round.
+    """
 
     number: int
     payment: int
     payments: int
     receipts: int
     received: int
+    day: int = AMOUNT
+    balance: int = AMOUNT
+    unverified: int = AMOUNT
+    untimed: int = AMOUNT
 
 
 class Policy(NamedTuple):

@@ -217,7 +217,7 @@ details = blob(0, limits.DETAILS)
 # Tokens, certificates and policy: their signed fields, then the issuer's hint and its signature.
 
 _condition = record(Condition, number, any_blob)
-_tier = record(Tier, number, money, number, number, money)
+_tier = record(Tier, number, money, number, number, money, money, money, money, money)
 
 _ISSUED: dict[type[Issued], Check[Issued]] = {
     Token: record(

@@ -51,7 +51,8 @@ const STRUCTS = {
   Header: 'epoch: epoch; policy: number; issuer: hint; signature: signature',
   Policy: 'version: number; tiers: [Tier] 0..64; hotlist: [key] 0..64; authorities: [hint] 0..64; issuer: hint; '
     + 'signature: signature',
-  Tier: 'number: number; payment: money; payments: number; receipts: number; received: money',
+  Tier: 'number: number; payment: money; payments: number; receipts: number; received: money; '
+    + 'day: money; balance: money; unverified: money; untimed: money',
   // §5.2: the messages, after their number
   Hello: 'scheme: hint; versions: [uint 0..255] 1..8; ephemeral: key; want: flags Want',
   Welcome: 'version: uint 0..255; ephemeral: key; want: flags Want; sealed: bytes',

@@ -138,7 +138,7 @@ wallets = st.builds(
     numbers, hints, signatures,
 )  # fmt: skip
 headers = st.builds(Header, epochs, numbers, hints, signatures)
-tiers = st.builds(Tier, numbers, money, numbers, numbers, money)
+tiers = st.builds(Tier, numbers, money, numbers, numbers, money, money, money, money, money)
 policies = st.builds(Policy, numbers, tuples(tiers), tuples(keys), tuples(hints), hints, signatures)
 parents = st.builds(Parent, digests, st.sampled_from(Side), st.integers(0, limits.SPANS - 1))
 spans = st.builds(Span, parents, money, money)

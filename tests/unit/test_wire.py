@@ -66,12 +66,12 @@ FROZEN = {
     "p256 token": "12288a4094d3c2140581f62e61a8fb1c6c5d934ded8a157fca2d492771575648",
     "p256 wallet": "11d9899d6e07f51cdb3a6bdd0400e413eb5d57f5269813131bf32bcd55c0b243",
     "p256 header": "cbfde3a3c788192fe61a8c574b22482dcdf3ef13104d50710bf4d3622b84fde0",
-    "p256 policy": "d7b1cce734681601b98c77d61f83ad006b07d768b1294f3fe6222215e80427b9",
+    "p256 policy": "664c17b06b4d12082eed13bff33e582d786e0c1874b4a8b57600a28bb19c343f",
     "ed25519 scheme": "c7a5882e8eef1cd21f548a6cc5ed60427b081303e518e51b32c4e202bc6f2e61",
     "ed25519 token": "cc3e73eb454c178c2bf531c3eaeb034c830162ab47b8476389ec76b816b1ca62",
     "ed25519 wallet": "ea7e1f7f9b748d915eb503ac38859f468447535b62cd4df7812157a6086efd44",
     "ed25519 header": "216b46774c97e8ffb647d8b3088aef5aacc1d996249d1e1f333d3ba997091873",
-    "ed25519 policy": "3317660906d18ea3324ac405f3685bd79b1ebfea0cf277b29cb2c373250f3fd5",
+    "ed25519 policy": "b78b6fca43f5199ec5c0a1db377072ac857d877d046ca96b99351af4f4dd4e23",
 }
 """Ids in the scheme of 32 zero bytes, by the key 00 01 02 ... 1f. They change only with the protocol's version."""
 
@@ -92,7 +92,7 @@ def issued_ids(suite: Suite) -> dict[str, str]:
         "token": Token(bytes(8), 1, "CNY", KEY, 1, 2, 7, (), bytes(4), ZEROS),
         "wallet": WalletCertificate(KEY, Carrier.CARD, 1, Role.PAY, 5411, b"", 9, 3, bytes(4), ZEROS),
         "header": Header(20_000, 1, bytes(4), ZEROS),
-        "policy": Policy(1, (Tier(1, 2, 3, 4, 5),), (KEY,), (bytes(4),), bytes(4), ZEROS),
+        "policy": Policy(1, (Tier(1, 2, 3, 4, 5, 6, 7, 8, 9),), (KEY,), (bytes(4),), bytes(4), ZEROS),
     }
     ids = {"scheme": scheme.id.hex()}
     return ids | {name: issued_id(scheme, item, scheme.root).hex() for name, item in issued.items()}

@@ -531,7 +531,9 @@ def cited() -> dict[str, str]:
 
 def check_sections(text: str) -> None:
     have = headings(text)
-    assert [str(n) for n in range(1, 20)] == sorted((s for s in have if "." not in s), key=int)
+    sections = [int(section) for section in re.findall(r"^## §(\d+) ", text, re.MULTILINE)]
+    assert sections[:19] == list(range(1, 20))
+    assert sections == sorted(set(sections))
     missing = {section: path for section, path in cited().items() if section not in have}
     assert not missing
     prose = set(re.findall(r"§(\d+(?:\.\d+)*)", text))

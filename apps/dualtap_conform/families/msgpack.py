@@ -91,7 +91,7 @@ def _short_forms() -> Iterator[Vector]:
         comment = f"the code {value} in its shortest form"
         yield _ask("Message", data, ("5.1-1", "9-2"), "ShortForm", comment, None, "RefuseMessage")
     for value in (2**32 - 1, 2**32):
-        data = canonical([1, value, 0, 0, 0])
+        data = canonical([1, value, *[0] * 7])
         yield _ask("Policy", _policy(data), ("5.1-1",), "ShortForm", f"a tier whose greatest payment is {value}", None)
     for size in (0, 255, 256):
         data = canonical([2, 1, bytes(33), 1, bytes(size)])

@@ -18,7 +18,7 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
 from dualtap.records import encode_record
-from dualtap.statements import Carrier, Condition, PresentBody, Role
+from dualtap.statements import Carrier, Condition, PresentBody, Role, Tier
 from dualtap.wire import encode_certificate, signed
 from dualtap_issuer.ledger import Ledger, wallet_id
 from dualtap_issuer.rules import Conflict
@@ -44,7 +44,7 @@ _CONFLICT = record(
     {"wallet_id": hexes(8), "kind": one_of(*(fraud.name.lower() for fraud in Fraud)), "first": DIGEST, "second": DIGEST}
 )
 _CONDITION = record({"code": integer(0, 2**32 - 1), "value": {"type": "string", "pattern": "^([0-9a-f]{2}){0,600}$"}})
-_TIER = record(dict.fromkeys(("number", "payment", "payments", "receipts", "received"), COUNT))
+_TIER = record(dict.fromkeys(Tier._fields, COUNT))
 _POLICY = record({"version": COUNT, "tiers": array(_TIER, 64), "hotlist": array(KEY, 64)})
 _CERTIFY = record(
     {
