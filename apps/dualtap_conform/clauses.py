@@ -41,6 +41,8 @@ SECTIONS: dict[str, int] = {
     "17": 6,
     "18": 14,
     "19": 15,
+    "25": 6,
+    "26": 4,
 }
 """The last clause's number, by section."""
 

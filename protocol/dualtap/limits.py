@@ -20,6 +20,8 @@ STATEMENTS = 64
 """Tokens, certificates or transfers, each, in one provenance."""
 BASKET_REQUESTS = 8
 """Requests for one basket before a person is asked: strangers' taps must not fill the tape."""
+CALLED = 4
+"""Requests that may be open where a Call would make another: a stranger that calls must not fill the log."""
 EPOCH_STEP = 400
 """Epochs (days) by which one tap may move a device's date; a sync may move it by any."""
 EPOCH_SECONDS = 86_400

@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 
 import pytest
 
-from dualtap import conditions, errors, evidence, limits, provenance, records, sealedsync, statements, sync, wire
+from dualtap import call, conditions, errors, evidence, limits, provenance, records, sealedsync, statements, sync, wire
 from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, TapError
 from dualtap.session import establish
@@ -33,7 +33,7 @@ from dualtap_transports import apdu, gatt
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
 SCHEME = Scheme.of(P256, P256.signer(bytes(32)).public)
-MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance)
+MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance, call)
 
 Tree: TypeAlias = "int | bool | str | bytes | list[Tree] | None"
 
@@ -402,6 +402,13 @@ def check_sync(text: str) -> None:
             compare(spec, kind.__name__, decode)
 
 
+def check_call(text: str) -> None:
+    assert "| frame 32, in the clear, " in next(row for row in text.splitlines() if "| `Call` |" in row)
+    compare(
+        Spec(text), "Call", lambda value: call.decode_call(packed([32, *value] if isinstance(value, list) else value))
+    )
+
+
 def _numbers(module: object) -> dict[type[object], int]:
     return cast("dict[type[object], int]", vars(module)["_NUMBER"])
 
@@ -413,7 +420,7 @@ def check_names(text: str) -> None:
     missing = {name for kind in named for name in refs(kind)} - {*spec.rows, *spec.names, *spec.unions, "body"}
     assert not missing
     assert {"SignedUpload", "SignedReply", "Upload", "Reply", "Evidence", "Warrant", "Dead"} <= set(spec.rows)
-    assert {"SyncProof", "SyncPiece", "SyncNext"} <= set(spec.rows)
+    assert {"SyncProof", "SyncPiece", "SyncNext", "Call"} <= set(spec.rows)
     for name, row in spec.rows.items():
         listed = [field for field, _ in row]
         if name in ("Statement", "Dead", "TokenSpan", "HandSpan"):
@@ -559,7 +566,7 @@ def check_gatt(text: str) -> None:
 
 CHECKS: tuple[Callable[[str], None], ...] = (
     check_sections, check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names,
-    check_messages, check_issued, check_statements, check_sync, check_apdus, check_gatt,
+    check_messages, check_issued, check_statements, check_sync, check_call, check_apdus, check_gatt,
 )  # fmt: skip
 
 
