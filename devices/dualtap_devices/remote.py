@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from dualtap import limits
+from dualtap.call import Call, encode_call
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send, Sign, Signature
 from dualtap.keystore import sign_with
 from dualtap.sealedsync import Replied, WalletSync
 from dualtap.suite import Drbg
+from dualtap.wire import Want
 from dualtap_devices.syncing import SyncReport, finish, prepare
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
@@ -143,6 +145,11 @@ def carry(link: Link, onward: Carrier, timeout: float | None) -> int:
             carried += 2
     finally:
         link.close()
+
+
+def call_to_sync(link: Link) -> None:
+    """Ask the wallet at the other end of a link that this side opened to begin its sync (SPEC §25-6)."""
+    link.send(encode_call(Call(Want.SYNC)))
 
 
 def is_address(text: str) -> bool:
