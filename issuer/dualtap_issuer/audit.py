@@ -13,7 +13,7 @@ from dualtap.errors import Code, TapError
 from dualtap.evidence import outcome_of
 from dualtap.statements import TapeStatement
 from dualtap.trust import Trust
-from dualtap_issuer.facts import Facts, asked_fact, certificate_fact, statement_facts, token_fact
+from dualtap_issuer.facts import Facts, asked_fact, authority_fact, certificate_fact, statement_facts, token_fact
 from dualtap_issuer.rules import EVER, NEVER, Conflict, Leaf, Lot, World
 from dualtap_issuer.store import Store
 
@@ -73,6 +73,13 @@ def check_genuine(facts: Facts, trust: Trust) -> None:
             trust.check_token(token, key)
         except TapError as error:
             raise _corrupt(f"token {key.hex()}") from error
+    for key, authority in facts.authorities.items():
+        try:
+            if authority_fact(trust, authority).digest != key:
+                raise _corrupt(f"authority {key.hex()}")
+            trust.verify(trust.issuer_key(authority.issuer), authority.signature, key)
+        except TapError as error:
+            raise _corrupt(f"authority {key.hex()}") from error
     for key, certificate in facts.certificates.items():
         try:
             trust.check_genuine(certificate)
@@ -95,7 +102,7 @@ def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
     facts = world.facts
     found: dict[str, set[tuple[object, ...]]] = {
         "span": set(), "hand": set(), "asked": set(), "outcome": set(), "tape": set(), "certified": set(),
-        "deposit": set(),
+        "deposit": set(), "authority": set(),
     }  # fmt: skip
     for parent, kids in world.kids.items():
         token = world.token_of(parent)
@@ -114,6 +121,7 @@ def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
         opening = facts.openings.get(statement.id)
         if opening is not None:
             found["tape"].add((statement.key, opening.prev, opening.ctr, statement.id))
+    found["authority"].update((one.hint, key) for key, one in facts.authorities.items())
     found["certified"].update((one.key, key) for key, one in facts.certificates.items())
     return found
 

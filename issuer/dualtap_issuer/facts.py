@@ -15,6 +15,7 @@ from dualtap import wire
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import (
+    AuthorityCertificate,
     Opening,
     Outcome,
     Private,
@@ -41,6 +42,7 @@ class FactKind(IntEnum):
     STATEMENT = 3
     OPENING = 4
     ASKED = 5
+    AUTHORITY = 6
 
 
 class Fact(NamedTuple):
@@ -65,7 +67,7 @@ class AskedBy(NamedTuple):
     opening: RequestOpening
 
 
-FactValue = Token | WalletCertificate | TapeStatement | OpeningOf | AskedBy
+FactValue = Token | WalletCertificate | TapeStatement | OpeningOf | AskedBy | AuthorityCertificate
 
 
 def opening_digest(statement: bytes) -> bytes:
@@ -87,6 +89,12 @@ def certificate_fact(trust: Trust, certificate: WalletCertificate) -> Fact:
     """Return a wallet's certificate as a fact; raise ``UNKNOWN_ISSUER``."""
     key = issued_id(trust.scheme, certificate, trust.issuer_key(certificate.issuer))
     return Fact(FactKind.CERTIFICATE, key, wire.pack(plain(certificate)))
+
+
+def authority_fact(trust: Trust, certificate: AuthorityCertificate) -> Fact:
+    """Return an authority's certificate as a fact; raise ``UNKNOWN_ISSUER``."""
+    key = issued_id(trust.scheme, certificate, trust.issuer_key(certificate.issuer))
+    return Fact(FactKind.AUTHORITY, key, wire.pack(plain(certificate)))
 
 
 def statement_facts(statement: TapeStatement) -> list[Fact]:
@@ -122,6 +130,7 @@ class Facts:
     scheme: Scheme
     tokens: dict[bytes, Token] = field(default_factory=dict[bytes, Token])
     certificates: dict[bytes, WalletCertificate] = field(default_factory=dict[bytes, WalletCertificate])
+    authorities: dict[bytes, AuthorityCertificate] = field(default_factory=dict[bytes, AuthorityCertificate])
     transfers: dict[bytes, Transfer] = field(default_factory=dict[bytes, Transfer])
     outcomes: dict[bytes, Outcome] = field(default_factory=dict[bytes, Outcome])
     openings: dict[bytes, Opening] = field(default_factory=dict[bytes, Opening])
@@ -144,6 +153,8 @@ class Facts:
                 self.tokens[digest] = value
             case WalletCertificate():
                 self.certificates[digest] = value
+            case AuthorityCertificate():
+                self.authorities[digest] = value
             case OpeningOf(statement, opening):
                 self.openings[statement] = opening
             case AskedBy(commitment, opening):
@@ -168,7 +179,7 @@ class Facts:
 def decode_fact(scheme: Scheme, fact: Fact) -> FactValue:
     """Return what a fact says; raise ``LEDGER_CORRUPT`` if its bytes are not what its digest stands for.
 
-    The digests of tokens and certificates depend on their issuer's whole key: an audit checks those.
+    The digests of tokens and of all certificates depend on their issuer's whole key: an audit checks those.
     """
     try:
         return _decode(scheme, fact)
@@ -183,6 +194,8 @@ def _decode(scheme: Scheme, fact: Fact) -> FactValue:
             return issued_check(Token)(raw)
         case FactKind.CERTIFICATE:
             return issued_check(WalletCertificate)(raw)
+        case FactKind.AUTHORITY:
+            return issued_check(AuthorityCertificate)(raw)
         case FactKind.STATEMENT:
             statement = statement_check(scheme.id)(raw)
             _same(statement.id, fact.digest)

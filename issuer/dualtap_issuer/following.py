@@ -15,12 +15,14 @@ from typing import cast
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, outcome_of
 from dualtap.graph import Origin, check_origins
-from dualtap.statements import Outcome, Parent, Side, Token, Transfer
+from dualtap.statements import Authority, Outcome, Parent, Side, Token, Transfer
 from dualtap.suite import sha256
 from dualtap.trust import Trust
 from dualtap_issuer.facts import AskedBy, FactKind, Facts, FactValue, asked_digest, decode_fact
+from dualtap_issuer.roll import Watched, charter
 from dualtap_issuer.rows import (
     AskedRow,
+    AuthorityRow,
     CertifiedRow,
     DepositRow,
     HandRow,
@@ -62,6 +64,7 @@ class Following:
         self.store = store
         self.trust = trust
         self.institutions = institutions
+        self._watched = Watched(trust)
         self.known = known
         self.found: set[Conflict] = set()
         self._new = Facts(trust.scheme)
@@ -94,11 +97,12 @@ class Following:
         keys = self._keys()
         places = [PlaceRow(keys[key], one.prev, one.ctr, key) for key, one in new.openings.items()]
         certified = [CertifiedRow(one.key, digest) for digest, one in new.certificates.items()]
+        authorities = [AuthorityRow(one.hint, digest) for digest, one in new.authorities.items()]
         alike = [row.certificate for row in store.certificates(row.key for row in certified)]
         alike += [row.id for row in store.outcomes((row.key, row.request) for row in outcomes)]
         first = min(new.seen.values(), default=NEVER)
         self._outcomes, self._places, self._certified = outcomes, places, certified
-        for rows in (hands, places, outcomes, certified):
+        for rows in (hands, places, outcomes, certified, authorities):
             store.put(rows)
         return any(epoch > first for epoch in store.stamps(alike).values())
 
@@ -141,6 +145,7 @@ class Following:
     def _judge(self) -> None:
         """Index the spans of all that can now be judged, and of what waited for it; let the rest wait."""
         candidates = set(self._new.transfers) | self._woken(self._new.tokens)
+        candidates |= self._woken(charter(one.hint) for one in self._new.authorities.values())
         while True:
             before = set(self._shaped)
             waits = self._shape(cast("dict[bytes, Transfer]", self._values(candidates)))
@@ -170,11 +175,13 @@ class Following:
             key = queue.pop()
             transfer = candidates[key]
             try:
-                check_origins(transfer, self._origin, self.trust)
+                check_origins(transfer, self._origin, self._watched)
             except _Missing as missing:
                 stuck[missing.digest].append(key)
                 continue
-            except TapError:
+            except TapError as error:
+                if error.code is Code.UNKNOWN_ISSUER:  # whether it is a statement cannot be known before
+                    stuck[charter(self._watched.last)].append(key)
                 continue
             self._shaped[key] = transfer
             self._given.add(key)
@@ -255,7 +262,7 @@ class Following:
         """Credit deposits whose provenance became whole; all again if anything was seen earlier than thought."""
         waking = self._waking | {introduction(row.key) for row in self._certified}
         deposits = {key for key, one in self._shaped.items() if one.body.payee in self.institutions}
-        deposits |= {row.transfer for row in self.store.waiting(waking)}
+        deposits |= {row.transfer for row in self.store.waiting(waking)} | self._late()
         if moved:
             deposits = {row.transfer for row in self.store.deposits()}
         while deposits:
@@ -269,6 +276,13 @@ class Following:
             self.store.put(fresh)
             # As above: what came meanwhile did not see them wait.
             deposits = {row.transfer for row in fresh} if self.store.publish() else set[bytes]()
+
+    def _late(self) -> set[bytes]:
+        """Return the deposits to institutions that were not known to be such; index them."""
+        keys = [one.key for one in self._new.authorities.values() if one.authority is Authority.INSTITUTION]
+        late = {row.transfer for row in self.store.spans(self.store.paid(keys))} if keys else set[bytes]()
+        self.store.put(DepositRow(key, 0) for key in late)
+        return late
 
 
 def lacking(world: World, deposit: bytes) -> set[WaitRow]:

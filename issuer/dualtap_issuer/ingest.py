@@ -7,7 +7,15 @@ from typing import TypeVar
 
 from dualtap.errors import Code, TapError
 from dualtap.graph import Graph
-from dualtap.statements import KIND, ON_TAPE, RequestOpening, TapeStatement, Token, WalletCertificate
+from dualtap.statements import (
+    KIND,
+    ON_TAPE,
+    AuthorityCertificate,
+    RequestOpening,
+    TapeStatement,
+    Token,
+    WalletCertificate,
+)
 from dualtap.sync import Upload
 from dualtap.trust import Trust
 from dualtap_issuer.facts import (
@@ -18,6 +26,7 @@ from dualtap_issuer.facts import (
     FactValue,
     OpeningOf,
     asked_fact,
+    authority_fact,
     certificate_fact,
     decode_fact,
     statement_facts,
@@ -74,6 +83,10 @@ class Ingest:
         fact = token_fact(self.trust, token)
         self.trust.check_token(token, fact.digest)
         self._take(fact, token)
+
+    def authority(self, certificate: AuthorityCertificate) -> None:
+        """Take in an authority's certificate, which ``trust`` has learnt."""
+        self._take(authority_fact(self.trust, certificate), certificate)
 
     def certificate(self, certificate: WalletCertificate) -> None:
         """Take in a wallet's certificate, expired or not; raise unless it is genuine."""

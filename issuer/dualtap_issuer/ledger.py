@@ -7,15 +7,18 @@ serials are passed in.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple, cast
 
-from dualtap import limits, wire
+from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, dead_spent, encode_evidence, fork, tape_fork, two_outcomes
-from dualtap.records import BYTES, ITEMS, News, plain
+from dualtap.records import News
 from dualtap.statements import (
+    AuthorityCertificate,
     Carrier,
     Condition,
+    Header,
     Outcome,
     Policy,
     Present,
@@ -39,10 +42,12 @@ from dualtap.sync import (
 )
 from dualtap_issuer import audit
 from dualtap_issuer.audit import Audit, Named
-from dualtap_issuer.authority import SchemeAuthority
-from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
+from dualtap_issuer.authority import Bank, Signers
+from dualtap_issuer.facts import Facts, OpeningOf, authority_fact, decode_fact, opening_digest, token_fact
 from dualtap_issuer.following import behind
 from dualtap_issuer.ingest import Ingest, graph_of
+from dualtap_issuer.policies import Policies, check_tiers
+from dualtap_issuer.roll import Roll, admitted
 from dualtap_issuer.rows import OutcomeRow
 from dualtap_issuer.rules import Conflict, World
 from dualtap_issuer.store import Store
@@ -64,29 +69,71 @@ class Terms(NamedTuple):
 class Ledger:
     """One scheme's ledger over one store. Not for two threads at once."""
 
-    def __init__(self, store: Store, authority: SchemeAuthority, terms: Terms) -> None:
+    def __init__(self, store: Store, authority: Signers, terms: Terms, epoch: int = 0) -> None:
+        """``epoch`` stamps the certificates of ``authority`` that a ledger with others does not know yet."""
         self.store = store
         self.authority = authority
         self.terms = terms
         self.scheme = authority.scheme
-        self.trust = authority.trust()
-        self.institutions = frozenset({authority.institution})
+        self.trust = Roll(self.scheme)
+        self.policies = Policies(store, authority, self.trust)
         self.refused = 0
+        self.trust.refresh(store)
+        self._found(epoch)
         if store.policy() is None:
             with store.transaction():
-                store.lock("policy")
-                if store.policy() is None:
-                    self._put_policy(1, ())
+                self.policies.found(terms.tiers)
         if store.unfinished():
             with store.transaction():
                 self._resume()
 
+    def _found(self, epoch: int) -> None:
+        """Take in the certificates of whom this ledger signs for; those with which it begins are known from ever."""
+        mine = [one for one in self.authority.authorities if one not in self.trust.authorities]
+        founded = bool(self.store.authorities())
+        if not founded and len(self.authority.banks) == 1:
+            self.store.adopt_ordinals(self.authority.banks[0].certificate.key)
+        if mine:
+            self.admit(mine, max(epoch, self.store.closed_epoch()) if founded else 0)
+
+    def admit(self, certificates: Iterable[AuthorityCertificate], epoch: int) -> int:
+        """Take in authorities, issuers first, stamped ``epoch``; return how many were new.
+
+        What waited for them is judged then. Raises ``UNKNOWN_ISSUER``, ``WRONG_CERTIFICATE`` or ``BAD_SIGNATURE`` for
+        what no chain to the root proves, ``BAD_INPUT`` for a certificate that expires no later than the one known, for
+        more than a policy can name, or for an epoch that was settled.
+        """
+        with self.store.transaction(alone=True):
+            self.trust.refresh(self.store)
+            if epoch and epoch < self.store.closed_epoch():
+                raise TapError(Code.BAD_INPUT, "this epoch was settled")
+            fresh = admitted(self.trust, certificates)
+            if not fresh:
+                return 0
+            found = {authority_fact(self.trust, one).digest: one for one in fresh}
+            self.trust.take(found, dict.fromkeys(found, epoch))
+            ingest = Ingest(self.store, self.trust, self.institutions, epoch)
+            for certificate in fresh:
+                ingest.authority(certificate)
+            ingest.finish()
+            self.store.publish()
+            self.trust.refresh(self.store)
+            if self.store.policy() is not None:
+                self._revise(epoch)
+        return len(fresh)
+
+    @property
+    def institutions(self) -> frozenset[bytes]:
+        """The keys to which deposits are made: of every institution of the scheme."""
+        return self.trust.institutions
+
     def _resume(self) -> None:
         """Do what a process that died left undone; it is no harm if it lives, and does it too."""
+        self.trust.refresh(self.store)
         ingest = Ingest(self.store, self.trust, self.institutions, 0)
         ingest.resume()
         if ingest.named:
-            self._hotlist(self.store.closed_epoch())
+            self._revise(self.store.closed_epoch())
 
     # Joining
 
@@ -97,17 +144,32 @@ class Ledger:
             self.store.put_challenge(challenge)
         return challenge
 
-    def certify(self, proof: Present, carrier: Carrier, tier: int, role: Role, expires: int) -> WalletCertificate:
-        """Return the certificate of the key that answered a challenge by ``proof``; see ``SchemeAuthority.certify``."""
+    def certify(
+        self,
+        proof: Present,
+        carrier: Carrier,
+        tier: int,
+        role: Role,
+        expires: int,
+        category: int = 0,
+        attestation: bytes = b"",
+        bank: Bank | None = None,
+    ) -> WalletCertificate:
+        """Return the certificate of the key that answered a challenge by ``proof``; see :meth:`Bank.certify`.
+
+        Raises ``BAD_INPUT`` where ``bank`` is not given and no bank's key is held here.
+        """
+        bank = bank or self.authority.bank
         with self.store.transaction():
             if not self.store.take_challenge(proof.body.session):
                 raise TapError(Code.REPLAYED_REQUEST, "this challenge was not given, or was answered before")
-        return self.authority.certify(proof, proof.body.session, carrier, tier, role, expires)
+        return bank.certify(proof, proof.body.session, carrier, tier, role, expires, category, attestation)
 
     def news(self, epoch: int, certificate: WalletCertificate | None = None) -> News:
         """Return what the scheme says at ``epoch``: for a reply, or for a wallet that joins."""
         policy = self.policy
-        return News(certificate, self.authority.authorities, self.authority.header(epoch, policy.version), policy)
+        self.trust.refresh(self.store)
+        return News(certificate, self.trust.authorities, self.policies.header(epoch, policy), policy)
 
     def issue(
         self, owner: bytes, amount: int, epoch: int, serial: bytes, conditions: tuple[Condition, ...] = ()
@@ -119,7 +181,7 @@ class Ledger:
         self.scheme.suite.verifier(owner)
         terms = self.terms
         spend_by = epoch + terms.spend
-        token = self.authority.token(
+        token = self.authority.office.token(
             serial, amount, terms.currency, owner, epoch, spend_by, spend_by + terms.grace, terms.hops, conditions
         )
         fact = token_fact(self.trust, token)
@@ -143,6 +205,7 @@ class Ledger:
         """
         item = decode_signed_upload(signed_upload)
         upload = decode_upload(self.scheme, item.upload)
+        self.trust.refresh(self.store)
         self.trust.check_genuine(upload.certificate)
         key = upload.certificate.key
         word = sync_statement(self.scheme, key, item.upload, item.challenge, item.epoch)
@@ -156,15 +219,17 @@ class Ledger:
                 raise TapError(Code.BAD_INPUT, "this epoch was settled")
             if not self.store.take_challenge(item.challenge):
                 raise TapError(Code.REPLAYED_REQUEST, "this challenge was not given, or was answered before")
+            if self.trust.refresh(self.store):
+                ingest.institutions = self.institutions
             ingest.finish()
             if ingest.named:
                 # Seen first: a certificate that comes now finds its key named, or is found here.
                 self.store.publish()
-                self._hotlist(epoch)
+                self._revise(epoch)
             reply = self._reply(upload, epoch)
         self.refused += ingest.refused
         answer = encode_reply(reply)
-        return encode_signed_reply(self.authority.word_for(item.challenge, item.upload, answer))
+        return encode_signed_reply(self.authority.office.word_for(item.challenge, item.upload, answer))
 
     def _reply(self, upload: Upload, epoch: int) -> Reply:
         key = upload.certificate.key
@@ -205,27 +270,38 @@ class Ledger:
     @property
     def policy(self) -> Policy:
         """The policy in force."""
-        body = self.store.policy()
-        if body is None:
-            raise TapError(Code.LEDGER_CORRUPT, "there is no policy")
-        return wire.issued_check(Policy)(wire.unpack(body, BYTES, ITEMS))
+        return self.policies.current()
 
-    def _put_policy(self, version: int, hotlist: tuple[bytes, ...]) -> None:
-        policy = self.authority.policy(version, self.terms.tiers, hotlist)
-        self.store.put_policy(version, wire.pack(plain(policy)))
+    def set_tiers(self, tiers: tuple[Tier, ...], epoch: int) -> Policy:
+        """Put a policy with these tiers in force, the hotlist kept; return it. Raises ``BAD_INPUT``."""
+        check_tiers(tiers)
+        self.authority.dating  # noqa: B018 - refuses where no policy can be signed
+        with self.store.transaction():
+            self._revise(epoch, tiers)
+        return self.policy
 
-    def _hotlist(self, epoch: int) -> None:
-        """Put every named key on the hotlist, in a new policy, while its certificate lasts: expiry blocks it after."""
+    def date(self, epoch: int) -> Header:
+        """Sign the date, for institutions without the policy key too, and bring the policy up to date; return it.
+
+        Raises ``BAD_INPUT`` where the policy key is not held.
+        """
+        with self.store.transaction():
+            self.trust.refresh(self.store)
+            self._revise(epoch)
+            return self.policies.date(epoch)
+
+    def _revise(self, epoch: int, tiers: tuple[Tier, ...] | None = None) -> None:
+        """Put a new policy in force if it has anything new to say: tiers, authorities, or who is named.
+
+        Every named key is on the hotlist while its certificate lasts: expiry blocks it after.
+        """
         self.store.lock("policy")
         named: dict[bytes, int] = defaultdict(int)
         digests = [row.certificate for row in self.store.certificates(self.store.named())]
         for certificate in cast("list[WalletCertificate]", self._all(digests)):
             named[certificate.key] = max(named[certificate.key], certificate.expires)
         live = sorted((-expires, key) for key, expires in named.items() if expires >= epoch)
-        hotlist = tuple(sorted(key for _, key in live[:HOTLIST]))
-        policy = self.policy
-        if hotlist != policy.hotlist:
-            self._put_policy(policy.version + 1, hotlist)
+        self.policies.revise(tuple(sorted(key for _, key in live[:HOTLIST])), tiers)
 
     def _certificates(self, key: bytes) -> list[WalletCertificate]:
         return cast("list[WalletCertificate]", self._all(self._digests(key)))
@@ -290,7 +366,9 @@ class Ledger:
 
     def world(self) -> World:
         """Return everything that this ledger knows, indexed."""
-        return World(self.facts(), self.institutions, self.trust)
+        facts = self.facts()
+        roll = Roll.of(self.scheme, facts.authorities, facts.seen)
+        return World(facts, roll.institutions, roll)
 
     def settle(self, epoch: int) -> int:
         """Credit the holder of every leaf of every token whose ``claim_by`` is past; return the minor units.
@@ -315,7 +393,7 @@ class Ledger:
         with self.store.transaction(alone=True):
             self._resume()
             world = self.world()
-            audit.check_genuine(world.facts, self.trust)
+            audit.check_genuine(world.facts, world.trust)
             audit.check_rows(world, self.store)
             named = tuple(
                 Named(wallet_id(found.key), found.fraud.name.lower(), self.evidence(found))

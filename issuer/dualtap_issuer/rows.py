@@ -62,6 +62,13 @@ class CertifiedRow(NamedTuple):
     certificate: bytes
 
 
+class AuthorityRow(NamedTuple):
+    """An authority's hint, and the digest of a certificate of it."""
+
+    hint: bytes
+    certificate: bytes
+
+
 class SpanRow(NamedTuple):
     """A span of a statement: of which token, cut from which parent, where, by which transfer's which span."""
 

@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 from dualtap.errors import TapError
 from dualtap.evidence import Fraud, outcome_of
 from dualtap.graph import Origin, check_origins
-from dualtap.statements import Outcome, Parent, Side, Token, Transfer
+from dualtap.statements import Outcome, Parent, Side, Token, Transfer, key_hint
 from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, asked_digest
+from dualtap_issuer.roll import Watched, since_all
 
 NEVER: Final = 2**31
 """Later than any epoch: the stamp of what is not known."""
@@ -119,6 +120,7 @@ class World:
         self.facts = facts
         self.trust = trust
         self.institutions = institutions
+        self._watched = Watched(trust)
         self.origins: dict[Parent, Origin] = {}
         self.shaped: dict[bytes, Transfer] = {}
         self.kids: dict[Parent, list[Kid]] = defaultdict(list)
@@ -174,8 +176,9 @@ class World:
 
     def _shape(self, transfer: Transfer) -> None:
         """Take in a transfer if it is a statement: its signer owns each parent, and all behind it are statements."""
+        self._watched.asked.clear()
         try:
-            check_origins(transfer, self.origins.__getitem__, self.trust)
+            check_origins(transfer, self.origins.__getitem__, self._watched)
         except (TapError, KeyError):
             return
         self.shaped[transfer.id] = transfer
@@ -184,6 +187,9 @@ class World:
             self.origins.update(sides(transfer, index, self.origins[parent]))
         epochs = [self.facts.seen[transfer.id], self.certified_at.get(transfer.key, NEVER)]
         epochs += [self._given_at(parent) for parent, _, _ in transfer.body.spans]
+        epochs.append(since_all(self.trust, self._watched.asked))
+        if transfer.body.payee in self.institutions:
+            epochs.append(since_all(self.trust, (key_hint(transfer.body.payee),)))
         self.whole_at[transfer.id] = max(epochs)
 
     def _given_at(self, parent: Parent) -> int:
@@ -260,7 +266,7 @@ class World:
         """Return the sides on which units of a transfer go on; add those that stay on their way to ``found``."""
         transfer = self.shaped[kid.transfer]
         payer, payee = transfer.key, transfer.body.payee
-        if payee in self.institutions:
+        if payee in self.institutions and since_all(self.trust, (key_hint(payee),)) <= by:
             found.append(Leaf(token, start, end, payer, Lot.DEPOSITED, transfer.id))
             return []
         there = Parent(transfer.id, Side.PAYEE, kid.place)

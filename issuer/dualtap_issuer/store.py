@@ -19,9 +19,11 @@ from typing import Any, ClassVar, Final
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
 from dualtap.statements import Side
+from dualtap_issuer.door import Door, Raw
 from dualtap_issuer.facts import Fact, FactKind
 from dualtap_issuer.rows import (
     AskedRow,
+    AuthorityRow,
     CertifiedRow,
     DepositRow,
     HandRow,
@@ -34,27 +36,34 @@ from dualtap_issuer.rows import (
 )
 from dualtap_issuer.rules import Conflict, Credit, Leaf, Lot
 
-Row = HandRow | PlaceRow | OutcomeRow | AskedRow | CertifiedRow | SpanRow | WaitRow | DepositRow | Conflict | Leaf
-Raw = tuple[Any, ...]
-"""A row as a driver gives it: its query says what is in it."""
+Row = (
+    HandRow | PlaceRow | OutcomeRow | AskedRow | CertifiedRow | AuthorityRow | SpanRow | WaitRow | DepositRow
+    | Conflict | Leaf
+)  # fmt: skip
 
 DISTRIBUTION: Final = MappingProxyType({
     "fact": "digest", "todo": "batch", "hand": "id", "wait": "missing", "deposit": "transfer",
     "span": "token", "credit": "token", "settled": "token", "leaf": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "conflict": "key", "delivery": "owner",
+    "authority": "hint",
 })  # fmt: skip
 """The column by which each table distributes: the first of its primary key."""
-FRONT_DOOR: Final = frozenset({"challenge", "ordinal", "policy", "closed", "migration"})
+FRONT_DOOR: Final = frozenset({
+    "challenge", "ordinal", "policy", "dated", "closed", "party", "setting", "migration",
+})  # fmt: skip
 """Tables that the front door alone reads and writes."""
 
 _TABLES: Final[dict[type[Any], str]] = {
     HandRow: "hand", PlaceRow: "tape", OutcomeRow: "outcome", AskedRow: "asked", CertifiedRow: "certified",
     SpanRow: "span", WaitRow: "wait", DepositRow: "deposit", Conflict: "conflict", Leaf: "leaf",
+    AuthorityRow: "authority",
 }  # fmt: skip
-_INDEX: Final[tuple[type[Any], ...]] = (SpanRow, HandRow, AskedRow, OutcomeRow, PlaceRow, CertifiedRow, DepositRow)
+_INDEX: Final[tuple[type[Any], ...]] = (
+    SpanRow, HandRow, AskedRow, OutcomeRow, PlaceRow, CertifiedRow, AuthorityRow, DepositRow,
+)  # fmt: skip
 
 
-class Store(ABC):
+class Store(Door, ABC):
     """The rows of one ledger. Not for two threads at once; on PostgreSQL, many processes may share one ledger.
 
     Methods raise ``ISSUER_UNREACHABLE`` or ``LEDGER_CORRUPT`` where the database itself fails.
@@ -270,6 +279,15 @@ class Store(ABC):
         )
         return [CertifiedRow(*row) for row in self.ask(query, _ones(keys))]
 
+    def authorities(self) -> list[bytes]:
+        """Return the digests of all authorities' certificates."""
+        return [row[0] for row in self.ask("SELECT certificate FROM authority ORDER BY certificate")]
+
+    def paid(self, payees: Iterable[bytes]) -> list[bytes]:
+        """Return the transfers to these keys. There is no index: it is for the day on which an authority joins."""
+        query = "SELECT h.id FROM {wanted} CROSS JOIN hand h WHERE h.payee = w.a ORDER BY h.id"
+        return [row[0] for row in self.ask(query, _ones(payees))]
+
     def index(self) -> dict[str, set[Raw]]:
         """Return the rows of every index that follows from facts alone, by table: an audit recomputes them."""
         return {_TABLES[kind]: set(self.ask(f"SELECT {_named('t', kind)} FROM {_TABLES[kind]} t")) for kind in _INDEX}
@@ -348,46 +366,6 @@ class Store(ABC):
         """Return the numbers and tokens that an owner has not taken."""
         query = "SELECT number, token FROM delivery WHERE owner = %s AND number > %s ORDER BY number"
         return [(row[0], row[1]) for row in self.ask(query, values=(owner, after))]
-
-    def put_challenge(self, challenge: bytes) -> None:
-        """Remember a challenge until it is answered."""
-        self.insert("challenge", ("challenge",), [(challenge,)])
-
-    def is_open(self, challenge: bytes) -> bool:
-        """Return whether a challenge waits for an answer."""
-        return bool(self.ask("SELECT challenge FROM challenge WHERE challenge = %s", values=(challenge,)))
-
-    def take_challenge(self, challenge: bytes) -> bool:
-        """Forget a challenge; return whether it was open."""
-        query = "DELETE FROM challenge WHERE challenge = %s RETURNING challenge"
-        return bool(self.ask(query, values=(challenge,)))
-
-    def ordinal(self, key: bytes, quota: int) -> int | None:
-        """Return a key's ordinal, taking the next below ``quota`` for a new key; ``None`` if there is none left.
-
-        It is durable when this returns, and never another key's.
-
-        SPEC §4.3-6.
-        """
-        with self.transaction():
-            self.lock("ordinal")
-            row = self.ask("SELECT number FROM ordinal WHERE key = %s", values=(key,))
-            if row:
-                return int(row[0][0])
-            number = int(self.ask("SELECT coalesce(max(number) + 1, 0) FROM ordinal")[0][0])
-            if number >= quota:
-                return None
-            self.insert("ordinal", ("number", "key"), [(number, key)])
-            return number
-
-    def put_policy(self, version: int, body: bytes) -> None:
-        """Keep a version of the policy."""
-        self.insert("policy", ("version", "body"), [(version, body)])
-
-    def policy(self) -> bytes | None:
-        """Return the last policy."""
-        row = self.ask("SELECT body FROM policy ORDER BY version DESC LIMIT 1")
-        return row[0][0] if row else None
 
     # The catalogue
 
