@@ -35,7 +35,7 @@ class FolderIssuer:
         while not isinstance(effect, Send):
             match effect:
                 case Prove(session):
-                    proved = self._office.ledger.authority.proof_for(session, self._office.challenge())
+                    proved = self._office.ledger.authority.office.proof_for(session, self._office.challenge())
                     effect = self._session.step(proved)
                 case Take(upload):
                     effect = self._session.step(self._take(upload))

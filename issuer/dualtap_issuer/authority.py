@@ -1,4 +1,4 @@
-"""The scheme's signers (SPEC §7): root, policy key, institutions and banks, each of which may live on a host of its own.
+"""The scheme's signers (SPEC §7): root, policy key, institutions and banks, each perhaps on a host of its own.
 
 Nothing here draws randomness or reads a clock: secrets, serials and epochs are passed in. :class:`Signers` is what one
 host holds, :class:`SchemeAuthority` one that holds everything.
@@ -49,7 +49,7 @@ class Ordinals(Protocol):
     """Where a bank's certificates are counted."""
 
     def ordinal(self, bank: bytes, key: bytes, quota: int) -> int | None:
-        """Return a key's ordinal at a bank (its key): below ``quota``, durable, never another key's; ``None`` for none."""
+        """Return a key's ordinal at a bank (its key): below ``quota``, durable, no other key's; ``None`` for none."""
         ...
 
 
@@ -116,7 +116,7 @@ class Institution:
         return self.certificate.key
 
     def certify_bank(self, key: bytes, number: int, quota: int, expires: int) -> AuthorityCertificate:
-        """Return the certificate of a bank that may certify ``quota`` wallets; its holder has proved to hold the key."""
+        """Return the certificate of a bank that may certify ``quota`` wallets; it has proved to hold the key."""
         self.scheme.suite.verifier(key)
         blank = AuthorityCertificate(key, Authority.BANK, number, quota, expires, b"", b"")
         return issue(self.scheme, self._signer, blank)

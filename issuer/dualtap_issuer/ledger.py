@@ -43,7 +43,7 @@ from dualtap.sync import (
 from dualtap_issuer import audit
 from dualtap_issuer.audit import Audit, Named
 from dualtap_issuer.authority import Bank, Signers
-from dualtap_issuer.facts import Facts, OpeningOf, authority_fact, decode_fact, opening_digest, token_fact
+from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
 from dualtap_issuer.following import behind
 from dualtap_issuer.ingest import Ingest, graph_of
 from dualtap_issuer.policies import Policies, check_tiers
@@ -110,10 +110,11 @@ class Ledger:
             fresh = admitted(self.trust, certificates)
             if not fresh:
                 return 0
-            found = {authority_fact(self.trust, one).digest: one for one in fresh}
-            self.trust.take(found, dict.fromkeys(found, epoch))
-            ingest = Ingest(self.store, self.trust, self.institutions, epoch)
-            for certificate in fresh:
+            grown = Roll(self.scheme)
+            grown.refresh(self.store)
+            grown.take(fresh, dict.fromkeys(fresh, epoch))
+            ingest = Ingest(self.store, grown, grown.institutions, epoch)
+            for certificate in fresh.values():
                 ingest.authority(certificate)
             ingest.finish()
             self.store.publish()

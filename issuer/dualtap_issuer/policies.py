@@ -66,7 +66,7 @@ class Policies:
         return None if body is None else wire.issued_check(Header)(wire.unpack(body, BYTES, ITEMS))
 
     def date(self, epoch: int) -> Header:
-        """Sign the date for everybody, inside a transaction, and keep it; raise ``BAD_INPUT`` without the policy key."""
+        """Sign the date for everybody, inside a transaction, and keep it; raise ``BAD_INPUT`` without the key."""
         header = self._signers.dating.header(epoch, self.current().version)
         self._store.put_header(epoch, wire.pack(plain(header)))
         return header

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dualtap.errors import Code, TapError
 from dualtap.statements import Authority, AuthorityCertificate, Scheme, WalletCertificate
 from dualtap.suite import sha256
-from dualtap.trust import Trust
+from dualtap.trust import Trust, issued_id
 from dualtap_issuer.facts import Facts
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Roll(Trust):
 
     @classmethod
     def of(cls, scheme: Scheme, certificates: Mapping[bytes, AuthorityCertificate], seen: Mapping[bytes, int]) -> Roll:
-        """Return the roll of these certificates, by digest, with their stamps; raise ``LEDGER_CORRUPT`` for false ones."""
+        """Return the roll of these certificates, by digest, with their stamps; raise ``LEDGER_CORRUPT``."""
         roll = cls(scheme)
         roll.take(certificates, seen)
         return roll
@@ -98,15 +98,15 @@ class Watched(Trust):
         self._trust.check_genuine(certificate)
 
 
-def admitted(trust: Trust, certificates: Iterable[AuthorityCertificate]) -> tuple[AuthorityCertificate, ...]:
-    """Return those of these certificates, issuers first, that are new; ``trust`` does not learn them.
+def admitted(trust: Trust, certificates: Iterable[AuthorityCertificate]) -> dict[bytes, AuthorityCertificate]:
+    """Return those of these certificates (issuers first) that are new, by digest; ``trust`` does not learn them.
 
     Raises ``UNKNOWN_ISSUER``, ``WRONG_CERTIFICATE`` or ``BAD_SIGNATURE`` unless a chain to the root proves each, and
     ``BAD_INPUT`` for one that would replace nothing (SPEC §7-8), for another kind of authority of a known key, or for
     more than a policy can name.
     """
     trial = trust.copy()
-    fresh: list[AuthorityCertificate] = []
+    fresh: dict[bytes, AuthorityCertificate] = {}
     for certificate in certificates:
         known = {one.key: one for one in trial.authorities}.get(certificate.key)
         if known == certificate:
@@ -115,10 +115,11 @@ def admitted(trust: Trust, certificates: Iterable[AuthorityCertificate]) -> tupl
             raise TapError(Code.BAD_INPUT, f"this key is a {known.authority.name.lower()}'s; make a new one")
         if known is not None and known.expires >= certificate.expires:
             raise TapError(Code.BAD_INPUT, "a certificate of this key that expires no earlier is known: date it later")
-        fresh += trial.learn((certificate,))
+        for new in trial.learn((certificate,)):
+            fresh[issued_id(trial.scheme, new, trial.issuer_key(new.issuer))] = new
     if sum(one.authority is not Authority.POLICY for one in trial.authorities) > MOST:
         raise TapError(Code.BAD_INPUT, f"a policy names at most {MOST} institutions and banks")
-    return tuple(fresh)
+    return fresh
 
 
 def since_all(trust: Trust, hints: Iterable[bytes]) -> int:
@@ -129,4 +130,3 @@ def since_all(trust: Trust, hints: Iterable[bytes]) -> int:
 def charter(hint: bytes) -> bytes:
     """Return that for which a transfer waits until an authority with this hint is known."""
     return sha256(b"dualtap charter" + hint)
-

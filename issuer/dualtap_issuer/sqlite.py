@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dualtap.errors import Code, TapError
+from dualtap_issuer.door import Raw
 from dualtap_issuer.rows import TodoRow
-from dualtap_issuer.store import Raw, Store, explained, migrations
+from dualtap_issuer.store import Store, explained, migrations
 
 _COLUMNS = "abcdefgh"
 _WAIT = 60.0

@@ -270,7 +270,7 @@ def test_names_and_settlement(store: Store) -> None:
 
 def test_the_front_door(store: Store) -> None:
     """§4.3-6, §14-3."""
-    assert [store.ordinal(key, 2) for key in (A, B, A, C)] == [0, 1, 0, None]
+    assert [store.ordinal(D, key, 2) for key in (A, B, A, C)] == [0, 1, 0, None]
     assert (store.closed_epoch(), store.policy()) == (0, None)
     with store.transaction():
         store.put_challenge(A)

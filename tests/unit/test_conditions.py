@@ -339,8 +339,8 @@ def test_a_second_signature_cannot_be_taken_for_another_statement() -> None:
 
 
 class Counted:
-    def ordinal(self, key: bytes, quota: int) -> int | None:
-        del key, quota
+    def ordinal(self, bank: bytes, key: bytes, quota: int) -> int | None:
+        del bank, key, quota
         return 0
 
 

@@ -240,7 +240,7 @@ def test_an_ordinal_is_durable_before_its_certificate_is_signed(
 
     def cut(*_: object) -> None:
         other = Store.open(tmp_path / "ledger.db")
-        seen.append(other.ordinal(bytes(32), 100))
+        seen.append(other.ordinal(mint.authority.banks[0].certificate.key, bytes(32), 100))
         other.close()
         raise InterruptedError
 

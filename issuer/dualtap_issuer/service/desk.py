@@ -14,7 +14,7 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send
 from dualtap.sealedsync import IssuerSync, Prove, Take, Taken
 from dualtap.suite import sha256
-from dualtap_issuer.authority import SchemeAuthority
+from dualtap_issuer.authority import Signers
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.service.clerk import Clerk
 from dualtap_issuer.service.logs import Say
@@ -45,7 +45,7 @@ class Desk:
     def __init__(
         self,
         clerk: Clerk,
-        authority: SchemeAuthority,
+        authority: Signers,
         settings: Settings,
         metrics: Metrics,
         say: Say,
@@ -137,7 +137,7 @@ class Desk:
         while not isinstance(effect, Send):
             match effect:
                 case Prove(transcript):
-                    proved = self._authority.proof_for(transcript, challenge_of(session.entropy))
+                    proved = self._authority.office.proof_for(transcript, challenge_of(session.entropy))
                     effect = session.sync.step(proved)
                 case Take(upload):
                     effect = session.sync.step(await self._store(session.entropy, upload))
