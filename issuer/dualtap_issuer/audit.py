@@ -14,6 +14,7 @@ from dualtap.evidence import outcome_of
 from dualtap.statements import TapeStatement
 from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, asked_fact, authority_fact, certificate_fact, statement_facts, token_fact
+from dualtap_issuer.quotas import Fault
 from dualtap_issuer.rules import EVER, NEVER, Conflict, Leaf, Lot, World
 from dualtap_issuer.store import Store
 
@@ -40,6 +41,7 @@ class Audit(NamedTuple):
     outstanding: int
     overspend: int
     conflicts: tuple[Named, ...]
+    banks: tuple[Fault, ...] = ()
 
 
 class Account(NamedTuple):

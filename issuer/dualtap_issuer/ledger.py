@@ -46,7 +46,9 @@ from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
 from dualtap_issuer.following import behind
 from dualtap_issuer.ingest import Ingest, graph_of
+from dualtap_issuer.netting import Netting, check_balanced, net
 from dualtap_issuer.policies import Policies, check_tiers
+from dualtap_issuer.quotas import faults
 from dualtap_issuer.roll import Roll, admitted
 from dualtap_issuer.rows import OutcomeRow
 from dualtap_issuer.rules import Conflict, World
@@ -386,22 +388,36 @@ class Ledger:
             self.store.close_epoch(epoch)
         return total
 
+    def net(self) -> Netting:
+        """Return what the institutions hold of one another's value, audited; raise as :meth:`audit`."""
+        with self.store.transaction(alone=True):
+            world = self._audited()
+            found = net(world.facts, world.trust, world.credits(), self.store.settled(), set(world.institutions))
+        check_balanced(found)
+        return found
+
+    def _audited(self) -> World:
+        """Return the world of the facts, inside a transaction; raise unless it is genuine and the rows agree."""
+        self._resume()
+        world = self.world()
+        audit.check_genuine(world.facts, world.trust)
+        audit.check_rows(world, self.store)
+        return world
+
     def audit(self) -> Audit:
         """Recompute everything from the statements, compare it with the rows, and return the totals.
 
         Raises ``LEDGER_CORRUPT``, naming the first row that differs.
         """
         with self.store.transaction(alone=True):
-            self._resume()
-            world = self.world()
-            audit.check_genuine(world.facts, world.trust)
-            audit.check_rows(world, self.store)
+            world = self._audited()
             named = tuple(
                 Named(wallet_id(found.key), found.fraud.name.lower(), self.evidence(found))
                 for found in self.conflicts()
             )
             settled = self.store.settled()
-            return audit.totals(world, self.store.conflicts(), settled, self.terms.currency, named)
+            found = audit.totals(world, self.store.conflicts(), settled, self.terms.currency, named)
+            return found._replace(banks=faults(world.facts))
 
     def digest(self) -> bytes:
         """Return a digest of the stamped set: a function of nothing else."""

@@ -1,0 +1,75 @@
+"""Device makers: a maker's word for a chip, outside every tap. A wallet's certificate carries its hash.
+
+A scheme registers makers' keys. A maker makes a chip, lets it make its key, and signs what chip that key is in: this
+:class:`Attestation` personalises a blank wallet. Whoever certifies the wallet checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from dualtap import wire
+from dualtap.errors import Code, TapError
+from dualtap.statements import Carrier, Scheme, key_hint
+from dualtap.suite import Signer, sha256
+from dualtap.wire import any_blob, blob, enumeration, record, signature
+
+MODEL = 32
+"""Bytes of a model's name."""
+CHIP = 16
+"""Bytes of a chip's number."""
+SECURE: frozenset[Carrier] = frozenset({Carrier.WATCH, Carrier.CARD, Carrier.SIM, Carrier.SD, Carrier.THING})
+"""Carriers that are a secure element: for these, a policy may demand an attestation."""
+
+
+class Attestation(NamedTuple):
+    """A maker's word: the chip of this number, model and carrier holds the secret of this key, and shows it to nobody.
+
+    ``maker`` is the hint of the maker's key.
+    """
+
+    chip: bytes
+    model: bytes
+    carrier: Carrier
+    key: bytes
+    maker: bytes
+    signature: bytes
+
+
+def attestation_id(scheme: Scheme, maker: bytes, said: Attestation) -> bytes:
+    """Return what a maker (its whole key) signs: H("dualtap attestation 1" ‖ scheme ‖ maker ‖ H(public))."""
+    public = wire.pack((said.chip, said.model, int(said.carrier), said.key))
+    return sha256(b"dualtap attestation 1" + scheme.id + maker + sha256(public))
+
+
+def attest(scheme: Scheme, maker: Signer, chip: bytes, model: str, carrier: Carrier, key: bytes) -> bytes:
+    """Return the bytes of a maker's word for a chip; raise ``BAD_INPUT``, or ``BAD_KEY``."""
+    name = model.encode()
+    if len(chip) != CHIP or not 0 < len(name) <= MODEL:
+        raise TapError(Code.BAD_INPUT, f"a chip's number has {CHIP} bytes, its model's name 1 to {MODEL}")
+    scheme.suite.verifier(key)
+    blank = Attestation(chip, name, carrier, key, key_hint(maker.public), b"")
+    return wire.pack(blank._replace(signature=maker.sign(attestation_id(scheme, maker.public, blank))))
+
+
+def decode_attestation(data: bytes) -> Attestation:
+    """Return the attestation in these bytes; raise ``MALFORMED``, ``NOT_CANONICAL`` or ``TOO_LARGE``."""
+    check = record(Attestation, blob(CHIP), any_blob, enumeration(Carrier), blob(32, 33), blob(4), signature)
+    return check(wire.unpack(data))
+
+
+def check_attestation(scheme: Scheme, makers: Collection[bytes], data: bytes, key: bytes, carrier: Carrier) -> bytes:
+    """Return the hash of a maker's word that this key is in a chip of this carrier, for the wallet's certificate.
+
+    Raises as :func:`decode_attestation`, ``UNKNOWN_ISSUER`` for a maker that is not registered, ``BAD_SIGNATURE``, or
+    ``WRONG_CERTIFICATE`` for another key or carrier.
+    """
+    said = decode_attestation(data)
+    found = [maker for maker in makers if key_hint(maker) == said.maker]
+    if not found:
+        raise TapError(Code.UNKNOWN_ISSUER, "this chip's maker is not registered; see `dualtap scheme maker add`")
+    scheme.suite.verifier(found[0])(said.signature, attestation_id(scheme, found[0], said))
+    if said.key != key or said.carrier is not carrier:
+        raise TapError(Code.WRONG_CERTIFICATE, "the maker attested another key, or another carrier")
+    return sha256(data)
