@@ -11,10 +11,11 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send
 from dualtap.sealedsync import IssuerSync, Prove, Take, Taken
 from dualtap_apps.exits import Exit
+from dualtap_apps.linking import reach, saying, wait, waits
 from dualtap_apps.output import emit, note
 from dualtap_apps.schemes import Office
 from dualtap_devices.disk import read_label
-from dualtap_devices.remote import Carrier, HttpCarrier, LinkCarrier, carry, is_address
+from dualtap_devices.remote import Carrier, HttpCarrier, LinkCarrier, call_to_sync, carry, is_address
 from dualtap_transports.link import open_scheme
 
 UPLOAD = 8 * 1024 * 1024
@@ -76,18 +77,16 @@ def through(via: str, issuer: str, timeout: float) -> Generator[Carrier]:
         link.close()
 
 
-def carry_one(folder: Path, on: str, issuer: str, timeout: float, as_json: bool) -> Exit:
-    """Wait for one device and carry its sync to this wallet's issuer."""
+def carry_one(folder: Path, on: str, issuer: str, timeout: float, as_json: bool, side: str | None = None) -> Exit:
+    """Carry one sync to this wallet's issuer: of the device that comes, or of the card that is read."""
     where = issuer or read_label(folder).scheme
-    scheme, address = open_scheme(on)
-    listener = scheme.listen(address)
-    try:
-        note(f"Ready: carrying one sync, on {on.partition(':')[0]}:{listener.address}")
-        link = listener.accept(timeout)
-    except TapError as error:
-        raise TapError(error.code, f"nobody came to sync within {timeout:g} s; carry again") from error
-    finally:
-        listener.close()
+    if waits(on, side, otherwise=True):
+        nobody = saying(f"nobody came to sync within {timeout:g} s; carry again")
+        link = wait(on, None, "carrying one sync", timeout, nobody).link
+    else:
+        note(f"Ready: carrying one sync, reading {on}")
+        link = reach(on, timeout, saying(f"no card that waits to sync at {on}; carry again")).link
+        call_to_sync(link)
     try:
         with issuer_at(where) as onward:
             frames = carry(link, onward, timeout)

@@ -12,6 +12,8 @@ from dualtap.errors import TapError
 from dualtap_apps.conform_cli import conform
 from dualtap_apps.exits import Exit, exit_of
 from dualtap_apps.helps import AS_JSON, FOLDER, Address, ExampleGroup
+from dualtap_apps.linking import SIDE
+from dualtap_apps.links_cli import bridge, card, carry
 from dualtap_apps.output import emit, note
 from dualtap_apps.serve import issuer as serving
 from dualtap_apps.traffic import LOG_LEVEL
@@ -150,12 +152,14 @@ def wallet_history(folder: Path, as_json: bool) -> None:
     examples=(
         "dualtap charge shop 12.50 --on tcp:127.0.0.1:7000",
         "dualtap charge shop 12.50 --on tcp:127.0.0.1:7000 --basket table-5",
+        "dualtap charge shop 12.50 --on pcsc:ACR1252   # read the card of a customer",
         "dualtap charge shop --cancel table-5",
     )
 )
 @click.argument("folder", type=FOLDER)
 @click.argument("amount", required=False)
-@click.option("--on", cls=Address, metavar="ADDRESS", help="Where to listen: tcp:HOST:PORT, or ble:new.")
+@click.option("--on", cls=Address, metavar="ADDRESS", help="Where to wait: tcp:HOST:PORT, ble:new; or a card's reader.")
+@SIDE
 @click.option("--basket", help="What is sold. Charged again after a torn tap, it is paid at most once.")
 @click.option("--cancel", metavar="BASKET", help="Close the open requests of a basket instead.")
 @TIMEOUT
@@ -165,13 +169,14 @@ def charge(
     folder: Path,
     amount: str | None,
     on: str | None,
+    side: str | None,
     basket: str | None,
     cancel: str | None,
     timeout: float,
     log_level: str,
     as_json: bool,
 ) -> None:
-    """Collect AMOUNT: listen, one tap, end."""
+    """Collect AMOUNT in one tap: of whoever comes, or of the card that is read."""
     from dualtap_apps import taps
 
     if cancel is not None:
@@ -180,18 +185,19 @@ def charge(
         _end(taps.cancel(folder, cancel, as_json))
     if amount is None or on is None:
         raise click.UsageError("charge needs an amount and --on, as in: charge shop 12.50 --on tcp:127.0.0.1:7000")
-    _end(taps.charge(folder, amount, on, basket, timeout, as_json, log_level))
+    _end(taps.charge(folder, amount, on, basket, timeout, as_json, log_level, side))
 
 
 @cli.command(examples=("dualtap pay anna --on tcp:127.0.0.1:7000", "dualtap pay anna --on tcp:127.0.0.1:7000 --yes"))
 @click.argument("folder", type=FOLDER)
 @ON
+@SIDE
 @click.option("--yes", is_flag=True, help="Agree without being asked.")
 @TIMEOUT
 @LOG_LEVEL
 @AS_JSON
-def pay(folder: Path, on: str, yes: bool, timeout: float, log_level: str, as_json: bool) -> None:
-    """Pay whoever charges at ADDRESS."""
+def pay(folder: Path, on: str, side: str | None, yes: bool, timeout: float, log_level: str, as_json: bool) -> None:
+    """Pay whoever charges at ADDRESS, or reads this card there."""
     from dualtap_apps import taps
 
     def confirm(question: str) -> bool:
@@ -200,7 +206,7 @@ def pay(folder: Path, on: str, yes: bool, timeout: float, log_level: str, as_jso
         except click.Abort:
             return False
 
-    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json, log_level))
+    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json, log_level, side))
 
 
 @cli.command(
@@ -231,32 +237,29 @@ def refund(
         "dualtap sync shop --issuer https://issuer.example",
         "dualtap sync card --via phone",
         "dualtap sync card --via tcp:127.0.0.1:7000",
+        "dualtap sync card --on vpcd:127.0.0.1:35963   # wait for a phone or till that reads this card: `carry`",
     )
 )
 @click.argument("folder", type=FOLDER)
 @click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
 @click.option("--via", default="", metavar="DEVICE", help="Who carries it: a wallet's folder, or where `carry` waits.")
+@click.option(
+    "--on", cls=Address, metavar="ADDRESS", help="Wait there for a device that reads this one and carries it."
+)
 @TIMEOUT
 @LOG_LEVEL
 @AS_JSON
-def sync(folder: Path, issuer: str, via: str, timeout: float, log_level: str, as_json: bool) -> None:
+def sync(folder: Path, issuer: str, via: str, on: str | None, timeout: float, log_level: str, as_json: bool) -> None:
     """Tell the issuer everything, and take its news. A till deposits what it holds."""
+    if on is not None:
+        from dualtap_apps.bridging import card_once
+
+        if issuer or via:
+            raise click.UsageError("--on takes no --issuer or --via: the device that reads this one knows the issuer")
+        _end(card_once(folder, on, ("sync",), None, timeout, as_json, log_level))
     from dualtap_apps.wallets import sync_wallet
 
     _end(sync_wallet(folder, as_json, issuer, via, timeout, log_level))
-
-
-@cli.command(examples=("dualtap carry phone --on tcp:127.0.0.1:7000",))
-@click.argument("folder", type=FOLDER)
-@ON
-@click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
-@TIMEOUT
-@AS_JSON
-def carry(folder: Path, on: str, issuer: str, timeout: float, as_json: bool) -> None:
-    """Carry one sync of a device without a network, sealed, from ADDRESS to this wallet's issuer."""
-    from dualtap_apps.carrying import carry_one
-
-    _end(carry_one(folder, on, issuer, timeout, as_json))
 
 
 @cli.group(cls=ExampleGroup, examples=("dualtap evidence verify FILE --root p256:02ab…",))
@@ -340,6 +343,8 @@ def bench_radio(as_json: bool) -> None:
     _end(measure(as_json))
 
 
+for command in (bridge, card, carry):
+    cli.add_command(command)
 cli.add_command(conform)
 cli.add_command(serving)
 

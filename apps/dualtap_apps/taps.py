@@ -10,18 +10,19 @@ from typing import TypeAlias
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
-from dualtap.session import NO_HANDOVER, ident
 from dualtap.states import Part
 from dualtap.suite import Drbg, sha256
+from dualtap.wire import Want
 from dualtap_apps.exits import Exit, exit_of_report
+from dualtap_apps.linking import reach, saying, wait, waits
 from dualtap_apps.money import parse, show
-from dualtap_apps.output import emit, note, report_fields, report_text, show_code, wallet_id
+from dualtap_apps.output import emit, note, report_fields, report_text, wallet_id
 from dualtap_apps.traffic import told
 from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, Person, always, run
+from dualtap_devices.passive import Waiting, attend
 from dualtap_devices.syncing import close
-from dualtap_transports.handover import handover_of, introduce
-from dualtap_transports.link import Link, open_scheme
+from dualtap_transports.link import Link
 
 Confirm: TypeAlias = Callable[[str], bool]
 """Puts a question to a person."""
@@ -40,35 +41,29 @@ def basket_of(name: str | None) -> tuple[str, bytes]:
 
 
 def charge(
-    folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool, log_level: str = ""
-) -> Exit:
-    """Collect one payment: listen, one tap, end."""
+    folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool, log_level: str = "",
+    side: str | None = None,
+) -> Exit:  # fmt: skip
+    """Collect one payment in one tap: of who comes, or of the card that is read."""
     label = read_label(folder)
     minor = parse(amount, label.currency)
     name, identity = basket_of(basket)
-    scheme, address = open_scheme(on)
+    said = f"charging {show(minor, label.currency)}, basket {name}"
     with opened(folder) as wallet:
         wallet.check()
-        listener = scheme.listen(address)
-        ephemeral = wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
-        handover = introduce(listener, ident(ephemeral.public))
-        try:
-            where = f"{on.partition(':')[0]}:{listener.address}"
-            note(f"Ready: charging {show(minor, label.currency)}, basket {name}, on {where}")
-            if handover != NO_HANDOVER:
-                show_code(where)
-            link = listener.accept(timeout)
-        except TapError as error:
-            raise TapError(error.code, f"nobody came to pay within {timeout:g} s; charge again") from error
-        finally:
-            listener.close()
+        if waits(on, side, otherwise=True):
+            nobody = saying(f"nobody came to pay within {timeout:g} s; charge again")
+            met = wait(on, wallet.book.scheme.suite, said, timeout, nobody)
+        else:
+            note(f"Ready: {said}, reading {on}")
+            met = reach(on, timeout, saying(f"no card to charge at {on} within {timeout:g} s; charge again"))
         order = Charge(minor, label.currency, identity, person=True)
-        driver = Driver.fresh(wallet, order, initiator=False, ephemeral=ephemeral, handover=handover)
-        report = run(driver, told(link, wallet, log_level), timeout)
+        driver = Driver.fresh(wallet, order, met.initiator, ephemeral=met.ephemeral, handover=met.handover)
+        report = run(driver, told(met.link, wallet, log_level), timeout)
         paid = wallet.book.accepted(identity, 0)
         if report.code is Code.BASKET_PAID and paid is not None:
             note(f"Basket {name} was paid before, by receipt {paid.hex()}")
-        return _tell(driver, report, as_json, basket=name)
+        return tell(driver, report, as_json, basket=name)
 
 
 def cancel(folder: Path, basket: str, as_json: bool) -> Exit:
@@ -90,14 +85,18 @@ def cancel(folder: Path, basket: str, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def pay(folder: Path, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str = "") -> Exit:
+def pay(
+    folder: Path, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str = "",
+    side: str | None = None,
+) -> Exit:  # fmt: skip
     """Pay whoever charges at an address, after the person agreed; without ``confirm`` nobody is asked."""
-    return _pay(folder, Pay(), on, confirm, timeout, as_json, log_level)
+    return _pay(folder, Pay(), on, confirm, timeout, as_json, log_level, side)
 
 
 def refund(
-    folder: Path, receipt: str, on: str, amount: str | None, timeout: float, as_json: bool, log_level: str = ""
-) -> Exit:
+    folder: Path, receipt: str, on: str, amount: str | None, timeout: float, as_json: bool, log_level: str = "",
+    side: str | None = None,
+) -> Exit:  # fmt: skip
     """Pay a received transfer back to the wallet that made it, which charges at an address."""
     label = read_label(folder)
     try:
@@ -107,32 +106,35 @@ def refund(
     if len(transfer) != 32:
         raise TapError(Code.BAD_INPUT, "a receipt is the 64 hex digits that `charge` printed")
     minor = None if amount is None else parse(amount, label.currency)
-    return _pay(folder, Pay(transfer, minor), on, None, timeout, as_json, log_level)
+    return _pay(folder, Pay(transfer, minor), on, None, timeout, as_json, log_level, side)
 
 
 def _pay(
-    folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str
-) -> Exit:
-    scheme, address = open_scheme(on)
+    folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str,
+    side: str | None,
+) -> Exit:  # fmt: skip
     with opened(folder) as wallet:
         wallet.check()
         if order.refund_of and order.refund_of not in wallet.book.taken:
             raise TapError(Code.NOT_A_REFUND, "this wallet never received that payment")
-        try:
-            link: Link = scheme.connect(address, timeout)
-        except TapError as error:
-            if error.code is Code.BAD_INPUT:
-                raise
-            raise TapError(error.code, f"nobody charges at {on}: start `dualtap charge` there first") from error
-        handover = handover_of(link)
-        link = told(link, wallet, log_level)
+        listens = waits(on, side, otherwise=False)
+        if listens:
+            nobody = saying(f"nobody came to charge within {timeout:g} s; pay again")
+            met = wait(on, wallet.book.scheme.suite, "paying whoever reads this card", timeout, nobody)
+        else:
+            met = reach(on, timeout, saying(f"nobody charges at {on}: start `dualtap charge` there first"))
+        link = told(met.link, wallet, log_level)
         person = always if confirm is None else asks(confirm, link)
-        driver = Driver.fresh(wallet, order, initiator=True, person=person, handover=handover)
-        report = run(driver, link, timeout)
-        return _tell(driver, report, as_json)
+        if listens:
+            driver = attend(wallet, link, Waiting(Want.PAY, order, person, met.ephemeral, met.handover), timeout)
+            assert isinstance(driver, Driver)
+        else:
+            driver = Driver.fresh(wallet, order, initiator=True, person=person, handover=met.handover)
+            run(driver, link, timeout)
+        return tell(driver, driver.result, as_json)
 
 
-def _tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
+def tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
     """Print how a tap ended, and what was healed on the way."""
     healed = driver.reports[:-1]
     fields = {**report_fields(report), **more, "healed": [report_fields(item) for item in healed]}

@@ -12,6 +12,7 @@ from dataclasses import replace
 import click
 
 from dualtap import sealedsync, wire
+from dualtap.call import decode_call, is_call
 from dualtap.errors import TapError, decode_code
 from dualtap.sealedsync import SyncProof
 from dualtap.statements import Kind
@@ -74,14 +75,16 @@ class Traffic:
 
     def _plain(self, frame: bytes) -> tuple[str, bytes]:
         """Return what may be read of a frame before anything is opened, and its sealed part."""
+        if self._count == 0 and is_call(frame):
+            return _call(frame), b""
         place, self._count = self._count, self._count + 1
         try:
             match place:
                 case 0:
-                    return f"Hello ({_wants(wire.decode_hello(frame).want)})", b""
+                    return f"Hello ({wants(wire.decode_hello(frame).want)})", b""
                 case 1:
                     welcome = wire.decode_welcome(frame)
-                    return f"Welcome ({_wants(welcome.want)})" + " with " * bool(welcome.sealed), welcome.sealed
+                    return f"Welcome ({wants(welcome.want)})" + " with " * bool(welcome.sealed), welcome.sealed
                 case _:
                     return "", frame
         except TapError as error:
@@ -140,11 +143,19 @@ def told_carrier(carrier: Carrier, wallet: Wallet, log_level: str) -> Carrier:
     return TrafficCarrier(carrier, Traffic(wallet)) if log_level == TRAFFIC else carrier
 
 
+def _call(frame: bytes) -> str:
+    try:
+        return f"Call ({wants(decode_call(frame).want)})"
+    except TapError as error:
+        return f"unreadable Call ({getattr(error.code, 'name', error.code)})"
+
+
 def _line(direction: str, frame: bytes, text: str) -> str:
     return f"{direction:<8} {len(frame):>5} bytes  {text}"
 
 
-def _wants(want: Want) -> str:
+def wants(want: Want) -> str:
+    """Return what a Hello, a Welcome or a Call says that its sender wants."""
     return ", ".join(item.name.lower() for item in Want if item in want and item.name) or "nothing"
 
 

@@ -178,9 +178,14 @@ def sync_wallet(
                 note("this sync is with a folder of this machine: there are no frames")
             with Office.open(Path(where)) as office:
                 report = sync(wallet, office, entropy, deposits)
-        found, unsure = summary(wallet, label), doubts(wallet)
-    emit(as_json, {**asdict(report), **found._asdict()}, *_sentences(report, label), *unsure)
+        synced(report, wallet, label, as_json)
     return Exit.OK
+
+
+def synced(report: SyncReport, wallet: Wallet, label: Label, as_json: bool) -> None:
+    """Print what a sync did, and what the wallet holds then."""
+    found, unsure = summary(wallet, label), doubts(wallet)
+    emit(as_json, {**asdict(report), **found._asdict()}, *_sentences(report, label), *unsure)
 
 
 def _sentences(report: SyncReport, label: Label) -> list[str]:

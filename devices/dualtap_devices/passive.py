@@ -69,7 +69,6 @@ def attend(wallet: Wallet, link: Link, waiting: Waiting, timeout: float | None =
     ``WRONG_ROLE`` for whoever wants what this device does not do: that one is told nothing (SPEC §6-10).
     """
     try:
-        wallet.check()
         frame = link.receive(timeout)
         if not is_call(frame):
             return _answer(wallet, Again(link, frame), wire.decode_hello(frame).want, waiting, timeout)

@@ -126,3 +126,10 @@ def test_a_wallet_that_waits_to_sync_does_nothing_else(want: Want) -> None:
             job.result(PATIENCE)
         assert caught.value.code is Code.WRONG_ROLE
     reader.close()
+
+
+def test_a_wallet_in_quarantine_may_sync_so_too() -> None:
+    mint = Mint()
+    wallet = mint.wallet(500)
+    wallet.quarantined = True
+    assert isinstance(carried(wallet, Host(mint)), SyncReport)

@@ -1,0 +1,132 @@
+"""``bridge`` and ``card``: a phone or till between two devices that only listen, and such a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from dualtap import wire
+from dualtap.call import Call, Charged, Introduction, decode_call, encode_call, is_call
+from dualtap.errors import Code, TapError
+from dualtap.session import NO_HANDOVER
+from dualtap.wire import Want
+from dualtap_apps.exits import Exit
+from dualtap_apps.linking import Met, reach, saying, wait
+from dualtap_apps.money import parse, show
+from dualtap_apps.output import emit, note
+from dualtap_apps.taps import Confirm, asks, basket_of, tell
+from dualtap_apps.traffic import TRAFFIC, told, wants
+from dualtap_apps.wallets import synced
+from dualtap_devices.bridge import bridge
+from dualtap_devices.disk import opened, read_label
+from dualtap_devices.driver import Driver, always
+from dualtap_devices.passive import ANY, Waiting, attend
+from dualtap_transports.link import Link
+
+_WANTS = {"pay": Want.PAY, "collect": Want.COLLECT, "sync": Want.SYNC}
+
+
+class Watched:
+    """``link``, which it owns, the frames that a bridge hands to it told of: all that a bridge can read of them."""
+
+    def __init__(self, link: Link, name: str) -> None:
+        self._link, self._name = link, name
+        self.receive, self.close = link.receive, link.close
+
+    @property
+    def max_frame(self) -> int:
+        """The longest frame, in bytes."""
+        return self._link.max_frame
+
+    def send(self, frame: bytes) -> None:
+        """Tell of a frame and hand it on."""
+        note(f"to {self._name} {len(frame):>5} bytes  {_read(frame)}")
+        self._link.send(frame)
+
+
+def _read(frame: bytes) -> str:
+    readers: tuple[tuple[str, Callable[[bytes], Call | wire.Hello | wire.Welcome]], ...] = (
+        ("Call", decode_call), ("Hello", wire.decode_hello), ("Welcome", wire.decode_welcome),
+    )  # fmt: skip
+    for name, decode in readers:
+        try:
+            return f"{name} ({wants(decode(frame).want)})"
+        except TapError:
+            continue
+    return "unreadable Call" if is_call(frame) else "sealed"
+
+
+def bridge_once(
+    places: tuple[str, ...], at: str | None, amount: str | None, currency: str, basket: str | None, timeout: float,
+    as_json: bool, log_level: str = "",
+) -> Exit:  # fmt: skip
+    """Hand on one session between two devices, one of which is called to begin if both only listen."""
+    if len(places) != (1 if at else 2):
+        raise TapError(Code.BAD_INPUT, "a bridge has two ends: two --on, or one --on and one --at")
+    if amount is None and basket is not None:
+        raise TapError(Code.BAD_INPUT, "a basket is what an amount is charged for: name both or neither")
+    minor = None if amount is None else parse(amount, currency)
+    name, identity = basket_of(basket)
+    with ExitStack() as stack:
+        if at is not None:
+            if minor is not None:
+                raise TapError(Code.BAD_INPUT, "whoever comes to --at begins, and says what it wants: name no amount")
+            first = wait(at, None, "a bridge", timeout, saying(f"nobody came to {at}; bridge again"))
+            stack.callback(first.link.close)
+            ends = first, _held(places[0], timeout, stack)
+        else:
+            note(f"Ready: {_said(minor, currency, name)}, from {places[0]} to {places[1]}")
+            ends = _held(places[0], timeout, stack), _held(places[1], timeout, stack)
+        links = [Watched(end.link, f"{n}:") if log_level == TRAFFIC else end.link for n, end in enumerate(ends, 1)]
+        initiator, responder = links
+        if at is None:
+            charge = None if minor is None else Charged(minor, currency, identity, 0)
+            if charge is not None:
+                initiator, responder = responder, initiator
+            other = ends[1] if charge is None else ends[0]
+            told_of = None if other.handover == NO_HANDOVER else Introduction(other.handover.said, other.handover.ident)
+            initiator.send(encode_call(Call(Want.PAY if charge is None else Want.COLLECT, charge, told_of)))
+        known = bridge(initiator, responder, timeout)
+    ended = known.frames > 1 and known.ended is Code.LINK_LOST
+    fields = {"result": "bridged", "frames": known.frames, "bytes": known.size, "ended": known.ended.name}
+    again = f"; if it was torn, bridge again with --basket {name}" if minor is not None else ""
+    emit(as_json, fields, f"Handed on {known.frames} frames, {known.size} bytes: the devices say how it ended{again}")
+    return Exit.OK if ended else Exit.LOST
+
+
+def _said(minor: int | None, currency: str, name: str) -> str:
+    return "a bridge" if minor is None else f"a bridge for {show(minor, currency)}, basket {name}"
+
+
+def _held(on: str, timeout: float, stack: ExitStack) -> Met:
+    met = reach(on, timeout, saying(f"no device at {on}: hold it there, and bridge again"))
+    stack.callback(met.link.close)
+    return met
+
+
+def card_once(
+    folder: Path, on: str, only: tuple[str, ...], confirm: Confirm | None, timeout: float, as_json: bool,
+    log_level: str = "",
+) -> Exit:  # fmt: skip
+    """Be a card for one link: pay whoever charges, or begin what a reader calls for."""
+    label = read_label(folder)
+    allowed = ANY
+    if only:
+        allowed = Want(sum(_WANTS[item] for item in set(only)))
+    with opened(folder) as wallet:
+        nobody = saying(f"nobody came within {timeout:g} s; try again")
+        met = wait(
+            on, wallet.book.scheme.suite, f"{label.name} waits to {' or '.join(only or tuple(_WANTS))}", timeout, nobody
+        )
+        link = told(met.link, wallet, log_level)
+        # A card has no screen: what it is held to, and its tier's limits, are its owner's word (SPEC §10.1-8).
+        person = asks(confirm, link) if confirm is not None and label.device.screen else always
+        waiting = Waiting(
+            allowed, person=person, ephemeral=met.ephemeral, handover=met.handover, deposits=label.device.deposits
+        )
+        done = attend(wallet, link, waiting, timeout)
+        if isinstance(done, Driver):
+            return tell(done, done.result, as_json)
+        synced(done, wallet, label, as_json)
+    return Exit.OK

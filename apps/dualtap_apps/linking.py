@@ -1,0 +1,94 @@
+"""How a command gets its link: as the end that listens (a card, a peripheral), or as the one that connects."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import click
+
+from dualtap.errors import Code, TapError
+from dualtap.session import NO_HANDOVER, Handover, ident
+from dualtap.suite import Ephemeral, Suite
+from dualtap_apps.output import note, show_code
+from dualtap_transports.handover import handover_of, introduce
+from dualtap_transports.link import Link, Scheme, open_scheme
+
+CARD, READER = "card", "reader"
+SIDE = click.option(
+    "--as",
+    "side",
+    type=click.Choice([CARD, READER]),
+    help="Which end of the link: the one that waits, or the one that connects.  [default: as ADDRESS allows]",
+)
+_ONLY_READ = {"pcsc", "pcsc+ble"}
+_ONLY_WAIT = {"vpcd", "vpcd+ble"}
+
+Fail: TypeAlias = Callable[[TapError], TapError]
+"""Says in a command's own words that nobody was met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A link and what is to be known of it: ``ephemeral`` is the key that this side's own handover named."""
+
+    link: Link
+    initiator: bool
+    scheme: Scheme
+    ephemeral: Ephemeral | None = None
+    handover: Handover = NO_HANDOVER
+
+
+def waits(on: str, side: str | None, otherwise: bool) -> bool:
+    """Return whether a command waits at an address: as asked, else as the address allows, else as is its custom."""
+    name, _, address = on.partition(":")
+    if side is not None:
+        return side == CARD
+    if name in _ONLY_READ | _ONLY_WAIT:
+        return name in _ONLY_WAIT
+    if name in ("ble", "lan"):
+        return address.partition("@")[0] == "new"
+    return otherwise
+
+
+def wait(on: str, suite: Suite | None, ready: str, timeout: float, fail: Fail) -> Met:
+    """Wait for one device at an address, having said on stderr that ``ready`` is so, and where.
+
+    With a ``suite`` the address names the key that will answer, if it can; without, nothing is introduced.
+    """
+    scheme, address = open_scheme(on)
+    listener = scheme.listen(address)
+    ephemeral, handover = None, NO_HANDOVER
+    try:
+        if suite is not None:
+            ephemeral = suite.ephemeral(secrets.token_bytes(32))
+            handover = introduce(listener, ident(ephemeral.public))
+        where = f"{on.partition(':')[0]}:{listener.address}"
+        note(f"Ready: {ready}, on {where}")
+        if handover != NO_HANDOVER:
+            show_code(where)
+        link = listener.accept(timeout)
+    except TapError as error:
+        raise fail(error) from error
+    finally:
+        listener.close()
+    return Met(link, False, scheme, ephemeral, handover)
+
+
+def reach(on: str, timeout: float, fail: Fail) -> Met:
+    """Connect to the device at an address."""
+    scheme, address = open_scheme(on)
+    try:
+        link = scheme.connect(address, timeout)
+    except TapError as error:
+        if error.code is Code.BAD_INPUT:
+            raise
+        raise fail(error) from error
+    return Met(link, True, scheme, None, handover_of(link))
+
+
+def saying(text: str) -> Fail:
+    """Return what puts ``text`` in the place of an error's detail."""
+    return lambda error: TapError(error.code, text)

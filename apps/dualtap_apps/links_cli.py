@@ -1,0 +1,112 @@
+"""The commands of devices that carry for others or wait to be read: ``bridge``, ``card``, ``carry``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dualtap import limits
+from dualtap_apps.exits import Exit
+from dualtap_apps.helps import AS_JSON, FOLDER, Address, Examples
+from dualtap_apps.linking import SIDE
+from dualtap_apps.traffic import LOG_LEVEL
+
+_TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    default=float(limits.SESSION_SECONDS),
+    show_default=True,
+    help="Seconds to wait for each device, and then for each frame.",
+)
+
+
+def _end(code: Exit) -> None:
+    raise SystemExit(int(code))
+
+
+@click.command(
+    "bridge",
+    cls=Examples,
+    examples=(
+        "dualtap bridge --on pcsc:ACR1252 --on pcsc:uTrust 12.50   # the first card pays the second",
+        "dualtap bridge --on pcsc:ACR1252 --on tcp:127.0.0.1:7000  # the card pays what the till there charges",
+        "dualtap bridge --at tcp:0.0.0.0:7000 --on pcsc:ACR1252    # a phone elsewhere talks to the card",
+    ),
+)
+@click.argument("amount", required=False)
+@click.option("--on", "places", cls=Address, multiple=True, metavar="ADDRESS", help="Where a device waits.")
+@click.option("--at", metavar="ADDRESS", help="Where to wait for the device that begins, in place of the first --on.")
+@click.option("--currency", default="CNY", show_default=True, help="ISO 4217 code.")
+@click.option("--basket", help="What is sold. Bridged again after a torn tap, it is paid at most once.")
+@_TIMEOUT
+@LOG_LEVEL
+@AS_JSON
+def bridge(
+    amount: str | None, places: tuple[str, ...], at: str | None, currency: str, basket: str | None, timeout: float,
+    log_level: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Let two devices that only wait tap each other: hand on their sealed frames, and learn nothing else.
+
+    With AMOUNT the second is asked to collect it from the first; without, the first is asked to pay what the second
+    charges.
+    """
+    from dualtap_apps.bridging import bridge_once
+
+    _end(bridge_once(places, at, amount, currency, basket, timeout, as_json, log_level))
+
+
+@click.command(
+    "card",
+    cls=Examples,
+    examples=(
+        "dualtap card anna --on vpcd:127.0.0.1:35963",
+        "dualtap card shop --on nfc:tty:USB0:pn532 --only collect",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--on", cls=Address, required=True, metavar="ADDRESS", help="Where to wait.")
+@click.option(
+    "--only",
+    type=click.Choice(["pay", "collect", "sync"]),
+    multiple=True,
+    help="Do only this; may be given more than once.",
+)
+@click.option("--yes", is_flag=True, help="Agree without being asked. A card without a screen always does.")
+@_TIMEOUT
+@LOG_LEVEL
+@AS_JSON
+def card(
+    folder: Path, on: str, only: tuple[str, ...], yes: bool, timeout: float, log_level: str, as_json: bool
+) -> None:
+    """Be a card for one link: pay whoever charges, or collect, pay or sync as a reader asks."""
+    from dualtap_apps.bridging import card_once
+
+    def confirm(question: str) -> bool:
+        try:
+            return click.confirm(question, err=True)
+        except click.Abort:
+            return False
+
+    _end(card_once(folder, on, only, None if yes else confirm, timeout, as_json, log_level))
+
+
+@click.command(
+    "carry",
+    cls=Examples,
+    examples=(
+        "dualtap carry phone --on tcp:127.0.0.1:7000   # wait for `dualtap sync CARD --via tcp:127.0.0.1:7000`",
+        "dualtap carry phone --on pcsc:ACR1252         # read a card that waits: `dualtap sync CARD --on ADDRESS`",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--on", cls=Address, required=True, metavar="ADDRESS", help="Where the other device is, or comes to.")
+@SIDE
+@click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
+@_TIMEOUT
+@AS_JSON
+def carry(folder: Path, on: str, side: str | None, issuer: str, timeout: float, as_json: bool) -> None:
+    """Carry one sync of a device without a network, sealed, from ADDRESS to this wallet's issuer."""
+    from dualtap_apps.carrying import carry_one
+
+    _end(carry_one(folder, on, issuer, timeout, as_json, side))

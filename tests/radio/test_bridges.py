@@ -1,0 +1,110 @@
+"""``bridge``, ``carry`` and ``charge`` as readers, each device a process, over two slots of pcscd and nfcpy's UDP."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from dualtap_apps.cli import run
+from dualtap_apps.schemes import Office
+from dualtap_devices.disk import opened
+from tests.support.pcscd import Pcscd
+
+DUALTAP = [sys.executable, "-m", "dualtap_apps"]
+PATIENCE = 60
+Json = dict[str, object]
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Path:
+    """A scheme, two customers' cards, a till and a phone."""
+    steps = [["scheme", "new", "@town", "--currency", "CNY"]]
+    for name, carrier in (("anna", "card"), ("ben", "card"), ("till", "pos"), ("phone", "phone")):
+        steps.append(["wallet", "new", f"@{name}", "--scheme", "@town", "--carrier", carrier, "--name", name])
+    steps.append(["wallet", "fund", "@anna", "100.00"])
+    for step in steps:
+        assert run([str(tmp_path / part[1:]) if part.startswith("@") else part for part in step]) == 0
+    return tmp_path
+
+
+@contextmanager
+def started(*arguments: str) -> Generator[tuple[str, subprocess.Popen[str]]]:
+    """Start a command that waits; yield where."""
+    process = subprocess.Popen(
+        [*DUALTAP, *arguments, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stderr is not None
+        try:
+            yield process.stderr.readline().rsplit(" on ", 1)[1].strip(), process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> Json:
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    return cast("Json", json.loads(out))
+
+
+def done(*arguments: str) -> Json:
+    """Run a command to its end."""
+    ran = subprocess.run(
+        [*DUALTAP, *arguments, "--json"], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    assert ran.returncode == 0, ran.stderr
+    return cast("Json", json.loads(ran.stdout))
+
+
+def bridged(town: Path, places: tuple[str, str], readers: tuple[str, str]) -> None:
+    """Two cards pay through a bridge, there and back."""
+    for amount, payer, payee in (("12.50", "anna", "ben"), ("2.50", "ben", "anna")):
+        with (
+            started("card", str(town / payer), "--on", places[0]) as (first, pays),
+            started("card", str(town / payee), "--on", places[1]) as (second, collects),
+        ):
+            on = (readers[0] or first, readers[1] or second)
+            known = done("bridge", "--on", on[0], "--on", on[1], amount)
+            paid, collected = said(pays), said(collects)
+        assert (paid["result"], collected["result"]) == ("paid", "collected")
+        assert collected["amount"] == int(float(amount) * 100)
+        assert known["ended"] == "LINK_LOST"
+    assert done("wallet", "show", str(town / "ben"))["available"] == 1000
+
+
+def test_two_cards_in_two_slots_of_pcscd_pay_each_other(town: Path, pcscd: Pcscd) -> None:
+    places = (f"vpcd:{pcscd.addresses[0]}", f"vpcd:{pcscd.addresses[1]}")
+    readers = (f"pcsc:{pcscd.readers[0]}", f"pcsc:{pcscd.readers[1]}")
+    bridged(town, places, readers)
+    pcscd.settle()
+
+
+def test_two_cards_over_two_of_nfcpys_devices_pay_each_other(town: Path) -> None:
+    bridged(town, ("nfc:udp:127.0.0.1:0", "nfc:udp:127.0.0.1:0"), ("", ""))
+
+
+def test_a_till_reads_a_card_and_a_phone_carries_its_sync_over_pcsc(town: Path, pcscd: Pcscd) -> None:
+    place, reader = f"vpcd:{pcscd.addresses[0]}", f"pcsc:{pcscd.readers[0]}"
+    with started("pay", str(town / "anna"), "--on", place, "--yes") as (_, pays):
+        assert done("charge", str(town / "till"), "7.00", "--on", reader)["result"] == "collected"
+        assert said(pays)["result"] == "paid"
+    pcscd.settle()
+    with opened(town / "anna") as wallet, Office.open(town / "town") as office:
+        office.issue(wallet.book.key, 300)
+    with started("sync", str(town / "anna"), "--on", place) as (_, syncs):
+        assert cast("int", done("carry", str(town / "phone"), "--on", reader)["frames"]) >= 4
+        assert said(syncs)["available"] == 9600
+    pcscd.settle()
+
+
+def test_a_till_reads_a_card_over_nfc(town: Path) -> None:
+    with started("pay", str(town / "anna"), "--on", "nfc:udp:127.0.0.1:0", "--as", "card", "--yes") as (where, pays):
+        assert done("charge", str(town / "till"), "7.00", "--on", where, "--as", "reader")["result"] == "collected"
+        assert said(pays)["result"] == "paid"
