@@ -168,7 +168,7 @@ class Mint:
         for wallet in self.wallets:
             take_store(facts, self.ledger.trust, wallet.book, self.epoch)
         stores = World(facts, self.ledger.institutions, self.ledger.trust)
-        known = self.store.conflicts()
+        known = self.store.marks()
         return account(self.ledger.world(), known, self.store.settled(), stores, TERMS.currency)
 
     def named(self) -> set[tuple[bytes, str]]:

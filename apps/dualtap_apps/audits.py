@@ -67,7 +67,7 @@ def audit_fields(folder: Path, wallets: Sequence[Path]) -> AuditFields:
             take_store(everything, ledger.trust, wallet.book, today())
         count = account(
             ledger.world(),
-            ledger.conflicts(),
+            ledger.store.marks(),
             ledger.store.settled(),
             World(everything, ledger.institutions, ledger.trust),
             audit.currency,

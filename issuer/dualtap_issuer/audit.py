@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from dualtap.book import Book
@@ -14,8 +14,9 @@ from dualtap.evidence import outcome_of
 from dualtap.statements import TapeStatement
 from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, asked_fact, authority_fact, certificate_fact, statement_facts, token_fact
+from dualtap_issuer.marks import Mark, marks_of, overspent
 from dualtap_issuer.quotas import Fault
-from dualtap_issuer.rules import EVER, NEVER, Conflict, Leaf, Lot, World
+from dualtap_issuer.rules import EVER, NEVER, Leaf, Lot, World
 from dualtap_issuer.store import Store
 
 
@@ -133,7 +134,7 @@ def check_rows(world: World, store: Store) -> None:
     expected, stored = index_of(world), store.index()
     for table, rows in expected.items():
         _same(table, rows, stored[table])
-    _same("conflict", world.conflicts(), set(store.conflicts()))
+    _same("mark", marks_of(world), set(store.marks()))
     _same("credit", world.credits(), set(store.credits()))
     for key, leaves in store.settled().items():
         token = world.facts.tokens.get(key)
@@ -153,18 +154,16 @@ def _shown(row: tuple[object, ...]) -> str:
     return " ".join(value.hex() if isinstance(value, bytes) else str(value) for value in row)
 
 
-def overspend_of(world: World, conflicts: Iterable[Conflict], settled: Iterable[bytes], currency: str) -> int:
-    """Return the units of a currency that conflicts prove overspent; of a settled token, as of its ``claim_by``."""
-    known, done, total = list(conflicts), set(settled), 0
-    for key, token in world.facts.tokens.items():
-        if token.currency == currency:
-            total += world.overspend(known, key, token.claim_by if key in done else EVER)
-    return total
+def overspend_of(world: World, marks: Iterable[Mark], settled: Collection[bytes], currency: str) -> int:
+    """Return the units of a currency that marks prove overspent; of a settled token, as of its ``claim_by``."""
+    tokens = world.facts.tokens
+    found = overspent(world, marks, lambda key: tokens[key].claim_by if key in settled else EVER)
+    return sum(sum(named.values()) for key, named in found.items() if tokens[key].currency == currency)
 
 
 def totals(
     world: World,
-    conflicts: list[Conflict],
+    marks: Collection[Mark],
     settled: dict[bytes, list[Leaf]],
     currency: str,
     named: tuple[Named, ...],
@@ -172,7 +171,7 @@ def totals(
     """Return the totals of a currency."""
     tokens = {key: token for key, token in world.facts.tokens.items() if token.currency == currency}
     issued = sum(token.amount for token in tokens.values())
-    overspend = overspend_of(world, conflicts, settled, currency)
+    overspend = overspend_of(world, marks, settled, currency)
     final = sum(leaf.amount for key, leaves in settled.items() if key in tokens for leaf in leaves)
     credits = [credit for credit in world.credits() if credit.token in tokens and credit.token not in settled]
     at_risk = sum(credit.amount for credit in credits)
@@ -200,7 +199,7 @@ def take_store(facts: Facts, trust: Trust, book: Book, epoch: int) -> None:
 
 def account(
     ledger: World,
-    conflicts: list[Conflict],
+    marks: Collection[Mark],
     settled: dict[bytes, list[Leaf]],
     stores: World,
     currency: str,
@@ -211,19 +210,24 @@ def account(
     that the ledger has not credited is in doubt.
     """
     credited = {credit.transfer for credit in ledger.credits()}
-    held = in_doubt = final = issued = overspend = proved = 0
-    everything = stores.conflicts()
-    for key, token in ledger.facts.tokens.items():
+    held = in_doubt = final = issued = 0
+    tokens = ledger.facts.tokens
+    known = overspend_of(ledger, marks, settled, currency)
+    shown = overspent(stores, marks_of(stores), lambda _: EVER)
+    open_ = overspent(ledger, marks, lambda _: EVER)
+    unseen = sum(
+        sum(named.get(key, {}).values()) * sign
+        for key, token in tokens.items()
+        if token.currency == currency and key not in settled
+        for named, sign in ((shown, 1), (open_, -1))
+    )
+    for key, token in tokens.items():
         if token.currency != currency:
             continue
         issued += token.amount
         if key in settled:
             final += sum(leaf.amount for leaf in settled[key])
-            known = ledger.overspend(conflicts, key, token.claim_by)
-            overspend, proved = overspend + known, proved + known
             continue
-        overspend += ledger.overspend(conflicts, key, EVER)
-        proved += stores.overspend(everything, key, EVER)
         for leaf in stores.leaves(key, EVER):
             if leaf.lot is Lot.HELD:
                 held += leaf.amount
@@ -231,4 +235,4 @@ def account(
                 final += leaf.amount
             else:
                 in_doubt += leaf.amount
-    return Account(issued, overspend, proved - overspend, held, in_doubt, final)
+    return Account(issued, known, unseen, held, in_doubt, final)

@@ -18,7 +18,9 @@ from dualtap.graph import Origin, check_origins
 from dualtap.statements import Authority, Outcome, Parent, Side, Token, Transfer
 from dualtap.suite import sha256
 from dualtap.trust import Trust
+from dualtap_issuer import naming
 from dualtap_issuer.facts import AskedBy, FactKind, Facts, FactValue, asked_digest, decode_fact
+from dualtap_issuer.marks import Mark
 from dualtap_issuer.roll import Watched, charter
 from dualtap_issuer.rows import (
     AskedRow,
@@ -32,7 +34,7 @@ from dualtap_issuer.rows import (
     TodoRow,
     WaitRow,
 )
-from dualtap_issuer.rules import NEVER, Conflict, World, conflict_of, sides
+from dualtap_issuer.rules import NEVER, World, sides
 from dualtap_issuer.store import Store
 
 
@@ -66,7 +68,7 @@ class Following:
         self.institutions = institutions
         self._watched = Watched(trust)
         self.known = known
-        self.found: set[Conflict] = set()
+        self.found: set[Mark] = set()
         self._new = Facts(trust.scheme)
         self._origins: dict[Parent, Origin] = {}
         self._given: set[bytes] = set()  # tokens and statements of which every origin is known
@@ -228,20 +230,15 @@ class Following:
 
     def _name(self, asked: list[AskedRow]) -> None:
         store, found = self.store, self.found
-        found |= {
-            conflict_of(self._shaped[one].key, Fraud.FORK, one, two) for one, two in store.overlapping(self._spans)
-        }
-        found |= {conflict_of(key, Fraud.TAPE_FORK, one, two) for key, one, two in store.beside(self._places)}
+        found |= naming.forks(store, self._spans, {key: one.key for key, one in self._shaped.items()})
+        found |= naming.tape_forks(store, self._places)
         given = {(row.key, row.request) for row in self._outcomes}
         answers = [*asked, *store.answering(given)]
         behind = store.asked({span.parent for span in self._spans if span.side == Side.PAYEE})
         outcomes: dict[tuple[bytes, bytes], list[OutcomeRow]] = defaultdict(list)
         for row in store.outcomes(given | {(row.payee, row.request) for row in (*answers, *behind)}):
             outcomes[row.key, row.request].append(row)
-        for one in self._outcomes:
-            for two in outcomes[one.key, one.request]:
-                if one.transfer != two.transfer:
-                    found.add(conflict_of(one.key, Fraud.TWO_OUTCOMES, one.id, two.id))
+        found |= naming.two_outcomes(row for request in given for row in outcomes[request])
         dead = {
             row.transfer: row.payee
             for row in (*answers, *behind)
@@ -252,7 +249,7 @@ class Following:
             (span.parent, span.transfer) for span in self._spans if span.side == Side.PAYEE and span.parent in dead
         }
         for parent, spender in spent.union(store.payee_kids(died)):
-            found.add(Conflict(dead[parent], Fraud.DEAD_SPENT, parent, spender))
+            found.add(Mark(dead[parent], Fraud.DEAD_SPENT, spender))
         store.put(found)
         self._waking |= {death(transfer) for transfer in died}
 

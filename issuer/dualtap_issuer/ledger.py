@@ -313,7 +313,7 @@ class Ledger:
         return [row.certificate for row in self.store.certificates([key])]
 
     def conflicts(self) -> list[Conflict]:
-        """Return every conflict that names a certified wallet. A key without a certificate is nobody."""
+        """Return pairs that prove every mark of a certified wallet. A key without a certificate is nobody."""
         found = self.store.conflicts()
         certified = {row.key for row in self.store.certificates(one.key for one in found)}
         return [one for one in found if one.key in certified]
@@ -416,7 +416,7 @@ class Ledger:
                 for found in self.conflicts()
             )
             settled = self.store.settled()
-            found = audit.totals(world, self.store.conflicts(), settled, self.terms.currency, named)
+            found = audit.totals(world, self.store.marks(), settled, self.terms.currency, named)
             return found._replace(banks=faults(world.facts))
 
     def digest(self) -> bytes:

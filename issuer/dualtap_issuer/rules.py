@@ -298,37 +298,6 @@ class World:
                 found.append(Credit(deposit, index, token, transfer.key, end - start, epoch))
         return found
 
-    def overspend(self, conflicts: Iterable[Conflict], token: bytes, by: int) -> int:
-        """Return the units of a token beyond its amount that these conflicts prove were spent, seen by an epoch.
-
-        It counts evidence, not leaves: that both agree is what an audit shows.
-        """
-        forks: dict[Parent, set[Kid]] = defaultdict(set)
-        spent: dict[Parent, set[Kid]] = defaultdict(set)
-        for conflict in conflicts:
-            match conflict.fraud:
-                case Fraud.FORK:
-                    both = (conflict.first, conflict.second)
-                    for parent, kid in self._spans_of(both, token, by):
-                        forks[parent].add(kid)
-                case Fraud.DEAD_SPENT:
-                    if self.dead_at.get(conflict.first, NEVER) <= by:
-                        for parent, kid in self._spans_of((conflict.second,), token, by):
-                            if parent.id == conflict.first and parent.side is Side.PAYEE:
-                                spent[parent].add(kid)
-                case Fraud.TAPE_FORK | Fraud.TWO_OUTCOMES:
-                    pass
-        twice = sum(_length(kids) - _measure(kids) for kids in forks.values())
-        return twice + sum(_measure(kids) for kids in spent.values())
-
-    def _spans_of(self, transfers: Iterable[bytes], token: bytes, by: int) -> Iterator[tuple[Parent, Kid]]:
-        for key in transfers:
-            if self.whole_at.get(key, NEVER) > by:
-                continue
-            for index, (parent, start, end) in enumerate(self.shaped[key].body.spans):
-                if self.token_of(parent) == token:
-                    yield parent, Kid(start, end, key, index)
-
 
 def _bound(token: Token) -> Token | None:
     return token if token.conditions else None
@@ -346,11 +315,3 @@ def sides(transfer: Transfer, index: int, above: Origin) -> dict[Parent, Origin]
 
 def _origin_id(parent: Parent) -> bytes:
     return b"" if parent.side is Side.TOKEN else parent.id
-
-
-def _length(kids: Iterable[Kid]) -> int:
-    return sum(kid.end - kid.start for kid in kids)
-
-
-def _measure(kids: Iterable[Kid]) -> int:
-    return sum(high - low for low, high in union(((kid.start, kid.end) for kid in kids), 0, 2**63))

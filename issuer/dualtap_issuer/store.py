@@ -19,8 +19,10 @@ from typing import Any, ClassVar, Final
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
 from dualtap.statements import Side
+from dualtap_issuer import naming
 from dualtap_issuer.door import Door, Raw
 from dualtap_issuer.facts import Fact, FactKind
+from dualtap_issuer.marks import Mark
 from dualtap_issuer.rows import (
     AskedRow,
     AuthorityRow,
@@ -38,13 +40,13 @@ from dualtap_issuer.rules import Conflict, Credit, Leaf, Lot
 
 Row = (
     HandRow | PlaceRow | OutcomeRow | AskedRow | CertifiedRow | AuthorityRow | SpanRow | WaitRow | DepositRow
-    | Conflict | Leaf
+    | Mark | Leaf
 )  # fmt: skip
 
 DISTRIBUTION: Final = MappingProxyType({
     "fact": "digest", "todo": "batch", "hand": "id", "wait": "missing", "deposit": "transfer",
     "span": "token", "credit": "token", "settled": "token", "leaf": "token",
-    "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "conflict": "key", "delivery": "owner",
+    "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "mark": "key", "delivery": "owner",
     "authority": "hint",
 })  # fmt: skip
 """The column by which each table distributes: the first of its primary key."""
@@ -55,7 +57,7 @@ FRONT_DOOR: Final = frozenset({
 
 _TABLES: Final[dict[type[Any], str]] = {
     HandRow: "hand", PlaceRow: "tape", OutcomeRow: "outcome", AskedRow: "asked", CertifiedRow: "certified",
-    SpanRow: "span", WaitRow: "wait", DepositRow: "deposit", Conflict: "conflict", Leaf: "leaf",
+    SpanRow: "span", WaitRow: "wait", DepositRow: "deposit", Mark: "mark", Leaf: "leaf",
     AuthorityRow: "authority",
 }  # fmt: skip
 _INDEX: Final[tuple[type[Any], ...]] = (
@@ -211,14 +213,6 @@ class Store(Door, ABC):
         query = f"SELECT {_named('s', SpanRow)} FROM {{wanted}} CROSS JOIN span s WHERE s.transfer = w.a"
         return [SpanRow(*row) for row in self.ask(query, _ones(transfers))]
 
-    def overlapping(self, spans: Iterable[SpanRow]) -> set[tuple[bytes, bytes]]:
-        """Return each of these spans' transfers with each other one that spends any of its units."""
-        query = (
-            "SELECT DISTINCT w.g, s.transfer FROM {wanted} CROSS JOIN span s WHERE s.token = w.a AND s.parent = w.b "
-            'AND s.side = w.c AND s.place = w.d AND s.start < w.f AND s."end" > w.e AND s.transfer <> w.g'
-        )
-        return {(row[0], row[1]) for row in self.ask(query, [span[:7] for span in spans])}
-
     def payee_kids(self, transfers: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
         """Return each of these transfers with each one that spends its payee's side."""
         query = (
@@ -261,17 +255,6 @@ class Store(Door, ABC):
         )
         return [OutcomeRow(*row) for row in self.ask(query, sorted(set(requests)))]
 
-    def beside(self, places: Iterable[PlaceRow]) -> set[tuple[bytes, bytes, bytes]]:
-        """Return the key, and both statements, where a place on a tape meets one of these. Empty ones meet nothing."""
-        # Honest places are short: only long ones, of which there is an index, can reach far.
-        query = (
-            "SELECT t.key, w.d, t.id FROM {wanted} CROSS JOIN tape t WHERE t.key = w.a AND t.prev < w.c "
-            "AND t.ctr > w.b AND t.prev < t.ctr AND t.id <> w.d AND "
-        )
-        wanted = [place for place in places if place.prev < place.ctr]
-        short = self.ask(query + "t.prev > w.b - 64 AND t.ctr - t.prev <= 64", wanted)
-        return {(row[0], row[1], row[2]) for row in short + self.ask(query + "t.ctr - t.prev > 64", wanted)}
-
     def certificates(self, keys: Iterable[bytes]) -> list[CertifiedRow]:
         """Return the digests of these keys' certificates, the smallest first."""
         query = (
@@ -293,18 +276,22 @@ class Store(Door, ABC):
         return {_TABLES[kind]: set(self.ask(f"SELECT {_named('t', kind)} FROM {_TABLES[kind]} t")) for kind in _INDEX}
 
     def is_named(self, keys: Iterable[bytes]) -> bool:
-        """Return whether a conflict names any of these keys."""
-        query = "SELECT c.key FROM {wanted} CROSS JOIN conflict c WHERE c.key = w.a LIMIT 1"
+        """Return whether a mark names any of these keys."""
+        query = "SELECT m.key FROM {wanted} CROSS JOIN mark m WHERE m.key = w.a LIMIT 1"
         return bool(self.ask(query, _ones(keys)))
 
     def named(self) -> list[bytes]:
-        """Return every key that a conflict names."""
-        return [row[0] for row in self.ask("SELECT DISTINCT key FROM conflict ORDER BY key")]
+        """Return every key that a mark names."""
+        return [row[0] for row in self.ask("SELECT DISTINCT key FROM mark ORDER BY key")]
+
+    def marks(self) -> list[Mark]:
+        """Return the mark of every statement that stands against another, in order."""
+        rows = self.ask("SELECT key, fraud, statement FROM mark ORDER BY key, fraud, statement")
+        return [Mark(key, Fraud(fraud), statement) for key, fraud, statement in rows]
 
     def conflicts(self) -> list[Conflict]:
-        """Return every conflict, in an order that depends on nothing but themselves."""
-        rows = self.ask("SELECT key, fraud, first, second FROM conflict ORDER BY key, fraud, first, second")
-        return [Conflict(key, Fraud(fraud), first, second) for key, fraud, first, second in rows]
+        """Return pairs that prove every mark: see :func:`dualtap_issuer.naming.conflicts`."""
+        return naming.conflicts(self)
 
     # Deposits and settlement
 

@@ -28,10 +28,11 @@ from dualtap.statements import (
 )
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer import audit
+from dualtap_issuer import audit, naming
 from dualtap_issuer.facts import Fact, FactKind
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.ledger import Ledger
+from dualtap_issuer.marks import Mark
 from dualtap_issuer.rows import (
     AskedRow,
     CertifiedRow,
@@ -43,7 +44,7 @@ from dualtap_issuer.rows import (
     SpanRow,
     WaitRow,
 )
-from dualtap_issuer.rules import Conflict, Credit, Leaf, Lot
+from dualtap_issuer.rules import Credit, Leaf, Lot
 from dualtap_issuer.store import DISTRIBUTION, FRONT_DOOR, Row, Store, migrations
 from tests.mint import EPOCH, TERMS, Mint
 
@@ -130,7 +131,7 @@ def test_nothing_is_asked_for_nothing(store: Store) -> None:
     with store.transaction():
         assert store.put_facts([], 5) == {}
         store.put([])
-    assert (store.stamps([]), store.spans([]), store.overlapping([])) == ({}, [], set())
+    assert (store.stamps([]), store.spans([]), naming.overlapping(store, [])) == ({}, [], {})
 
 
 def test_what_raises_changes_nothing(store: Store) -> None:
@@ -153,7 +154,7 @@ def test_what_raises_changes_nothing(store: Store) -> None:
 
 ROWS: list[Row] = [
     HandRow(A, B, C, 5, D), PlaceRow(A, 1, 3, B), OutcomeRow(A, B, C, b""), AskedRow(A, B, C), CertifiedRow(A, B),
-    SpanRow(A, B, 1, 0, 3, 9, C, 2), WaitRow(A, B), DepositRow(A, 0), Conflict(A, Fraud.FORK, B, C),
+    SpanRow(A, B, 1, 0, 3, 9, C, 2), WaitRow(A, B), DepositRow(A, 0), Mark(A, Fraud.FORK, B),
     Leaf(A, 0, 5, B, Lot.HELD, b""),
 ]  # fmt: skip
 
@@ -200,7 +201,9 @@ def test_spans_overlap_where_they_share_a_unit(store: Store, start: int, end: in
     """§16-3: both are kept."""
     mine = SpanRow(A, B, Side.PAYEE, 1, start, end, D, 0)
     put(store, SpanRow(A, B, Side.PAYEE, 1, 10, 20, C, 0), mine)
-    assert store.overlapping([mine]) == ({(D, C)} if met else set())
+    there = Parent(B, Side.PAYEE, 1)
+    both = {(start, end, D), (10, 20, C)}
+    assert naming.overlapping(store, [mine]) == {there: both if met else {(start, end, D)}}
 
 
 def test_spans_of_other_parents_and_ones_own_do_not_overlap(store: Store) -> None:
@@ -210,7 +213,7 @@ def test_spans_of_other_parents_and_ones_own_do_not_overlap(store: Store) -> Non
         mine._replace(parent=C, transfer=C), mine._replace(token=C, transfer=C),
     ]  # fmt: skip
     put(store, mine, *others)
-    assert store.overlapping([mine]) == set()
+    assert naming.overlapping(store, [mine]) == {mine.origin: {(10, 20, D)}}
     assert set(store.spans([D])) == {mine, others[0]}
 
 
@@ -233,8 +236,8 @@ def test_places_on_a_tape(store: Store, long: int) -> None:
     met = {(0, 10): False, (0, 11): True, (last - 1, last + 9): True, (last, last + 9): False, (11, 12): True}
     for (prev, ctr), expected in {**met, (0, 2 * long + 99): True, (11, 11): False}.items():
         mine = PlaceRow(A, prev, ctr, E)
-        assert store.beside([mine]) == ({(A, E, B)} if expected else set())
-    assert store.beside([there[0]]) == set()
+        assert naming.beside(store, [mine]) == ({A: {(10, last, B)}} if expected else {})
+    assert naming.beside(store, [there[0]]) == {A: {(10, last, B)}}
 
 
 def test_a_credit_only_moves_back(store: Store) -> None:
@@ -251,9 +254,9 @@ def test_a_credit_only_moves_back(store: Store) -> None:
 
 
 def test_names_and_settlement(store: Store) -> None:
-    conflicts = [Conflict(A, Fraud.FORK, B, C), Conflict(A, Fraud.TAPE_FORK, B, C), Conflict(B, Fraud.FORK, B, C)]
-    put(store, *conflicts)
-    assert (store.conflicts(), store.named()) == (conflicts, [A, B])
+    marks = [Mark(A, Fraud.FORK, B), Mark(A, Fraud.TAPE_FORK, C), Mark(B, Fraud.FORK, C)]
+    put(store, *marks)
+    assert (store.marks(), store.named()) == (marks, [A, B])
     assert (store.is_named([C, B]), store.is_named([C]), store.is_named([])) == (True, False, False)
     leaves = [Leaf(A, 0, 5, B, Lot.HELD, b""), Leaf(A, 5, 9, C, Lot.IN_DOUBT, D)]
     with store.transaction(alone=True):
@@ -331,7 +334,7 @@ def counted(patched: pytest.MonkeyPatch, store: Store, name: str, calls: list[st
     [
         ("span", "start = start + 1"), ("hand", "epoch = epoch + 1"), ("asked", "request = transfer"),
         ("outcome", "request = id"), ("tape", "ctr = ctr + 1"), ("certified", "certificate = key"),
-        ("deposit", "credited = 1 - credited"), ("conflict", "fraud = 5 - fraud"), ("credit", "amount = amount + 1"),
+        ("deposit", "credited = 1 - credited"), ("mark", "fraud = 5 - fraud"), ("credit", "amount = amount + 1"),
         ("leaf", "lot = 4 - lot"),
     ],
 )  # fmt: skip

@@ -47,6 +47,7 @@ from dualtap_issuer.facts import (
     token_fact,
 )
 from dualtap_issuer.ingest import Ingest
+from dualtap_issuer.marks import marks_in, marks_of, overspent
 from dualtap_issuer.rules import EVER, World
 from dualtap_issuer.store import Store
 
@@ -401,10 +402,12 @@ def test_names_and_credits_are_the_oracles(seed: int) -> None:
 def test_no_unit_is_credited_twice_unless_evidence_proves_it(seed: int) -> None:
     """§1-1, §16-8."""
     world = world_of(play(seed))
+    marks = marks_of(world)
     for by in (CLAIM, EVER):
+        proved = overspent(world, marks, dict.fromkeys(world.facts.tokens, by).__getitem__)
         for key, token in world.facts.tokens.items():
             leaves = sum(leaf.amount for leaf in world.leaves(key, by))
-            assert leaves == token.amount + world.overspend(world.conflicts(), key, by)
+            assert leaves == token.amount + sum(proved.get(key, {}).values())
 
 
 @settings(max_examples=100, deadline=None)
@@ -426,9 +429,18 @@ def check_order(seed: int, draw: random.Random) -> None:
         world = World(facts, frozenset({INSTITUTION.public}), AUTHORITY.trust())
         assert facts.digest() == expected.facts.digest()
         audit.check_rows(world, store)
-        assert set(store.conflicts()) == expected.conflicts()
+        check_names(store, expected)
         assert set(store.credits()) == expected.credits()
         store.close()
+
+
+def check_names(store: Store, expected: World) -> None:
+    """Every statement of a pair has its mark and a witness; the witnesses are pairs, fewer than the marks."""
+    marks, witnesses, pairs = set(store.marks()), store.conflicts(), expected.conflicts()
+    assert marks == marks_in(pairs) == marks_of(expected)
+    assert set(witnesses) <= pairs
+    assert marks_in(witnesses) == marks
+    assert len(witnesses) <= len(marks)
 
 
 def _fed(played: Played, draw: random.Random) -> Store:
