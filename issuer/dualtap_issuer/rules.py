@@ -67,6 +67,16 @@ class Leaf(NamedTuple):
         return self.end - self.start
 
 
+class _Part(NamedTuple):
+    """What a parent gave: whose it is where nothing spends it, and in what lot; without a lot, nobody's."""
+
+    parent: Parent
+    start: int
+    end: int
+    holder: bytes
+    lot: Lot | None = Lot.HELD
+
+
 class Credit(NamedTuple):
     """One span of a deposit: who is credited, and the epoch in which its provenance was whole."""
 
@@ -247,38 +257,33 @@ class World:
         """Return who is entitled to which units of a token, by the statements seen by an epoch (SPEC §16-10)."""
         whole = self.facts.tokens[token]
         found: list[Leaf] = []
-        stack = [(Parent(token, Side.TOKEN, 0), 0, whole.amount, whole.owner)]
+        stack = [_Part(Parent(token, Side.TOKEN, 0), 0, whole.amount, whole.owner)]
         while stack:
-            parent, start, end, holder = stack.pop()
-            kids = self.valid_kids(parent, by)
-            spent = union(((kid.start, kid.end) for kid in kids), start, end)
-            for low, high in gaps(spent, start, end):
-                found.append(Leaf(token, low, high, holder, Lot.HELD, _origin_id(parent)))
-            for kid in kids:
-                low, high = max(start, kid.start), min(end, kid.end)
-                if low < high:
-                    stack += self._follow(kid, low, high, token, by, found)
+            part = stack.pop()
+            kids = self.valid_kids(part.parent, by)
+            # A valid kid lies within what its parent gave, whole: a part is visited once, with all its kids.
+            rest = gaps(union(((kid.start, kid.end) for kid in kids), part.start, part.end), part.start, part.end)
+            if part.lot is not None:
+                source = _origin_id(part.parent)
+                found += [Leaf(token, low, high, part.holder, part.lot, source) for low, high in rest]
+            stack += [there for kid in kids for there in self._follow(kid, token, by, found)]
         return sorted(found)
 
-    def _follow(
-        self, kid: Kid, start: int, end: int, token: bytes, by: int, found: list[Leaf]
-    ) -> list[tuple[Parent, int, int, bytes]]:
-        """Return the sides on which units of a transfer go on; add those that stay on their way to ``found``."""
-        transfer = self.shaped[kid.transfer]
+    def _follow(self, kid: Kid, token: bytes, by: int, found: list[Leaf]) -> list[_Part]:
+        """Return the sides on which units of a transfer go on; add those that are deposited to ``found``."""
+        transfer, start, end = self.shaped[kid.transfer], kid.start, kid.end
         payer, payee = transfer.key, transfer.body.payee
         if payee in self.institutions and since_all(self.trust, (key_hint(payee),)) <= by:
             found.append(Leaf(token, start, end, payer, Lot.DEPOSITED, transfer.id))
             return []
-        there = Parent(transfer.id, Side.PAYEE, kid.place)
-        spent = union(((one.start, one.end) for one in self.valid_kids(there, by)), start, end)
+        there = _Part(Parent(transfer.id, Side.PAYEE, kid.place), start, end, payee)
         if self.dead_at.get(transfer.id, NEVER) <= by:
-            back = (Parent(transfer.id, Side.PAYER, kid.place), start, end, payer)
-            return [back, *[(there, low, high, payee) for low, high in spent]]
+            # What its payee spent all the same is followed, and the rest is the payer's.
+            back = _Part(Parent(transfer.id, Side.PAYER, kid.place), start, end, payer)
+            return [back, there._replace(lot=None)]
         if self.accepted_at.get(transfer.id, NEVER) <= by:
-            return [(there, start, end, payee)]
-        for low, high in gaps(spent, start, end):
-            found.append(Leaf(token, low, high, payer, Lot.IN_DOUBT, transfer.id))
-        return [(there, low, high, payee) for low, high in spent]
+            return [there]
+        return [there._replace(holder=payer, lot=Lot.IN_DOUBT)]
 
     def credits(self) -> set[Credit]:
         """Return what deposits credit: each span whose whole provenance was seen by its token's ``claim_by``."""
