@@ -113,6 +113,8 @@ class World:
         )
         self.header = self.dated(epoch)
         self.policy = self.ruled(1, tiers, hotlist)
+        self.within: float | None = None
+        """Seconds that a link allows a timed round, where :meth:`meet` is told nothing else."""
         self.wallets: list[Wallet] = []
         self.issued = 0
         self.decode = decoder(self.scheme.id)
@@ -240,11 +242,17 @@ class World:
         payer_starts: bool = True,
         person: Person = agree,
         seconds: float | None = None,
+        within: float | None = None,
     ) -> Meeting:
-        """Return a tap that is about to begin."""
+        """Return a tap that is about to begin; ``within`` is what the link allows a timed round, in seconds."""
         charge = charge or Charge(amount, "CNY", self.draw(16))
         collects = Actor(self, payee, charge, not payer_starts, agree)
-        return Meeting(self, Actor(self, payer, pay or Pay(), payer_starts, person), collects, seconds)
+        return Meeting(
+            self,
+            Actor(self, payer, pay or Pay(), payer_starts, person, within=within or self.within),
+            collects,
+            seconds,
+        )
 
     def pay(self, payer: Wallet, payee: Wallet, amount: int, *, payer_starts: bool = True) -> bytes:
         """Pay; return the transfer's id."""
@@ -296,6 +304,7 @@ class Actor:
         initiator: bool,
         person: Person = agree,
         ephemeral: Ephemeral | None = None,
+        within: float | None = None,
     ) -> None:
         wallet.check()
         self.world = world
@@ -303,7 +312,7 @@ class Actor:
         self.person = person
         self.initiator = initiator
         self.ephemeral: Ephemeral = ephemeral or world.suite.ephemeral(world.draw())
-        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, Drbg(world.draw()))
+        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, Drbg(world.draw()), within=within)
         self.effects: list[Effect] = []
         self.durable: set[bytes] = set()
         self.signing: Signed[Body] | None = None
@@ -395,6 +404,8 @@ class Meeting:
         self.world = world
         self.payer, self.payee = payer, payee
         self.seconds = seconds
+        self.latency = 0.0
+        """Seconds that each frame takes."""
         self.initiator, self.responder = (payer, payee) if payer.initiator else (payee, payer)
         self.heard: list[Seen] = []
         self.frames: list[bytes] = []
@@ -506,6 +517,7 @@ class Meeting:
                     del self._queue[place]
                     if isinstance(event, Received):
                         (frame,) = self._between(self.other(actor), event.frame, None, None)
+                        self._travel()
                         return Received(frame)
                     return event
             mover, event = self._queue.popleft()
@@ -515,7 +527,13 @@ class Meeting:
             else:
                 self._take(mover, event)
 
+    def _travel(self) -> None:
+        if self.latency:
+            self.seconds = self.latency + (self.seconds or float(self.world.epoch * limits.EPOCH_SECONDS))
+
     def _take(self, actor: Actor, event: Event) -> None:
+        if isinstance(event, Received):
+            self._travel()
         effects = actor.step(event, self.seconds)
         for answer in actor.answers(effects):
             self._queue.append((actor, answer))

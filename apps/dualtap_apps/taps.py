@@ -23,6 +23,7 @@ from dualtap_devices.driver import Driver, Person, always, run
 from dualtap_devices.passive import Waiting, attend
 from dualtap_devices.syncing import close
 from dualtap_transports.link import Link
+from dualtap_transports.nearness import round_trip_of
 
 Confirm: TypeAlias = Callable[[str], bool]
 """Puts a question to a person."""
@@ -125,11 +126,13 @@ def _pay(
             met = reach(on, timeout, saying(f"nobody charges at {on}: start `dualtap charge` there first"))
         link = told(met.link, wallet, log_level)
         person = always if confirm is None else asks(confirm, link)
+        within = round_trip_of(met.scheme)
         if listens:
-            driver = attend(wallet, link, Waiting(Want.PAY, order, person, met.ephemeral, met.handover), timeout)
+            waiting = Waiting(Want.PAY, order, person, met.ephemeral, met.handover, within=within)
+            driver = attend(wallet, link, waiting, timeout)
             assert isinstance(driver, Driver)
         else:
-            driver = Driver.fresh(wallet, order, initiator=True, person=person, handover=met.handover)
+            driver = Driver.fresh(wallet, order, initiator=True, person=person, handover=met.handover, within=within)
             run(driver, link, timeout)
         return tell(driver, driver.result, as_json)
 

@@ -41,12 +41,13 @@ SECTIONS: dict[str, int] = {
     "17": 6,
     "18": 14,
     "19": 15,
+    "24": 6,
     "25": 6,
     "26": 4,
 }
 """The last clause's number, by section."""
 
-_EVERY_WALLET = ("3", "4", "5", "6", "7", "8.2", "9", "10", "11.1", "11.4", "12", "13", "14", "17")
+_EVERY_WALLET = ("3", "4", "5", "6", "7", "8.2", "9", "10", "11.1", "11.4", "12", "13", "14", "17", "24")
 BOUND: dict[Part, tuple[str, ...]] = {
     Part.PAYER: (*_EVERY_WALLET, "8.1-5", "8.4", "11.3"),
     Part.PAYEE: (*_EVERY_WALLET, "8.1", "8.3", "11.2"),

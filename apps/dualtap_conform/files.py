@@ -22,6 +22,7 @@ from dualtap_conform.families import (
     payer_taps,
     provenance,
     signatures,
+    timed_taps,
     trust,
 )
 from dualtap_conform.vector import Vector, lines
@@ -40,6 +41,7 @@ FILES: dict[str, Callable[[], Iterator[Vector]]] = {
     "evidence": evidence.vectors,
     "payer_taps": payer_taps.vectors,
     "payee_taps": payee_taps.vectors,
+    "timed_taps": timed_taps.vectors,
 }
 """What yields the vectors of each file, by its name without ``.jsonl``."""
 

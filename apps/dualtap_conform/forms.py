@@ -327,8 +327,11 @@ OUTCOME_MESSAGE = Fields(
 PROCEED_MESSAGE = Fields("ProceedMessage", (), 7)
 REFUSE_MESSAGE = Fields("RefuseMessage", (("code", NUMBER),), 8)
 DONE_MESSAGE = Fields("DoneMessage", (), 9)
+PING_MESSAGE = Fields("PingMessage", (("nonce", Bin((8,))),), 24)
+PONG_MESSAGE = Fields("PongMessage", (("nonce", Bin((8,))),), 25)
 MESSAGES = (
     REQUEST_MESSAGE, PRESENT_MESSAGE, TRANSFER_MESSAGE, OUTCOME_MESSAGE, PROCEED_MESSAGE, REFUSE_MESSAGE, DONE_MESSAGE,
+    PING_MESSAGE, PONG_MESSAGE,
 )  # fmt: skip
 
 # Syncs (SPEC §14)

@@ -30,8 +30,10 @@ from dualtap.keystore import sign_with
 from dualtap.records import decoder
 from dualtap.session import Channel, establish
 from dualtap.statements import KIND, ON_TAPE, RequestBody, Span, TransferBody, Verification
+from dualtap.states import State
 from dualtap.suite import Drbg, sha256
 from dualtap.tap import Tap
+from dualtap.timed import NONCE
 from dualtap.wire import Hello, Message, RequestMessage, Welcome, signed
 from dualtap_conform.ops.taps import carry_out, order_json, span_json, step_json
 from dualtap_conform.setup import Json, Object, Setup
@@ -81,28 +83,48 @@ class Play:
     ask: Callable[[RequestBody], RequestBody] | None = None
     """What the other device's Request says in truth: it is signed so."""
     late: int = 0
+    pongs: tuple[int, ...] = ()
+    """Milliseconds that pass before each Pong arrives, in turn."""
+
+
+class Chance(Drbg):
+    """Chance that remembers the last Ping that was made of it."""
+
+    ping = b""
+
+    def take(self, size: int) -> bytes:
+        """Return the next bytes."""
+        found = super().take(size)
+        if size == NONCE:
+            self.ping = found
+        return found
 
 
 class Actor:
     """One device of ours in one tap."""
 
-    def __init__(self, wallet: Wallet, order: Order, initiator: bool, secret: bytes, chance: bytes) -> None:
+    def __init__(
+        self, wallet: Wallet, order: Order, initiator: bool, secret: bytes, chance: bytes, within: int | None
+    ) -> None:
         wallet.check()
         self.wallet = wallet
         self.order = order
         self.initiator = initiator
         self.secret = secret
         self.ephemeral = wallet.book.scheme.suite.ephemeral(secret)
-        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, Drbg(chance))
+        self.chance = Chance(chance)
+        allowed = None if within is None else within / 1000
+        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, self.chance, within=allowed)
 
 
 class Recorder:
     """One device in question, whoever it meets, and the taps that they make."""
 
-    def __init__(self, stage: Stage, name: str, setup: Setup) -> None:
-        """``name`` seeds all chance here."""
+    def __init__(self, stage: Stage, name: str, setup: Setup, within: int | None = None) -> None:
+        """``name`` seeds all chance here; ``within`` is what the link allows a timed round, in milliseconds."""
         self.stage = stage
         self.setup = setup
+        self.within = within
         self.wallet = setup.wallet()
         self._name, self._drawn = name, 0
         self._record_of = decoder(stage.scheme.id)
@@ -139,18 +161,17 @@ class Recorder:
         self._meet(order or Pay(), peer, charge, initiator, play or Play())
 
     def _meet(self, order: Order, peer: Wallet, its: Order, initiator: bool, play: Play) -> None:
-        mine = Actor(self.wallet, order, initiator, self._draw(), self._draw())
-        other = Actor(peer, its, not initiator, self._draw(), self._draw())
+        mine = Actor(self.wallet, order, initiator, self._draw(), self._draw(), self.within)
+        other = Actor(peer, its, not initiator, self._draw(), self._draw(), self.within)
         told = _Tap(self, mine, other, play).run()
-        self._asked.append(
-            {
-                "order": order_json(order),
-                "initiator": initiator,
-                "private": private_of(self.stage.suite, mine.secret).hex(),
-                "now": NOW,
-                "events": told.events,
-            }
-        )
+        asked: Object = {
+            "order": order_json(order),
+            "initiator": initiator,
+            "private": private_of(self.stage.suite, mine.secret).hex(),
+            "now": NOW,
+            "events": told.events,
+        }
+        self._asked.append(asked if self.within is None else asked | {"within": self.within})
         self._answered.append({"steps": told.steps})
 
     def record(self, tap: Tap, effects: tuple[Effect, ...]) -> Object:
@@ -186,6 +207,8 @@ class _Tap:
         self._outward: deque[bytes] = deque()
         self._heard = self._told = 0
         self._now = NOW
+        self._ms = 0
+        self._pongs = deque(play.pongs)
         self._hello: Hello | None = None
         self._opener: Channel | None = None
         self._sealer: Channel | None = None
@@ -216,10 +239,12 @@ class _Tap:
 
     def _do(self, actor: Actor, event: Event) -> None:
         """Feed one event and all that follows from it at once: signatures and consent."""
+        if actor.tap.state is State.AWAIT_PONG and self._pongs:
+            self._ms += self._pongs.popleft()
         events = deque([event])
         while events:
             taken = events.popleft()
-            effects = actor.tap.step(taken, float(self._now))
+            effects = actor.tap.step(taken, self._now + self._ms / 1000)
             if actor is self.mine:
                 self.events.append(self._event_json(taken, effects))
                 self.steps.append(self.recorder.record(actor.tap, effects))
@@ -272,6 +297,10 @@ class _Tap:
             found["entry"] = entry
         if self._now != NOW:
             found["now"] = self._now
+        if self._ms:
+            found["ms"] = self._ms
+        if self.mine.chance.ping and self.mine.tap.state is State.AWAIT_PONG:
+            found["ping"] = self.mine.chance.ping.hex()
         return found
 
     # What the other side says, opened and sealed again

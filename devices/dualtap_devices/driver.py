@@ -49,6 +49,12 @@ def unseen(effect: Effect) -> None:
     del effect
 
 
+def steady() -> Callable[[], float]:
+    """Return a clock that gives seconds since 1970 and never runs backwards, whatever sets this machine's time."""
+    began = time.time() - time.monotonic()
+    return lambda: began + time.monotonic()
+
+
 class Driver:
     """Runs one tap of one wallet. Frames go in and come out; everything else happens here."""
 
@@ -61,16 +67,20 @@ class Driver:
         entropy: bytes,
         person: Person = always,
         watch: Watch = unseen,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         handover: Handover = NO_HANDOVER,
+        within: float | None = None,
     ) -> None:
-        """``ephemeral`` and ``entropy`` (32 bytes) are fresh; ``clock`` gives seconds since 1970."""
+        """``ephemeral`` and ``entropy`` (32 bytes) are fresh; ``clock`` gives seconds since 1970.
+
+        ``within`` is the longest round trip of this kind of link, in seconds, if it tells of distance (SPEC §24-3).
+        """
         wallet.check()
         wallet.tidy()
         self.wallet = wallet
-        self.tap = Tap(wallet.book, order, initiator, ephemeral, Drbg(entropy), handover)
+        self.tap = Tap(wallet.book, order, initiator, ephemeral, Drbg(entropy), handover, within)
         self.reports: list[Report] = []
-        self._person, self._watch, self._clock = person, watch, clock
+        self._person, self._watch, self._clock = person, watch, clock or steady()
 
     @classmethod
     def fresh(
@@ -81,13 +91,15 @@ class Driver:
         person: Person = always,
         ephemeral: Ephemeral | None = None,
         handover: Handover = NO_HANDOVER,
+        within: float | None = None,
     ) -> Driver:
         """Return a driver with new entropy from the operating system.
 
-        ``ephemeral`` is a key pair that a handover named; without one, a new one is made.
+        ``ephemeral`` is a key pair that a handover named; without one, a new one is made. ``within`` is as above.
         """
         ephemeral = ephemeral or wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
-        return cls(wallet, order, initiator, ephemeral, secrets.token_bytes(32), person, handover=handover)
+        entropy = secrets.token_bytes(32)
+        return cls(wallet, order, initiator, ephemeral, entropy, person, handover=handover, within=within)
 
     @property
     def ended(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,7 +49,7 @@ class Waiting:
     """How a device waits: what it does when called, what it pays, who is asked, and how it was introduced.
 
     ``ephemeral`` is the key that its own handover named. ``deposits`` is whether a sync deposits what it holds.
-    ``clock`` gives seconds since 1970.
+    ``clock`` gives seconds since 1970, and ``within`` is the longest round trip of the link's kind (SPEC §24-3).
     """
 
     allowed: Want = ANY
@@ -59,7 +58,8 @@ class Waiting:
     ephemeral: Ephemeral | None = None
     handover: Handover = NO_HANDOVER
     deposits: bool = False
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] | None = None
+    within: float | None = None
 
 
 def attend(wallet: Wallet, link: Link, waiting: Waiting, timeout: float | None = 30.0) -> Driver | SyncReport:
@@ -119,5 +119,6 @@ def _driver(
     fresh = ephemeral or wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
     entropy = secrets.token_bytes(32)
     return Driver(
-        wallet, order, initiator, fresh, entropy, waiting.person, clock=waiting.clock, handover=handover
+        wallet, order, initiator, fresh, entropy, waiting.person, clock=waiting.clock, handover=handover,
+        within=waiting.within,
     )  # fmt: skip

@@ -61,6 +61,22 @@ class Pay:
 Order: TypeAlias = Charge | Pay
 
 
+@dataclass(slots=True)
+class Timing:
+    """How near the other device is (SPEC §24): what this kind of link allows, and what was measured.
+
+    ``within`` is in seconds, there and back; ``None``: this link's kind tells nothing of distance. ``due`` says that
+    a round is still to be made before this payer may pay.
+    """
+
+    within: float | None
+    due: bool = False
+    nonce: bytes = b""
+    sent: float = 0.0
+    rounds: int = 0
+    near: bool = False
+
+
 class Context:
     """One tap of one wallet: its wallet, its order, its session, and the effects of the present step."""
 
@@ -72,6 +88,7 @@ class Context:
         ephemeral: Ephemeral,
         random: Drbg,
         handover: session.Handover = session.NO_HANDOVER,
+        within: float | None = None,
     ) -> None:
         self.book = book
         self.order = order
@@ -80,6 +97,7 @@ class Context:
         self.ephemeral = ephemeral
         self.random = random
         self.handover = handover
+        self.timing = Timing(within)
         self.state = State.READY
         self.now = 0.0
         self.hello: Hello | None = None

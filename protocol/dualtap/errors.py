@@ -26,6 +26,7 @@ class Code(IntEnum):
 
     LINK_LOST = 10
     TIMEOUT = 11
+    TOO_FAR = 12
     TOO_LARGE = 20
     MALFORMED = 21
     NOT_CANONICAL = 22
@@ -93,6 +94,9 @@ _AGAIN = "tap the same device again"
 TABLE: dict[Code, Row] = {
     Code.LINK_LOST: Row(_LINK, "the link ended before the tap did", _AGAIN),
     Code.TIMEOUT: Row(_LINK, "the other device took too long", _AGAIN),
+    Code.TOO_FAR: Row(
+        _LINK, "the other device is too far away for this amount", "hold the devices closer, or pay less"
+    ),
     Code.TOO_LARGE: Row(_PEER, "a message is longer than this device takes", "sync the paying device, then tap again"),
     Code.MALFORMED: Row(_PEER, "bytes are not a message of this protocol", _AGAIN),
     Code.NOT_CANONICAL: Row(_PEER, "a message is not in its one canonical form", "update the other device"),

@@ -40,6 +40,8 @@ WITNESS = 512
 """Bytes of one witness of a condition: twice what a certificate or a Grant needs."""
 SESSION_SECONDS = 60
 """Seconds from the first frame after which a tap is abandoned."""
+PINGS = 4
+"""Rounds in which one tap measures how near the other device is: the shortest counts, and a payee answers no more."""
 DETAILS = 32
 """Bytes of a details hash."""
 

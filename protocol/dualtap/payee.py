@@ -22,6 +22,7 @@ from dualtap.statements import (
     Verification,
 )
 from dualtap.states import State
+from dualtap.timed import ping
 from dualtap.wire import (
     DoneMessage,
     Hello,
@@ -246,6 +247,7 @@ ACTIONS: dict[str, Callable[[Context, Any], None]] = {
         healed,
         refused,
         done,
+        ping,
         stop,
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from dualtap import limits
+from dualtap import limits, timed
 from dualtap.book import ENTRY_ROOM
 from dualtap.both import refused, send_present, sign_present, stop, take_present
 from dualtap.context import Context, Pay
@@ -32,6 +32,7 @@ from dualtap.wire import (
     DoneMessage,
     Hello,
     OutcomeMessage,
+    PongMessage,
     PresentMessage,
     ProceedMessage,
     RefuseMessage,
@@ -136,10 +137,25 @@ def go_on(context: Context) -> None:
     asked = context.request
     check_request(context, message, asked)
     check_refund(context, asked)
-    body = asked.body
     context.chosen = choose_fitting(context)
-    context.effects.append(Ask(body.amount, body.currency, message.certificate))
+    if context.timing.due:
+        timed.start(context)
+    else:
+        ask(context)
+
+
+def ask(context: Context) -> None:
+    """Ask the person (SPEC §11.3-9)."""
+    body = cast("Request", context.request).body
+    payee = cast("RequestMessage", context.request_message).certificate
+    context.effects.append(Ask(body.amount, body.currency, payee))
     context.state = State.AWAIT_CONSENT
+
+
+def pong(context: Context, message: PongMessage) -> None:
+    """Ask the person if the payee is near, or measure again (SPEC §24-4)."""
+    if timed.measured(context, message):
+        ask(context)
 
 
 def choose_spans(context: Context, *, free: bool = False) -> Choice:
@@ -175,6 +191,7 @@ def check_request(context: Context, message: RequestMessage, request: Request) -
         raise TapError(Code.WRONG_CURRENCY)
     if body.amount > tier.payment or book.since.payments >= tier.payments:
         raise TapError(Code.OVER_LIMIT)
+    timed.check(context, body.amount > tier.untimed)
     book.reserve(2 * ENTRY_ROOM)
 
 
@@ -197,6 +214,7 @@ def consent(context: Context, event: Consent) -> None:
     # While the person thought, another tap of this wallet may have used up a limit, or made the same refund.
     check_request(context, cast("RequestMessage", context.request_message), asked)
     check_refund(context, asked)
+    timed.check_done(context)
     chosen = context.chosen
     if chosen.bound or not all(book.holds(span) for span in chosen.spans):
         chosen = choose_fitting(context)  # another tap of this wallet was quicker, or brought a later date
@@ -304,6 +322,6 @@ ACTIONS: dict[str, Callable[[Context, Any], None]] = {
     act.__name__: act
     for act in (
         begin, hello, welcome, request, presented, present, resume, decided, proceed,
-        consent, decline, transferred, outcome, refused, stop,
+        pong, consent, decline, transferred, outcome, refused, stop,
     )
 }  # fmt: skip

@@ -37,6 +37,7 @@ class State(_Cell):
     AWAIT_REQUEST = "await request"
     AWAIT_PROCEED = "await proceed"
     AWAIT_TRANSFER = "await transfer"
+    AWAIT_PONG = "await pong"
     AWAIT_CONSENT = "await consent"
     SIGN_TRANSFER = "sign transfer"
     SIGN_OUTCOME = "sign outcome"
@@ -58,6 +59,8 @@ class On(_Cell):
     PROCEED = "Proceed"
     REFUSE = "Refuse"
     DONE = "Done"
+    PING = "Ping"
+    PONG = "Pong"
     BEGIN = "begin"
     SIGNED = "signed"
     CONSENT = "consent"
@@ -76,8 +79,8 @@ class Move(NamedTuple):
 
 
 _S = State
-_PAYING = (_S.AWAIT_OUTCOME, _S.AWAIT_CONSENT)
-"""Where a payer stands once the payee is proved: healing first, else asking the person."""
+_PAYING = (_S.AWAIT_OUTCOME, _S.AWAIT_PONG, _S.AWAIT_CONSENT)
+"""Where a payer stands once the payee is proved: healing first, then measuring, else asking the person."""
 
 TABLE: dict[tuple[Part, State, On], Move] = {
     (Part.PAYEE, _S.READY, On.BEGIN): Move("begin", (_S.CLEARING, _S.AWAIT_HELLO, _S.AWAIT_WELCOME)),
@@ -91,6 +94,7 @@ TABLE: dict[tuple[Part, State, On], Move] = {
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.PRESENT): Move("proved", (_S.AWAIT_OUTCOME, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.DONE): Move("done", (_S.ENDED,)),
+    (Part.PAYEE, _S.AWAIT_TRANSFER, On.PING): Move("ping", (_S.AWAIT_TRANSFER,)),
     (Part.PAYEE, _S.SIGN_OUTCOME, On.SIGNED): Move("decided", (_S.ENDED, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_OUTCOME, On.OUTCOME): Move("healed", (_S.AWAIT_OUTCOME, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_OUTCOME, On.REFUSE): Move("refused", (_S.ENDED,)),
@@ -105,6 +109,8 @@ TABLE: dict[tuple[Part, State, On], Move] = {
     (Part.PAYER, _S.AWAIT_PROCEED, On.PROCEED): Move("proceed", (*_PAYING, _S.ENDED)),
     (Part.PAYER, _S.AWAIT_PROCEED, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYER, _S.SIGN_OUTCOME, On.SIGNED): Move("decided", (_S.AWAIT_PROCEED,)),
+    (Part.PAYER, _S.AWAIT_PONG, On.PONG): Move("pong", (_S.AWAIT_PONG, _S.AWAIT_CONSENT, _S.ENDED)),
+    (Part.PAYER, _S.AWAIT_PONG, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYER, _S.AWAIT_CONSENT, On.CONSENT): Move("consent", (_S.SIGN_TRANSFER,)),
     (Part.PAYER, _S.AWAIT_CONSENT, On.DECLINE): Move("decline", (_S.ENDED,)),
     (Part.PAYER, _S.SIGN_TRANSFER, On.SIGNED): Move("transferred", (_S.AWAIT_OUTCOME,)),

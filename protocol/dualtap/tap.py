@@ -22,6 +22,8 @@ from dualtap.wire import (
     Hello,
     Message,
     OutcomeMessage,
+    PingMessage,
+    PongMessage,
     PresentMessage,
     ProceedMessage,
     RefuseMessage,
@@ -42,6 +44,8 @@ _ON: dict[type[Payload], On] = {
     ProceedMessage: On.PROCEED,
     RefuseMessage: On.REFUSE,
     DoneMessage: On.DONE,
+    PingMessage: On.PING,
+    PongMessage: On.PONG,
     Begin: On.BEGIN,
     Signature: On.SIGNED,
     Consent: On.CONSENT,
@@ -57,6 +61,8 @@ class Tap:
     ``ephemeral`` is a key pair made for this tap alone, ``random`` gives the
     seeds and skips of its tape and the ends that it cuts from: seeded with at least 32 fresh bytes.
     ``handover`` is what introduced the two devices to each other, if anything did: the same on both sides.
+    ``within`` is the longest round trip, in seconds, of an honest link of this kind (SPEC §24-3); without it a payer
+    pays no more than its tier's ``untimed``.
     """
 
     def __init__(
@@ -67,8 +73,9 @@ class Tap:
         ephemeral: Ephemeral,
         random: Drbg,
         handover: Handover = NO_HANDOVER,
+        within: float | None = None,
     ) -> None:
-        self._context = Context(book, order, initiator, ephemeral, random, handover)
+        self._context = Context(book, order, initiator, ephemeral, random, handover, within)
         self._began: float | None = None
 
     @property
@@ -88,6 +95,8 @@ class Tap:
 
     def step(self, event: Event, now: float = 0.0) -> tuple[Effect, ...]:
         """Take one event at ``now`` (seconds since 1970, or 0 without a clock) and return the effects.
+
+        ``now`` does not run backwards within a tap, and tells milliseconds (SPEC §24-5).
 
         A peer's mistake ends the tap with a :class:`~dualtap.events.Report`; a caller's raises ``BAD_INPUT``, or
         ``ENDED`` after the end, and changes nothing.

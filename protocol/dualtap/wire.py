@@ -579,8 +579,28 @@ class DoneMessage(NamedTuple):
     """Nothing more to say."""
 
 
+class PingMessage(NamedTuple):
+    """Answer at once: how near are you (SPEC §24)?"""
+
+    nonce: bytes
+
+
+class PongMessage(NamedTuple):
+    """The nonce of the Ping, given back."""
+
+    nonce: bytes
+
+
 Message: TypeAlias = (
-    RequestMessage | PresentMessage | TransferMessage | OutcomeMessage | ProceedMessage | RefuseMessage | DoneMessage
+    RequestMessage
+    | PresentMessage
+    | TransferMessage
+    | OutcomeMessage
+    | ProceedMessage
+    | RefuseMessage
+    | DoneMessage
+    | PingMessage
+    | PongMessage
 )
 
 _HELLO, _WELCOME = 1, 2
@@ -592,6 +612,8 @@ _NUMBER: dict[type[Message], int] = {
     ProceedMessage: 7,
     RefuseMessage: 8,
     DoneMessage: 9,
+    PingMessage: 24,
+    PongMessage: 25,
 }
 _authorities = list_of(_authority, 8)
 _hello = record(Hello, _hint, list_of(uint(255), 8, 1), _key, enumeration(Want))
@@ -626,6 +648,8 @@ _MESSAGE: dict[type[Message], Check[Message]] = {
     ProceedMessage: record(ProceedMessage),
     RefuseMessage: record(RefuseMessage, number),
     DoneMessage: record(DoneMessage),
+    PingMessage: record(PingMessage, blob(8)),
+    PongMessage: record(PongMessage, blob(8)),
 }  # fmt: skip
 _CHECK = {_NUMBER[kind]: check for kind, check in _MESSAGE.items()}
 

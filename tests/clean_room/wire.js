@@ -70,6 +70,8 @@ const STRUCTS = {
   ProceedMessage: '',
   RefuseMessage: 'code: number',
   DoneMessage: '',
+  PingMessage: 'nonce: bytes 8',
+  PongMessage: 'nonce: bytes 8',
   // §5.4
   Bundle: 'certificates: [WalletCertificate] 1..64; tokens: [CompactToken] 1..64; transfers: [CompactTransfer] 0..64',
   CompactToken: 'serial: bytes 8; amount: uint 1..2^53-1; currency: currency; owner: index; spend_by: epoch; '
@@ -96,6 +98,8 @@ const STRUCTS = {
 };
 const MESSAGES = [null, 'Hello', 'Welcome', 'RequestMessage', 'PresentMessage', 'TransferMessage', 'OutcomeMessage',
   'ProceedMessage', 'RefuseMessage', 'DoneMessage'];
+MESSAGES[24] = 'PingMessage';
+MESSAGES[25] = 'PongMessage';
 const BODIES = {
   16: 'RequestBody', 17: 'PresentBody', 18: 'SyncBody', 19: 'SuccessorBody', 20: 'GrantBody', 32: 'TransferBody',
   33: 'ReceiptBody', 34: 'CloseBody',

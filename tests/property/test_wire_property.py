@@ -87,6 +87,8 @@ from dualtap.wire import (
     Hello,
     Message,
     OutcomeMessage,
+    PingMessage,
+    PongMessage,
     PresentMessage,
     ProceedMessage,
     RefuseMessage,
@@ -215,6 +217,8 @@ messages: SearchStrategy[Message] = st.one_of(
     st.builds(ProceedMessage),
     st.builds(RefuseMessage, numbers),
     st.builds(DoneMessage),
+    st.builds(PingMessage, st.binary(min_size=8, max_size=8)),
+    st.builds(PongMessage, st.binary(min_size=8, max_size=8)),
 )  # fmt: skip
 hellos = st.builds(Hello, hints, tuples(bytes_of, least=1), keys, wants)
 welcomes = st.builds(Welcome, bytes_of, keys, wants, blobs)

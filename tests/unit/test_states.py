@@ -15,12 +15,15 @@ import pytest
 from dualtap.context import Charge
 from dualtap.errors import Code, TapError
 from dualtap.events import Begin, Consent, Decline, Event, Received, Report, Result, Send, Signature, Stop
+from dualtap.records import News
 from dualtap.states import LOCAL, TABLE, Move, On, Part, State, refusal
 from dualtap.wire import (
     DoneMessage,
     Hello,
     Message,
     OutcomeMessage,
+    PingMessage,
+    PongMessage,
     PresentMessage,
     ProceedMessage,
     RefuseMessage,
@@ -33,7 +36,7 @@ from dualtap.wire import (
     pack,
 )
 from dualtap_devices.wallet import Wallet
-from tests.playbook import Actor, Meeting, Person, Said, World, agree, refuse, remembered
+from tests.playbook import TIER, Actor, Meeting, Person, Said, World, agree, refuse, remembered
 
 S = State
 PAYEE, PAYER = Part.PAYEE, Part.PAYER
@@ -52,43 +55,45 @@ REFUSALS = {
 
 GRID = {
     PAYEE: """
-                   Hel Wel Req Pre Tra Res Out Pro Ref Don  beg sig con dec stop
-    READY           u   u   L   L   L   L   u   u   u   u    >   B   B   B   >
-    CLEARING        u   u   L   L   L   L   u   u   u   u    B   >   B   B   >
-    AWAIT_HELLO     >   u   L   L   L   L   u   u   u   u    B   B   B   B   >
-    AWAIT_WELCOME   u   >   u   u   u   u   u   u   u   u    B   B   B   B   >
-    SIGN_REQUEST    S   S   U   U   U   U   U   U   U   U    B   >   B   B   >
-    SIGN_PRESENT    S   S   U   U   U   U   U   U   U   U    B   >   B   B   >
-    AWAIT_REQUEST   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_PROCEED   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_TRANSFER  S   S   U   >   >   >   U   U   >   >    B   B   B   B   >
-    AWAIT_CONSENT   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    SIGN_TRANSFER   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    SIGN_OUTCOME    S   S   U   U   U   U   U   U   U   U    B   >   B   B   >
-    AWAIT_OUTCOME   S   S   U   U   U   U   >   U   >   U    B   B   B   B   >
-    ENDED           E   E   E   E   E   E   E   E   E   E    E   E   E   E   E
+                   Hel Wel Req Pre Tra Res Out Pro Ref Don Pin Pon  beg sig con dec stop
+    READY           u   u   L   L   L   L   u   u   u   u   u   u    >   B   B   B   >
+    CLEARING        u   u   L   L   L   L   u   u   u   u   u   u    B   >   B   B   >
+    AWAIT_HELLO     >   u   L   L   L   L   u   u   u   u   u   u    B   B   B   B   >
+    AWAIT_WELCOME   u   >   u   u   u   u   u   u   u   u   u   u    B   B   B   B   >
+    SIGN_REQUEST    S   S   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    SIGN_PRESENT    S   S   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    AWAIT_REQUEST   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_PROCEED   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_TRANSFER  S   S   U   >   >   >   U   U   >   >   >   U    B   B   B   B   >
+    AWAIT_PONG      -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_CONSENT   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    SIGN_TRANSFER   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    SIGN_OUTCOME    S   S   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    AWAIT_OUTCOME   S   S   U   U   U   U   >   U   >   U   U   U    B   B   B   B   >
+    ENDED           E   E   E   E   E   E   E   E   E   E   E   E    E   E   E   E   E
     """,
     PAYER: """
-                   Hel Wel Req Pre Tra Res Out Pro Ref Don  beg sig con dec stop
-    READY           u   L   L   L   L   L   u   u   u   u    >   B   B   B   >
-    CLEARING        -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_HELLO     >   L   L   L   L   L   u   u   u   u    B   B   B   B   >
-    AWAIT_WELCOME   u   >   u   u   u   u   u   u   u   u    B   B   B   B   >
-    SIGN_REQUEST    -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    SIGN_PRESENT    S   S   U   U   U   U   U   U   U   U    B   >   B   B   >
-    AWAIT_REQUEST   S   S   >   >   U   U   U   U   >   U    B   B   B   B   >
-    AWAIT_PROCEED   S   S   U   U   U   >   U   >   >   U    B   B   B   B   >
-    AWAIT_TRANSFER  -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_CONSENT   S   S   U   U   U   U   U   U   U   U    B   B   >   >   >
-    SIGN_TRANSFER   S   S   U   U   U   U   U   U   U   U    B   >   B   B   >
-    SIGN_OUTCOME    S   S   U   U   U   U   U   U   U   U    B   >   B   B   >
-    AWAIT_OUTCOME   S   S   U   U   U   U   >   U   >   U    B   B   B   B   >
-    ENDED           E   E   E   E   E   E   E   E   E   E    E   E   E   E   E
+                   Hel Wel Req Pre Tra Res Out Pro Ref Don Pin Pon  beg sig con dec stop
+    READY           u   L   L   L   L   L   u   u   u   u   u   u    >   B   B   B   >
+    CLEARING        -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_HELLO     >   L   L   L   L   L   u   u   u   u   u   u    B   B   B   B   >
+    AWAIT_WELCOME   u   >   u   u   u   u   u   u   u   u   u   u    B   B   B   B   >
+    SIGN_REQUEST    -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    SIGN_PRESENT    S   S   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    AWAIT_REQUEST   S   S   >   >   U   U   U   U   >   U   U   U    B   B   B   B   >
+    AWAIT_PROCEED   S   S   U   U   U   >   U   >   >   U   U   U    B   B   B   B   >
+    AWAIT_TRANSFER  -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_PONG      S   S   U   U   U   U   U   U   >   U   U   >    B   B   B   B   >
+    AWAIT_CONSENT   S   S   U   U   U   U   U   U   U   U   U   U    B   B   >   >   >
+    SIGN_TRANSFER   S   S   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    SIGN_OUTCOME    S   S   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    AWAIT_OUTCOME   S   S   U   U   U   U   >   U   >   U   U   U    B   B   B   B   >
+    ENDED           E   E   E   E   E   E   E   E   E   E   E   E    E   E   E   E   E
     """,
 }
 EVENTS = (
     On.HELLO, On.WELCOME, On.REQUEST, On.PRESENT, On.TRANSFER, On.RESUME, On.OUTCOME, On.PROCEED, On.REFUSE, On.DONE,
-    On.BEGIN, On.SIGNED, On.CONSENT, On.DECLINE, On.STOP,
+    On.PING, On.PONG, On.BEGIN, On.SIGNED, On.CONSENT, On.DECLINE, On.STOP,
 )  # fmt: skip
 CODES = {
     "U": Code.UNEXPECTED_MESSAGE, "u": Code.UNEXPECTED_MESSAGE, "L": Code.TOO_LARGE, "S": Code.BAD_SEAL,
@@ -238,6 +243,23 @@ def payee_twice_in_doubt(world: World) -> Meeting:
     return meet(world, payer, payee, PAYEE)
 
 
+def timed(story: Callable[[World], Meeting], latency: float = 0.0, rounds: int = 0) -> Callable[[World], Meeting]:
+    """The same, where the payer may pay nothing without a timed round; ``rounds`` were made, all too slow."""
+
+    def told(world: World) -> Meeting:
+        world.within = 0.1
+        meeting = story(world)
+        rule = world.ruled(2, (TIER._replace(untimed=0),))
+        meeting.payer.wallet.write(News(None, (), None, rule))
+        meeting.latency = latency
+        for _ in range(rounds):
+            payer = meeting.until(PAYER, S.AWAIT_PONG)
+            meeting.post(payer, payer.step(meeting.next_for(payer), meeting.seconds))
+        return meeting
+
+    return told
+
+
 # Moves: what each is called, and a real way into every state that it leads to
 
 
@@ -294,6 +316,7 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
     ),
     (PAYEE, S.AWAIT_TRANSFER, On.REFUSE): ("refused", (Way(S.ENDED, pay(PAYEE, declined=True)),)),
     (PAYEE, S.AWAIT_TRANSFER, On.DONE): ("done", (Way(S.ENDED, paid_before(PAYEE)),)),
+    (PAYEE, S.AWAIT_TRANSFER, On.PING): ("ping", (Way(S.AWAIT_TRANSFER, timed(pay(PAYEE))),)),
     (PAYEE, S.SIGN_OUTCOME, On.SIGNED): (
         "decided",
         (Way(S.ENDED, pay(PAYEE)), Way(S.AWAIT_TRANSFER, torn_before(PAYEE, frames=2))),
@@ -312,6 +335,7 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
         (
             Way(S.SIGN_PRESENT, in_doubt_to_another(PAYEE)),
             Way(S.AWAIT_OUTCOME, torn_before(PAYEE, frames=2)),
+            Way(S.AWAIT_PONG, timed(pay(PAYEE))),
             Way(S.AWAIT_CONSENT, pay(PAYEE)),
         ),
     ),
@@ -336,12 +360,22 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
         "proceed",
         (
             Way(S.AWAIT_OUTCOME, in_doubt_to_another(PAYEE, payer_too=True)),
+            Way(S.AWAIT_PONG, timed(in_doubt_to_another(PAYEE))),
             Way(S.AWAIT_CONSENT, in_doubt_to_another(PAYEE)),
             Way(S.ENDED, paid_and_in_doubt_to_another(PAYEE)),
         ),
     ),
     (PAYER, S.AWAIT_PROCEED, On.REFUSE): ("refused", (Way(S.ENDED, in_doubt_to_another(PAYEE), REFUSE),)),
     (PAYER, S.SIGN_OUTCOME, On.SIGNED): ("decided", (Way(S.AWAIT_PROCEED, reversed_before(PAYEE, frames=2)),)),
+    (PAYER, S.AWAIT_PONG, On.PONG): (
+        "pong",
+        (
+            Way(S.AWAIT_PONG, timed(pay(PAYEE), latency=0.06)),
+            Way(S.AWAIT_CONSENT, timed(pay(PAYEE), latency=0.04)),
+            Way(S.ENDED, timed(pay(PAYEE), latency=0.06, rounds=3)),
+        ),
+    ),
+    (PAYER, S.AWAIT_PONG, On.REFUSE): ("refused", (Way(S.ENDED, timed(pay(PAYEE)), REFUSE),)),
     (PAYER, S.AWAIT_CONSENT, On.CONSENT): ("consent", (Way(S.SIGN_TRANSFER, pay(PAYEE)),)),
     (PAYER, S.AWAIT_CONSENT, On.DECLINE): ("decline", (Way(S.ENDED, pay(PAYEE, declined=True)),)),
     (PAYER, S.SIGN_TRANSFER, On.SIGNED): ("transferred", (Way(S.AWAIT_OUTCOME, pay(PAYEE)),)),
@@ -349,6 +383,7 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
         "outcome",
         (
             Way(S.AWAIT_OUTCOME, payer_twice_in_doubt),
+            Way(S.AWAIT_PONG, timed(torn_before(PAYEE, frames=2))),
             Way(S.AWAIT_CONSENT, torn_before(PAYEE, frames=2)),
             Way(S.ENDED, pay(PAYEE)),
         ),
@@ -374,6 +409,7 @@ STORIES: dict[tuple[Part, State], Callable[[World], Meeting]] = {
     (PAYER, S.SIGN_PRESENT): in_doubt_to_another(PAYEE),
     (PAYER, S.AWAIT_REQUEST): pay(PAYEE),
     (PAYER, S.AWAIT_PROCEED): in_doubt_to_another(PAYEE),
+    (PAYER, S.AWAIT_PONG): timed(pay(PAYEE)),
     (PAYER, S.AWAIT_CONSENT): pay(PAYEE),
     (PAYER, S.SIGN_TRANSFER): pay(PAYEE),
     (PAYER, S.SIGN_OUTCOME): reversed_before(PAYEE, frames=2),
@@ -383,8 +419,8 @@ STORIES: dict[tuple[Part, State], Callable[[World], Meeting]] = {
 """How to get into each state that a part can stand in, from which refusals are driven."""
 
 IN_SESSION = {
-    S.SIGN_REQUEST, S.SIGN_PRESENT, S.AWAIT_REQUEST, S.AWAIT_PROCEED, S.AWAIT_TRANSFER, S.AWAIT_CONSENT,
-    S.SIGN_TRANSFER, S.SIGN_OUTCOME, S.AWAIT_OUTCOME,
+    S.SIGN_REQUEST, S.SIGN_PRESENT, S.AWAIT_REQUEST, S.AWAIT_PROCEED, S.AWAIT_TRANSFER, S.AWAIT_PONG,
+    S.AWAIT_CONSENT, S.SIGN_TRANSFER, S.SIGN_OUTCOME, S.AWAIT_OUTCOME,
 }  # fmt: skip
 DOUBTFUL = {(PAYEE, S.AWAIT_OUTCOME), (PAYER, S.SIGN_TRANSFER), (PAYER, S.AWAIT_OUTCOME)}
 LOCAL_EVENTS: dict[On, Event] = {
@@ -400,6 +436,7 @@ def kind_of(said: Said) -> On:
     kinds: dict[type[Said], On] = {
         Hello: On.HELLO, Welcome: On.WELCOME, RequestMessage: On.REQUEST, PresentMessage: On.PRESENT,
         OutcomeMessage: On.OUTCOME, ProceedMessage: On.PROCEED, RefuseMessage: On.REFUSE, DoneMessage: On.DONE,
+        PingMessage: On.PING, PongMessage: On.PONG,
     }  # fmt: skip
     if isinstance(said, TransferMessage):
         return On.RESUME if said.request else On.TRANSFER
@@ -412,7 +449,8 @@ def gallery() -> dict[tuple[Part, On], Said]:
     world = World(seed="gallery")
     said: dict[tuple[Part, On], Said] = {}
     for story in (
-        pay(PAYER), pay(PAYEE), pay(PAYEE, declined=True), paid_before(PAYEE), reversed_before(PAYEE, frames=2)
+        pay(PAYER), pay(PAYEE), pay(PAYEE, declined=True), paid_before(PAYEE), reversed_before(PAYEE, frames=2),
+        timed(pay(PAYER)),
     ):  # fmt: skip
         for seen in story(world).run().heard:
             receiver = PAYEE if seen.sender.tap.part is PAYER else PAYER
@@ -448,7 +486,7 @@ def frame_of(meeting: Meeting, actor: Actor, state: State, said: Said) -> bytes:
 
 def test_the_grid_is_whole_and_agrees_with_the_code() -> None:
     """§11.1-3, §11.1-4."""
-    assert len(CELLS) == len(Part) * len(State) * len(On) == 2 * 14 * 15
+    assert len(CELLS) == len(Part) * len(State) * len(On) == 2 * 15 * 17
     assert {cell for cell, mark in CELLS.items() if mark == ">" and cell[2] is not On.STOP} == set(MOVES)
     for (part, state, on), mark in CELLS.items():
         move = TABLE.get((part, state, on))
@@ -496,7 +534,7 @@ def test_a_move(part: Part, state: State, on: On, way: Way) -> None:
             assert kind_of(said) is on
         else:
             assert type(event) is type(LOCAL_EVENTS[on])
-    actor.step(event)
+    actor.step(event, meeting.seconds)
     assert actor.tap.state is (way.seen or way.to)
 
 

@@ -28,7 +28,8 @@ from dualtap.statements import ISSUED, KIND, ON_TAPE, Kind, Scheme
 from dualtap.states import LOCAL, On, Part, State, refusal
 from dualtap.states import TABLE as STATES
 from dualtap.suite import P256, SUITES, Suite
-from dualtap_transports import apdu, gatt
+from dualtap_transports import apdu, ble, gatt, loopback, nfc, pcsc, tcp, vpcd
+from dualtap_transports.nearness import round_trip_of
 
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
@@ -564,9 +565,18 @@ def check_gatt(text: str) -> None:
     ]
 
 
+def check_nearness(text: str) -> None:
+    """Each kind of link of the table is a scheme's, with this threshold; no other scheme allows more than all."""
+    rows = {name: int(milliseconds) / 1000 for name, milliseconds, *_ in table(text, "link", "ms")}
+    schemes = {"nfc": nfc.SCHEME, "ble": ble.SCHEME, "tcp": tcp.SCHEME, "loopback": loopback.SCHEME}
+    assert rows == {name: round_trip_of(scheme) for name, scheme in schemes.items()}
+    assert {round_trip_of(scheme) for scheme in (pcsc.SCHEME, vpcd.SCHEME)} == {rows["nfc"]}
+
+
 CHECKS: tuple[Callable[[str], None], ...] = (
     check_sections, check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names,
     check_messages, check_issued, check_statements, check_sync, check_call, check_apdus, check_gatt,
+    check_nearness,
 )  # fmt: skip
 
 
@@ -671,7 +681,7 @@ def test_a_changed_row_is_noticed(check: Callable[[str], None], old: str, new: s
 
 CHEAP = (
     check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names, check_apdus,
-    check_gatt,
+    check_gatt, check_nearness,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from dualtap.session import Handover
 
 from .blocking import BlockingLink, BlockingListener, LoopThread
 from .handover import Offer, agreed, from_text, to_text
+from .nearness import BLE_SECONDS
 
 if TYPE_CHECKING:
     from .ble_link import GattLink
@@ -60,6 +61,8 @@ class BleListener(BlockingListener):
 @dataclass(frozen=True, slots=True)
 class BleScheme:
     """Opens Bluetooth links; see :class:`.link.Scheme`."""
+
+    round_trip = BLE_SECONDS
 
     def connect(self, address: str, timeout: float | None) -> BleLink:
         """Return a link to the device that shows ``address``; see :meth:`.link.Scheme.connect`."""

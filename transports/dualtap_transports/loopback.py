@@ -9,6 +9,7 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 
 from .link import check_frame
+from .nearness import LOCAL_SECONDS
 
 
 class _Pipe:
@@ -80,6 +81,8 @@ def pair(max_frame: int = limits.MESSAGE) -> tuple[LoopbackLink, LoopbackLink]:
 
 class LoopbackScheme:
     """Named listeners, known to this object only; ``SCHEME`` is the process-wide one."""
+
+    round_trip = LOCAL_SECONDS
 
     def __init__(self) -> None:
         self._changed = Condition()

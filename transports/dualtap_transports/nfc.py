@@ -18,6 +18,7 @@ from .apdu import split_address
 from .card_link import CardEnd, CardLink
 from .foreign import Frontend, Nfcpy, Tag, nfcpy
 from .iso_dep import ATS, FRAME_WAITING_SECONDS, Deliver, IsoDepCard, Leave, Say
+from .nearness import NFC_SECONDS
 from .reader_link import ReaderLink, opened
 from .tcp import parse_address
 
@@ -205,6 +206,8 @@ class NfcListener:
 @dataclass(frozen=True, slots=True)
 class NfcScheme:
     """Opens links through nfcpy. ``clock`` gives seconds; ``load`` gives nfcpy."""
+
+    round_trip = NFC_SECONDS
 
     clock: Callable[[], float] = time.monotonic
     load: Callable[[], Nfcpy] = nfcpy

@@ -11,6 +11,7 @@ from dualtap.errors import Code, TapError
 from .apdu import split_address
 from .foreign import Scard, scard
 from .link import Listener
+from .nearness import NFC_SECONDS
 from .reader_link import ReaderLink, opened
 
 _LOOK_SECONDS = 0.25
@@ -44,6 +45,8 @@ class PcscSlot:
 @dataclass(frozen=True, slots=True)
 class PcscScheme:
     """Opens links to cards in PC/SC readers. ``clock`` gives seconds; ``load`` gives PC/SC."""
+
+    round_trip = NFC_SECONDS
 
     clock: Callable[[], float] = time.monotonic
     load: Callable[[], Scard] = scard

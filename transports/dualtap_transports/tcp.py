@@ -17,6 +17,7 @@ from dualtap.errors import Code, TapError
 
 from .framing import PREFIX, Deframer, encode
 from .link import check_frame
+from .nearness import NETWORK_SECONDS
 
 Clock: TypeAlias = Callable[[], float]
 """Returns seconds that never run backwards."""
@@ -180,6 +181,8 @@ class TcpListener:
 @dataclass(frozen=True, slots=True)
 class TcpScheme:
     """Opens TCP links. ``clock`` and ``sleep`` take and give seconds; a test passes its own."""
+
+    round_trip = NETWORK_SECONDS
 
     clock: Clock = time.monotonic
     sleep: Callable[[float], None] = time.sleep

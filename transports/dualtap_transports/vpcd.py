@@ -18,6 +18,7 @@ from dualtap.errors import Code, TapError
 from .apdu import split_address
 from .card_link import CardEnd, CardLink
 from .link import Link
+from .nearness import NFC_SECONDS
 from .tcp import parse_address
 
 ATR = bytes.fromhex("3B84800144544150") + bytes([0x84 ^ 0x80 ^ 0x01 ^ 0x44 ^ 0x54 ^ 0x41 ^ 0x50])
@@ -102,6 +103,8 @@ class VpcdListener:
 @dataclass(frozen=True, slots=True)
 class VpcdScheme:
     """Puts cards into vpcd's reader."""
+
+    round_trip = NFC_SECONDS
 
     clock: Callable[[], float] = time.monotonic
 

@@ -30,6 +30,7 @@ from dualtap.records import decoder
 from dualtap.statements import KIND, Parent, Side, Span, Verification
 from dualtap.suite import Drbg
 from dualtap.tap import Tap
+from dualtap.timed import NONCE
 from dualtap_conform.setup import Json, Object, Setup, unhex
 from dualtap_conform.stage import secret_of
 from dualtap_devices.wallet import Wallet
@@ -43,6 +44,8 @@ class Choices(Drbg):
         super().__init__(bytes(32))
         self._book, self._spans = book, spans
         self._seed, self._ctr = b"", 0
+        self.ping = b""
+        """The 8 bytes of the next Ping."""
 
     def entry(self, seed: bytes, ctr: int) -> None:
         """Choose the seed and the counter of the next entry of the tape."""
@@ -50,6 +53,8 @@ class Choices(Drbg):
 
     def take(self, size: int) -> bytes:
         """Return the seed that was chosen; zeros where nothing will be signed, so that nothing is chosen."""
+        if size == NONCE:
+            return self.ping
         return self._seed or bytes(size)
 
     def below(self, bound: int) -> int:
@@ -167,15 +172,19 @@ def _tap(wallet: Wallet, given: Object) -> Object:
     suite = wallet.book.scheme.suite
     ephemeral = suite.ephemeral(secret_of(suite, unhex(given["private"])))
     wallet.check()
-    tap = Tap(wallet.book, read_order(cast("Object", given["order"])), bool(given["initiator"]), ephemeral, choices)
+    order, initiator = read_order(cast("Object", given["order"])), bool(given["initiator"])
+    within = cast("int", given["within"]) / 1000 if "within" in given else None
+    tap = Tap(wallet.book, order, initiator, ephemeral, choices, within=within)
     record_of = decoder(wallet.book.scheme.id)
     steps: list[Json] = []
     for event in events:
         if "entry" in event:
             entry = cast("Object", event["entry"])
             choices.entry(unhex(entry["seed"]), int.from_bytes(unhex(entry["ctr"]), "big"))
-        now = cast("int", event.get("now", given["now"]))
-        effects = tap.step(read_event(event), float(now))
+        if "ping" in event:
+            choices.ping = unhex(event["ping"])
+        now = cast("int", event.get("now", given["now"])) + cast("int", event.get("ms", 0)) / 1000
+        effects = tap.step(read_event(event), now)
         carry_out(wallet, effects)
         steps.append(step_json(tap, effects, record_of))
     return {"steps": steps}
