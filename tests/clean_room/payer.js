@@ -7,17 +7,20 @@ const { Channel, checkHello, checkWelcome, helloOf, welcomeOf, PAY, AUTHORITIES 
 const { EPOCH_STEP } = require('./trust');
 const { accepts, sameParent } = require('./store');
 const { compact, payable, choose, witnessOf } = require('./bundle');
+const { randomBytes } = require('node:crypto');
 const { Refusal, refuse, nameOf, numberOf, byNumber } = require('./errors');
 
 const ROLE_PAY = 1, ROLE_COLLECT = 2;                        // §4.3: not the numbers of Want
-const SESSION_SECONDS = 60, EPOCH_SECONDS = 86400, TAG = 16, CARD_MESSAGE = 1024;
+const SESSION_SECONDS = 60, EPOCH_SECONDS = 86400, TAG = 16, CARD_MESSAGE = 1024, PINGS = 4;
 const hex = (b) => b.toString('hex');
 const sum = (spans) => spans.reduce((n, s) => n + s.end - s.start, 0);
 
 class Payer {
-  /** `ephemeral` is a private key for this tap alone; `now` gives seconds since 1970, or 0 without a clock. */
-  constructor(wallet, { initiator, ephemeral, order = {}, now = () => 0 }) {
-    Object.assign(this, { wallet, initiator, ephemeral, order, now, state: 'ready', effects: [], began: null });
+  /** `ephemeral` is a private key for this tap alone; `now` gives seconds since 1970, or 0 without a clock.
+   *  `within` is what the link allows a timed round, in seconds; `random` gives the bytes of a Ping. */
+  constructor(wallet, { initiator, ephemeral, order = {}, now = () => 0, within = null, random = randomBytes }) {
+    Object.assign(this, { wallet, initiator, ephemeral, order, now, within, random });
+    Object.assign(this, { state: 'ready', effects: [], began: null, rounds: 0, near: false });
     this.request = null;      // the Request of this tap, verified
     this.certificate = null;  // the payee's, that signed it or the Present
     this.peerEpoch = 0;       // the latest date that it signed in this session
@@ -132,6 +135,8 @@ class Payer {
       case 'await proceed, Resume': return refuse('UNKNOWN_REQUEST');   // §10.1-4, §11.4-3
       case 'await proceed, ProceedMessage': return this.goOn();
       case 'await outcome, OutcomeMessage': return this.onOutcome(message);
+      case 'await pong, PongMessage': return this.onPong(message);
+      case 'await pong, RefuseMessage':
       case 'await request, RefuseMessage':
       case 'await proceed, RefuseMessage':
       case 'await outcome, RefuseMessage': return this.end(this.notPaid(), nameOf(message.code));     // §9-2
@@ -226,6 +231,34 @@ class Payer {
     }
     if (!this.request || this.healedPart) return this.done(); // §11.3-1, §11.4-7
     this.check();                                             // §8.4-3: before anybody is asked
+    return this.far() ? this.measure() : this.ask();
+  }
+
+  /** §24-1: whether a timed round is due, and still to be made. */
+  far() {
+    const { trust, certificate } = this.wallet;
+    return !this.near && this.request.amount > trust.tier(certificate.tier).untimed;
+  }
+
+  measure() {                                                 // §24-2
+    this.rounds += 1;
+    this.nonce = this.random(8);
+    this.sent = this.now();
+    this.send('PingMessage', { nonce: this.nonce });
+    this.state = 'await pong';
+  }
+
+  onPong({ nonce }) {                                         // §24-3, §24-4
+    if (!nonce.equals(this.nonce)) refuse('UNEXPECTED_MESSAGE', 'a Pong to another Ping');
+    const took = this.now() - this.sent;
+    this.near = took >= 0 && took <= this.within;
+    if (this.near) return this.ask();
+    if (this.rounds < PINGS) return this.measure();
+    this.send('RefuseMessage', { code: numberOf('TOO_FAR') });
+    return this.end('not_paid', 'TOO_FAR');
+  }
+
+  ask() {
     const { amount, currency } = this.request;
     this.effects.push({ do: 'ask', amount, currency, payee: this.certificate.key, certificate: this.certificate });
     this.state = 'await consent';                             // §11.3-9
@@ -256,6 +289,7 @@ class Payer {
     if (currencies.length && !currencies.includes(request.currency)) refuse('WRONG_CURRENCY');
     const tier = trust.tier(wallet.certificate.tier);         // §7-21
     if (!tier || request.amount > tier.payment || wallet.payments >= tier.payments) refuse('OVER_LIMIT');
+    if (this.far() && (this.within === null || !this.now())) refuse('OVER_LIMIT');             // §24-5
     if (wallet.paid(certificate.key, request.basket, request.part)) refuse('BASKET_PAID');     // §11.4-8
     if (!wallet.room(1024)) refuse('STORE_FULL');             // §12-8
     if (this.order.refund_of && this.order.refund_of.length) refuse('NOT_A_REFUND');          // it has received nothing

@@ -93,11 +93,14 @@ const OPERATIONS = {
 
 function oneTap(wallet, tap) {
   let { now } = tap;
+  let ping;
   const { refund_of: refund, amount } = tap.order.pay;
   const payer = new Payer(wallet, { initiator: tap.initiator, ephemeral: bytes(tap.private), now: () => now,
+    within: tap.within === undefined ? null : tap.within / 1000, random: () => ping,
     order: { refund_of: bytes(refund), amount } });
   return { steps: tap.events.map((e) => {
-    now = e.now || now;
+    now = (e.now || tap.now) + (e.ms || 0) / 1000;
+    ping = e.ping && bytes(e.ping);
     const { state, effects } = payer.handle({
       on: e.on, code: e.code, verification: e.verification,
       frame: e.frame === undefined ? undefined : bytes(e.frame),

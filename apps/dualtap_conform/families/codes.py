@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dualtap.errors import TABLE
 from dualtap_conform.vector import Vector
 
-UNKNOWN = (0, 1, 12, 19, 255, 256, 4711, 2**32 - 1)
+UNKNOWN = (0, 1, 13, 19, 255, 256, 4711, 2**32 - 1)
 
 
 def vectors() -> Iterator[Vector]:
