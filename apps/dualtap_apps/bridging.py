@@ -23,6 +23,7 @@ from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, always
 from dualtap_devices.passive import ANY, Waiting, attend
 from dualtap_transports.link import Link
+from dualtap_transports.nearness import round_trip_of
 
 _WANTS = {"pay": Want.PAY, "collect": Want.COLLECT, "sync": Want.SYNC}
 
@@ -123,8 +124,9 @@ def card_once(
         # A card has no screen: what it is held to, and its tier's limits, are its owner's word (SPEC §10.1-8).
         person = asks(confirm, link) if confirm is not None and label.device.screen else always
         waiting = Waiting(
-            allowed, person=person, ephemeral=met.ephemeral, handover=met.handover, deposits=label.device.deposits
-        )
+            allowed, person=person, ephemeral=met.ephemeral, handover=met.handover, deposits=label.device.deposits,
+            within=round_trip_of(met.scheme),
+        )  # fmt: skip
         done = attend(wallet, link, waiting, timeout)
         if isinstance(done, Driver):
             return tell(done, done.result, as_json)
