@@ -243,13 +243,23 @@ def refund(
 @click.argument("folder", type=FOLDER)
 @click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
 @click.option("--via", default="", metavar="DEVICE", help="Who carries it: a wallet's folder, or where `carry` waits.")
+@click.option("--renew/--no-renew", default=True, help="Replace restored and far-travelled value.  [default: renew]")
 @click.option(
     "--on", cls=Address, metavar="ADDRESS", help="Wait there for a device that reads this one and carries it."
 )
 @TIMEOUT
 @LOG_LEVEL
 @AS_JSON
-def sync(folder: Path, issuer: str, via: str, on: str | None, timeout: float, log_level: str, as_json: bool) -> None:
+def sync(
+    folder: Path,
+    issuer: str,
+    via: str,
+    renew: bool,
+    on: str | None,
+    timeout: float,
+    log_level: str,
+    as_json: bool,
+) -> None:
     """Tell the issuer everything, and take its news. A till deposits what it holds."""
     if on is not None:
         from dualtap_apps.bridging import card_once
@@ -259,7 +269,7 @@ def sync(folder: Path, issuer: str, via: str, on: str | None, timeout: float, lo
         _end(card_once(folder, on, ("sync",), None, timeout, as_json, log_level))
     from dualtap_apps.wallets import sync_wallet
 
-    _end(sync_wallet(folder, as_json, issuer, via, timeout, log_level))
+    _end(sync_wallet(folder, as_json, issuer, via, timeout, log_level, renew))
 
 
 @cli.group(cls=ExampleGroup, examples=("dualtap evidence verify FILE --root p256:02ab…",))

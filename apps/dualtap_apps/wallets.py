@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dualtap.book import amount_of
 from dualtap.errors import Code, TapError
+from dualtap.standing import Standing
 from dualtap_apps.carrying import through
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import parse
@@ -18,6 +19,7 @@ from dualtap_apps.money import show as money
 from dualtap_apps.output import emit, note, wallet_id
 from dualtap_apps.schemes import Office, read_scheme, today
 from dualtap_apps.traffic import TRAFFIC, told_carrier
+from dualtap_devices.cues import NEWS as CUES
 from dualtap_devices.disk import Label, created, opened, read_label
 from dualtap_devices.models import MODELS
 from dualtap_devices.remote import HttpCarrier, is_address, sync_sealed
@@ -71,6 +73,25 @@ def doubts(wallet: Wallet) -> list[str]:
     return lines
 
 
+def news(wallet: Wallet) -> list[str]:
+    """Return a sentence for each transfer of which the issuer told how it stands, but for doubts that are gone."""
+    lines = list[str]()
+    for line in wallet.book.told.values():
+        if line.standing is not Standing.IN_DOUBT:  # of these, the wallet itself knows more: see doubts
+            day = date(1970, 1, 1) + timedelta(days=line.epoch)
+            amount = money(line.amount, line.currency)
+            lines.append(CUES[line.standing].english.format(amount=amount, date=day.isoformat()))
+    return lines
+
+
+def standing_of(wallet: Wallet) -> list[dict[str, object]]:
+    """Return the same for machines: each transfer, how it stands, until or since which epoch, and its amount."""
+    return [
+        {**line._asdict(), "transfer": line.transfer.hex(), "standing": line.standing.name.lower()}
+        for line in wallet.book.told.values()
+    ]
+
+
 def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: bool, issuer: str = "") -> Exit:
     """Make a key, have it certified, and let it join the scheme. It syncs at the address ``issuer``, or the folder."""
     if not name.strip() or not name.isprintable():
@@ -116,18 +137,19 @@ def show(folder: Path, as_json: bool) -> Exit:
     """Show what a wallet holds."""
     label = read_label(folder)
     with opened(folder) as wallet:
-        found, unsure = summary(wallet, label), doubts(wallet)
+        found, told = summary(wallet, label), [*doubts(wallet), *news(wallet)]
+        standing = standing_of(wallet)
     currency = label.currency
     emit(
         as_json,
-        found._asdict(),
+        {**found._asdict(), "news": standing},
         f"{label.name}: {label.model}, wallet {found.wallet_id}" + " (QUARANTINED: sync it)" * found.quarantined,
         f"  available            {money(found.available, currency)}",
         f"  in doubt             {money(found.in_doubt, currency)}",
         f"  received, unsettled  {money(found.received_unsettled, currency)}",
         f"  payments left        {found.payments_left}",
         f"  counter              {found.counter}",
-        *(f"  {line}" for line in unsure),
+        *(f"  {line}" for line in told),
     )
     return Exit.OK
 
@@ -158,34 +180,41 @@ def history(folder: Path, as_json: bool) -> Exit:
 
 
 def sync_wallet(
-    folder: Path, as_json: bool, issuer: str = "", via: str = "", timeout: float = 60.0, log_level: str = ""
+    folder: Path,
+    as_json: bool,
+    issuer: str = "",
+    via: str = "",
+    timeout: float = 60.0,
+    log_level: str = "",
+    renew: bool = True,
 ) -> Exit:
     """Sync a wallet with the service at an address, else where its label says: a service, or its scheme's folder.
 
-    ``via`` names the device that carries it, if it has no network itself.
+    ``via`` names the device that carries it, if it has no network itself. ``renew`` replaces restored and
+    far-travelled value by fresh tokens; a till deposits, and keeps nothing to be replaced.
     """
     label = read_label(folder)
     where, entropy, deposits = issuer or label.scheme, secrets.token_bytes(32), label.device.deposits
     with opened(folder) as wallet:
         if via:
             with through(via, issuer, timeout) as carrier:
-                report = sync_sealed(wallet, told_carrier(carrier, wallet, log_level), entropy, deposits)
+                report = sync_sealed(wallet, told_carrier(carrier, wallet, log_level), entropy, deposits, renew=renew)
         elif issuer or is_address(where):
             with HttpCarrier(where) as carrier:
-                report = sync_sealed(wallet, told_carrier(carrier, wallet, log_level), entropy, deposits)
+                report = sync_sealed(wallet, told_carrier(carrier, wallet, log_level), entropy, deposits, renew=renew)
         else:
             if log_level == TRAFFIC:
                 note("this sync is with a folder of this machine: there are no frames")
             with Office.open(Path(where)) as office:
-                report = sync(wallet, office, entropy, deposits)
+                report = sync(wallet, office, entropy, deposits, renew=renew)
         synced(report, wallet, label, as_json)
     return Exit.OK
 
 
 def synced(report: SyncReport, wallet: Wallet, label: Label, as_json: bool) -> None:
     """Print what a sync did, and what the wallet holds then."""
-    found, unsure = summary(wallet, label), doubts(wallet)
-    emit(as_json, {**asdict(report), **found._asdict()}, *_sentences(report, label), *unsure)
+    found, told = summary(wallet, label), [*doubts(wallet), *news(wallet)]
+    emit(as_json, {**asdict(report), **found._asdict()}, *_sentences(report, label), *told)
 
 
 def _sentences(report: SyncReport, label: Label) -> list[str]:
@@ -194,6 +223,8 @@ def _sentences(report: SyncReport, label: Label) -> list[str]:
         lines.append(f"Deposited {money(report.deposited, label.currency)}: at risk until its tokens' claim date")
     if report.funded:
         lines.append(f"Received {money(report.funded, label.currency)} in fresh tokens")
+    if report.renewed:
+        lines.append(f"{money(report.renewed, label.currency)} of it in place of restored or far-travelled value")
     if report.healed:
         lines.append(f"{report.healed} transfer{'s' * (report.healed != 1)} no longer in doubt")
     if report.closed:

@@ -347,11 +347,16 @@ NEWS = Fields(
         ("header", Maybe(HEADER)), ("policy", Maybe(POLICY)),
     ),
 )  # fmt: skip
+SETTLEMENT = Fields(
+    "Settlement",
+    (("transfer", DIGEST), ("standing", Choice((1, 2, 3, 4, 5), (0, 6))), ("epoch", EPOCH), ("amount", MONEY)),
+)
 REPLY = Fields(
     "Reply",
     (
         ("news", NEWS), ("outcomes", Items(STATEMENTS[-2], 0, 10**6)), ("deposits", Items(DIGEST, 0, 10**6)),
         ("tokens", Items(TOKEN, 0, 10**6)), ("delivered", Uint(0, 2**63 - 1)),
+        ("standing", Items(SETTLEMENT, 0, 10**6)),
     ),
 )  # fmt: skip
 UPLOAD = Fields(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dualtap.events import Result
+from dualtap.standing import Standing
 
 
 class Cue(NamedTuple):
@@ -47,3 +48,32 @@ CUES: dict[Result, Cue] = {
     ),
     Result.DONE: Cue("Nothing to pay", "无需付款", "short", (40,), assertive=False),
 }
+
+NEWS: dict[Standing, Cue] = {
+    Standing.RECEIVED: Cue(
+        "Deposit of {amount} received, to be credited by {date} once the rest of its history comes",
+        "{amount} 的存款已收到，缺少的记录须在 {date} 前补齐才能入账",
+        "short",
+        (40,),
+        assertive=False,
+    ),
+    Standing.AT_RISK: Cue(
+        "Deposit of {amount} credited, at risk until {date}",
+        "{amount} 的存款已入账，{date} 前仍有风险",
+        "short",
+        (40,),
+        assertive=False,
+    ),
+    Standing.FINAL: Cue(
+        "{amount} is final since {date}", "{amount} 已于 {date} 最终结算", "rising", (60, 40, 60), assertive=False
+    ),
+    Standing.RENEWED: Cue("{amount} replaced by fresh tokens", "{amount} 已换成新币", "short", (40,), assertive=False),
+    Standing.IN_DOUBT: Cue(
+        "Payment of {amount} in doubt until {date}: tap the same device again",
+        "{amount} 的付款状态未知，最迟 {date} 确定：请再碰一次同一设备",
+        "three",
+        (80, 80, 80, 80, 80),
+        assertive=True,
+    ),
+}
+"""What the issuer's last word on a transfer means to a person; ``{date}`` is a day, as ``2030-01-31``."""

@@ -36,14 +36,15 @@ class Carrier(Protocol):
         ...
 
 
-def sync_sealed(wallet: Wallet, carrier: Carrier, entropy: bytes, deposit: bool) -> SyncReport:
+def sync_sealed(wallet: Wallet, carrier: Carrier, entropy: bytes, deposit: bool, *, renew: bool = False) -> SyncReport:
     """Sync a wallet through a carrier. Torn anywhere, it can be repeated: nothing has an effect twice.
 
-    ``entropy`` is 32 fresh bytes. Raises what the carrier raises, what the issuer did wrong, or why it refused.
+    ``entropy`` is 32 fresh bytes; ``deposit`` and ``renew`` as in
+    :func:`dualtap_devices.syncing.sync`. Raises what the carrier raises, what the issuer did wrong, or why it refused.
     """
     random, book = Drbg(entropy), wallet.book
     ephemeral = book.scheme.suite.ephemeral(random.take(32))
-    prepared = prepare(wallet, random, deposit)
+    prepared = prepare(wallet, random, deposit, renew=renew)
     session = WalletSync(book.scheme, book.key, prepared.upload, book.trust.epoch, book.profile.message, ephemeral)
     effect: Send | Sign | Replied = session.begin()
     while not isinstance(effect, Replied):

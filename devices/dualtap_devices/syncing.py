@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dualtap import limits
-from dualtap.book import amount_of
+from dualtap.book import Book, amount_of
 from dualtap.errors import Code
 from dualtap.keystore import sign_with
 from dualtap.records import Answered, Healed, Holding, Record, Sent, SignedTail
+from dualtap.renewal import RENEWAL, is_renewal, renewal_serial
 from dualtap.statements import Span, TapeStatement, TransferBody
 from dualtap.suite import Drbg
 from dualtap.sync import (
@@ -23,6 +24,7 @@ from dualtap.sync import (
     upload_of,
 )
 from dualtap.wire import signed
+from dualtap_devices.renewing import worn
 from dualtap_devices.wallet import Wallet
 
 
@@ -40,12 +42,16 @@ class Issuer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did: requests closed, minor units deposited and received as tokens, transfers healed."""
+    """What a sync did: requests closed, minor units deposited and received as tokens, transfers healed.
+
+    ``renewed`` of the units received replace what this sync, or one that was torn before it, handed back for renewal.
+    """
 
     closed: int
     deposited: int
     funded: int
     healed: int
+    renewed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,11 @@ class Prepared:
     deposited: int
 
 
-def prepare(wallet: Wallet, random: Drbg, deposit: bool) -> Prepared:
-    """Close open requests, deposit if asked, and return the upload (SPEC §14-1)."""
+def prepare(wallet: Wallet, random: Drbg, deposit: bool, *, renew: bool = False) -> Prepared:
+    """Close open requests, deposit if asked, and return the upload (SPEC §14-1).
+
+    ``renew`` hands back what is restored or far travelled, for fresh tokens; to ``deposit`` is to hand over all.
+    """
     closed = deposited = 0
     if not wallet.quarantined:
         wallet.check()
@@ -67,28 +76,32 @@ def prepare(wallet: Wallet, random: Drbg, deposit: bool) -> Prepared:
             close(wallet, request, random)
             closed += 1
         if deposit:
-            deposited = _deposit(wallet, random)
+            deposited = _deposit(wallet, random, wallet.book.holdings, ())
+        elif renew:
+            _deposit(wallet, random, worn(wallet.book), (RENEWAL,))
     return Prepared(encode_upload(upload_of(wallet.book)), wallet.book.counter, closed, deposited)
 
 
 def finish(wallet: Wallet, prepared: Prepared, reply: Reply) -> SyncReport:
     """Take a reply that was proved to be the issuer's, all or nothing."""
     records = take_reply(wallet.book, reply, prepared.told)
+    renewed = renewed_by(wallet.book, reply)
     wallet.write(*records)
     wallet.compact()
     funded = sum(token.amount for token in reply.tokens)
     healed = sum(isinstance(item, Healed) for item in records)
-    return SyncReport(prepared.closed, prepared.deposited, funded, healed)
+    return SyncReport(prepared.closed, prepared.deposited, funded, healed, renewed)
 
 
-def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool) -> SyncReport:
+def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool, *, renew: bool = False) -> SyncReport:
     """Sync a wallet with an issuer in this process. Torn anywhere, it can be repeated: nothing has an effect twice.
 
-    ``entropy`` is 32 fresh bytes; ``deposit`` hands all that is held to the institution that issued it.
+    ``entropy`` is 32 fresh bytes; ``deposit`` hands all that is held to the institution that issued it, ``renew``
+    what is restored or far travelled, for fresh tokens.
     :func:`dualtap_devices.remote.sync_sealed` reaches an issuer elsewhere.
     """
     book = wallet.book
-    prepared = prepare(wallet, Drbg(entropy), deposit)
+    prepared = prepare(wallet, Drbg(entropy), deposit, renew=renew)
     challenge = issuer.challenge()
     statement = sync_statement(book.scheme, book.key, prepared.upload, challenge, book.trust.epoch)
     signature = sign_with(wallet.keystore, statement)
@@ -110,23 +123,30 @@ def enter(wallet: Wallet, entry: Record, statement: TapeStatement) -> None:
     wallet.write(SignedTail(statement.id, signature))
 
 
-def _deposit(wallet: Wallet, random: Drbg) -> int:
-    """Sign transfers of all that is held to the institutions that issued it; return the minor units."""
+def renewed_by(book: Book, reply: Reply) -> int:
+    """Return the units of a reply's tokens that replace pending deposits of this wallet, and are not here yet."""
+    asked = [key for key, sent in book.pending.items() if is_renewal(sent.transfer)]
+    serials = {renewal_serial(key, number) for key in asked for number in range(limits.SPANS)}
+    return sum(token.amount for token in reply.tokens if token.serial in serials)
+
+
+def _deposit(wallet: Wallet, random: Drbg, holdings: list[Holding], witness: tuple[bytes, ...]) -> int:
+    """Sign transfers of these holdings to the institutions that issued them; return the minor units."""
     book, total = wallet.book, 0
-    for key, batch in _batches(wallet):
+    for key, batch in _batches(wallet, holdings):
         spans = tuple(Span(held.parent, held.start, held.end) for held in batch)
-        body = TransferBody(key, spans, book.trust.epoch, ())
+        body = TransferBody(key, spans, book.trust.epoch, witness)
         transfer = signed(book.scheme.id, book.key, body, book.place(random))
         enter(wallet, Sent(transfer, bytes(16), 0), transfer)
         total += amount_of(transfer)
     return total
 
 
-def _batches(wallet: Wallet) -> list[tuple[bytes, list[Holding]]]:
+def _batches(wallet: Wallet, holdings: list[Holding]) -> list[tuple[bytes, list[Holding]]]:
     """Return holdings by institution, as many as a transfer takes, no unit of a token twice in one."""
     book = wallet.book
     batches: list[tuple[bytes, list[Holding]]] = []
-    for held in book.holdings:
+    for held in holdings:
         key = book.trust.issuer_key(book.graph.tokens[held.token].issuer)
         for other, batch in batches:
             clash = any(held.token == c.token and held.start < c.end and c.start < held.end for c in batch)

@@ -86,9 +86,9 @@ class Wallet:
             self.compact()
 
     def compact(self) -> None:
-        """Replace the log by one record that holds what the wallet still needs, and forget the rest (SPEC §12-12)."""
-        snapshot = self.book.snapshot()
-        self.store.compact([encode_record(snapshot)])
-        self.book.apply(snapshot)
+        """Replace the log by records that hold what the wallet still needs, and forget the rest (SPEC §12-12)."""
+        records = self.book.compacted()
+        self.store.compact([encode_record(item) for item in records])
+        self.book.replay(records)
         self.book.unsaved = None
         self.book.free = self.store.free

@@ -16,6 +16,7 @@ from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, asked_fact, authority_fact, certificate_fact, statement_facts, token_fact
 from dualtap_issuer.marks import Mark, marks_of, overspent
 from dualtap_issuer.quotas import Fault
+from dualtap_issuer.renewals import renewals, replaced
 from dualtap_issuer.rules import EVER, NEVER, Leaf, Lot, World
 from dualtap_issuer.store import Store
 
@@ -32,7 +33,8 @@ class Audit(NamedTuple):
     """What a ledger holds, in minor units of one currency.
 
     ``settled`` is what deposits credited and what was credited at ``claim_by``; ``at_risk`` is the part of it that is
-    provisional; ``outstanding`` is what is still in wallets: issued + overspend - settled.
+    provisional; ``outstanding`` is what is still in wallets: issued + overspend - settled. ``renewed`` is what was
+    deposited for fresh tokens: it counts neither as settled nor as issued again, so that each unit is counted once.
     """
 
     currency: str
@@ -43,6 +45,7 @@ class Audit(NamedTuple):
     overspend: int
     conflicts: tuple[Named, ...]
     banks: tuple[Fault, ...] = ()
+    renewed: int = 0
 
 
 class Account(NamedTuple):
@@ -136,11 +139,20 @@ def check_rows(world: World, store: Store) -> None:
         _same(table, rows, stored[table])
     _same("mark", marks_of(world), set(store.marks()))
     _same("credit", world.credits(), set(store.credits()))
+    _check_renewals(world)
     for key, leaves in store.settled().items():
         token = world.facts.tokens.get(key)
         if token is None:
             raise _corrupt(f"settled {key.hex()}")
         _same("leaf", set(world.leaves(key, token.claim_by)), set(leaves))
+
+
+def _check_renewals(world: World) -> None:
+    """Raise ``LEDGER_CORRUPT``, naming a deposit, unless fresh tokens replace just what it credited."""
+    for deposit, given in renewals(world).items():
+        credited = sum(credit.amount for credit in world.credits_of(deposit))
+        if replaced(world.facts.tokens, given) != credited:
+            raise _corrupt(f"renewal {deposit.hex()}")
 
 
 def _same(table: str, expected: Iterable[tuple[object, ...]], stored: Iterable[tuple[object, ...]]) -> None:
@@ -170,13 +182,15 @@ def totals(
 ) -> Audit:
     """Return the totals of a currency."""
     tokens = {key: token for key, token in world.facts.tokens.items() if token.currency == currency}
-    issued = sum(token.amount for token in tokens.values())
+    fresh = renewals(world)
+    renewed = sum(tokens[key].amount for given in fresh.values() for key in given if key in tokens)
+    issued = sum(token.amount for token in tokens.values()) - renewed
     overspend = overspend_of(world, marks, settled, currency)
     final = sum(leaf.amount for key, leaves in settled.items() if key in tokens for leaf in leaves)
     credits = [credit for credit in world.credits() if credit.token in tokens and credit.token not in settled]
-    at_risk = sum(credit.amount for credit in credits)
-    total = final + at_risk
-    return Audit(currency, issued, total, at_risk, issued + overspend - total, overspend, named)
+    at_risk = sum(credit.amount for credit in credits if credit.transfer not in fresh)
+    total = final + sum(credit.amount for credit in credits) - renewed
+    return Audit(currency, issued, total, at_risk, issued + overspend - total, overspend, named, renewed=renewed)
 
 
 def take_store(facts: Facts, trust: Trust, book: Book, epoch: int) -> None:
@@ -235,4 +249,6 @@ def account(
                 final += leaf.amount
             else:
                 in_doubt += leaf.amount
-    return Account(issued, known, unseen, held, in_doubt, final)
+    fresh = [token for given in renewals(ledger).values() for token in given]
+    renewed = sum(token.amount for token in map(ledger.facts.tokens.__getitem__, fresh) if token.currency == currency)
+    return Account(issued - renewed, known, unseen, held, in_doubt, final - renewed)

@@ -15,6 +15,7 @@ from typing import cast
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, outcome_of
 from dualtap.graph import Origin, check_origins
+from dualtap.renewal import is_renewal
 from dualtap.statements import Authority, Outcome, Parent, Side, Token, Transfer
 from dualtap.suite import sha256
 from dualtap.trust import Trust
@@ -265,7 +266,8 @@ class Following:
         while deposits:
             world = World(behind(self.store, self.trust, deposits, self.known), self.institutions, self.trust)
             whole = {key for key in deposits if world.whole_at.get(key, NEVER) < NEVER}
-            self.store.put_credits(whole, [credit for key in whole for credit in world.credits_of(key)])
+            credits = [credit for key in whole for credit in world.credits_of(key)]
+            self.store.put_credits(whole, credits, {key for key in whole if is_renewal(world.shaped[key])})
             waits = {row for key in deposits - whole for row in lacking(world, key)}
             fresh = waits - set(self.store.waiting({row.missing for row in waits}))
             if not fresh:

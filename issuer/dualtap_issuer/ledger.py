@@ -49,9 +49,11 @@ from dualtap_issuer.ingest import Ingest, graph_of
 from dualtap_issuer.netting import Netting, check_balanced, net
 from dualtap_issuer.policies import Policies, check_tiers
 from dualtap_issuer.quotas import faults
+from dualtap_issuer.renewals import fresh_tokens, hands_behind, unspent
 from dualtap_issuer.roll import Roll, admitted
 from dualtap_issuer.rows import OutcomeRow
 from dualtap_issuer.rules import Conflict, World
+from dualtap_issuer.standings import standings
 from dualtap_issuer.store import Store
 
 HOTLIST = limits.STATEMENTS
@@ -225,6 +227,7 @@ class Ledger:
             if self.trust.refresh(self.store):
                 ingest.institutions = self.institutions
             ingest.finish()
+            ingest.named |= self._renew(epoch)
             if ingest.named:
                 # Seen first: a certificate that comes now finds its key named, or is found here.
                 self.store.publish()
@@ -233,6 +236,34 @@ class Ledger:
         self.refused += ingest.refused
         answer = encode_reply(reply)
         return encode_signed_reply(self.authority.office.word_for(item.challenge, item.upload, answer))
+
+    def _renew(self, epoch: int) -> bool:
+        """Issue what credited deposits ask for in place of their credit; return whether somebody is named by it.
+
+        What cannot be renewed, or has a cheat's hand behind it, stays a credit, at risk as any other (SPEC §14-26).
+        """
+        deposits, tokens = self.store.take_renewals(), list[Token]()
+        if not deposits:
+            return False
+        world = World(behind(self.store, self.trust, deposits), self.institutions, self.trust)
+        for deposit in deposits:
+            transfer, office = world.shaped[deposit], self.authority.office
+            if transfer.body.payee != office.key or self.store.is_named(hands_behind(world, deposit)):
+                continue  # another institution's value is not this one's to issue anew
+            owner = transfer.key
+            for fresh in fresh_tokens(world, deposit, epoch):
+                last = epoch + self.terms.spend
+                dates = fresh.dates or (last, last + self.terms.grace)
+                token = office.token(
+                    fresh.serial, fresh.amount, fresh.currency, owner, epoch, *dates, self.terms.hops, fresh.conditions
+                )
+                self.store.put_delivery(owner, self.trust.token_id(token))
+                tokens.append(token)
+        ingest = Ingest(self.store, self.trust, self.institutions, epoch)
+        for token in tokens:
+            ingest.token(token)
+        ingest.finish()
+        return ingest.named
 
     def _reply(self, upload: Upload, epoch: int) -> Reply:
         key = upload.certificate.key
@@ -252,7 +283,8 @@ class Ledger:
         queued = self.store.deliveries(key, upload.delivered)
         tokens = tuple(cast("list[Token]", self._all([token for _, token in queued])))
         delivered = max([upload.delivered, *[number for number, _ in queued]])
-        return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered)
+        standing = standings(self.store, self.scheme, key, upload.pending)
+        return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered, standing)
 
     def _statement(self, digest: bytes) -> TapeStatement:
         return cast("TapeStatement", self._value(digest))
@@ -392,7 +424,8 @@ class Ledger:
         """Return what the institutions hold of one another's value, audited; raise as :meth:`audit`."""
         with self.store.transaction(alone=True):
             world = self._audited()
-            found = net(world.facts, world.trust, world.credits(), self.store.settled(), set(world.institutions))
+            credits, settled = unspent(world, self.store.settled())
+            found = net(world.facts, world.trust, credits, settled, set(world.institutions))
         check_balanced(found)
         return found
 

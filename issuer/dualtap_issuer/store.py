@@ -45,7 +45,7 @@ Row = (
 
 DISTRIBUTION: Final = MappingProxyType({
     "fact": "digest", "todo": "batch", "hand": "id", "wait": "missing", "deposit": "transfer",
-    "span": "token", "credit": "token", "settled": "token", "leaf": "token",
+    "renewal": "transfer", "span": "token", "credit": "token", "settled": "token", "leaf": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "mark": "key", "delivery": "owner",
     "authority": "hint",
 })  # fmt: skip
@@ -302,9 +302,14 @@ class Store(Door, ABC):
         query = "SELECT d.transfer, d.credited FROM {wanted} CROSS JOIN deposit d WHERE d.transfer = w.a"
         return [DepositRow(*row) for row in self.ask(query, _ones(transfers))]
 
-    def put_credits(self, deposits: Collection[bytes], credits: Iterable[Credit]) -> None:
-        """Keep what these deposits credit: their provenance is whole. A smaller epoch replaces a greater one."""
-        self.ask(
+    def put_credits(
+        self, deposits: Collection[bytes], credits: Iterable[Credit], renewals: Collection[bytes] = ()
+    ) -> None:
+        """Keep what these deposits credit: their provenance is whole. A smaller epoch replaces a greater one.
+
+        Those that are new among ``renewals`` wait for :meth:`take_renewals`: each once, whoever else credits it too.
+        """
+        new = self.ask(
             "UPDATE deposit SET credited = 1 WHERE transfer IN (SELECT d.transfer FROM {wanted} CROSS JOIN deposit d "
             f"WHERE d.transfer = w.a AND d.credited = 0 ORDER BY d.transfer{self.LOCK}) RETURNING transfer",
             _ones(deposits),
@@ -316,6 +321,16 @@ class Store(Door, ABC):
             "DO UPDATE SET epoch = excluded.epoch WHERE credit.epoch > excluded.epoch RETURNING number",
             rows,
         )
+        self.insert("renewal", ("transfer",), sorted((row[0],) for row in new if row[0] in renewals))
+
+    def take_renewals(self) -> list[bytes]:
+        """Return the credited deposits that ask for fresh tokens, and forget them: of rivals, one gets each.
+
+        Whoever takes them issues what they ask for, or leaves the credit as it is, before anything else is published.
+        """
+        rows = self.ask("SELECT r.transfer FROM renewal r ORDER BY r.transfer" + self.LOCK)
+        query = "DELETE FROM renewal WHERE transfer IN (SELECT w.a FROM {wanted}) RETURNING transfer"
+        return sorted(row[0] for row in self.ask(query, _ones(row[0] for row in rows)))
 
     def credits(self) -> list[Credit]:
         """Return what deposits credit."""

@@ -32,9 +32,13 @@ from dualtap.records import (
     Snapshot,
     Synced,
     Taken,
+    Told,
+    ToldLine,
     Witnessed,
     encoder,
 )
+from dualtap.renewal import is_renewal
+from dualtap.standing import OPEN
 from dualtap.statements import (
     Close,
     CloseBody,
@@ -85,6 +89,7 @@ class Book:
         self.tape: list[TapeStatement] = []
         self.heard: list[Outcome] = []
         self.witnessed: list[Witnessed] = []
+        self.told: dict[bytes, ToldLine] = {}
         self.delivered = 0
         self.examined: Received | None = None
         self.previous = b""
@@ -129,6 +134,10 @@ class Book:
     def received_unsettled(self) -> int:
         """Return the minor units that were received and are still held here."""
         return sum(holding.amount for holding in self.holdings if holding.parent.side is Side.PAYEE)
+
+    def asks_after(self) -> list[bytes]:
+        """Return the transfers of which the issuer's last word was not its final one."""
+        return [key for key, line in self.told.items() if line.standing in OPEN]
 
     def payments_left(self) -> int:
         """Return how many payments may be made before the next sync."""
@@ -223,6 +232,8 @@ class Book:
                 self._synced(item)
             case Snapshot():
                 self._restore(item)
+            case Told(lines):
+                self.told = {line.transfer: line for line in lines}
 
     def _news(self, news: News) -> None:
         if news.certificate is not None:
@@ -294,7 +305,7 @@ class Book:
         amount = amount_of(transfer)
         what = "sent"
         if not opening.request:
-            what = "deposited"
+            what = "handed in" if is_renewal(transfer) else "deposited"
         elif opening.private.refund_of:
             what = "refunded"
             taken = self.taken[opening.private.refund_of]
@@ -356,6 +367,7 @@ class Book:
 
     def _heal(self, key: bytes, outcome: Outcome) -> None:
         sent = self.pending.pop(key)
+        self.told.pop(key, None)
         self.heard.append(outcome)
         transfer = sent.transfer
         amount, currency = amount_of(transfer), self.currency(transfer)
@@ -427,6 +439,11 @@ class Book:
             self.counter,
             self.since,
         )
+
+    def compacted(self) -> tuple[Record, ...]:
+        """Return the records of a compacted log: the snapshot, and what is kept beside it (SPEC §12-12)."""
+        told = (Told(tuple(self.told.values())),) if self.told else ()
+        return (self.snapshot(), *told)
 
     def _restore(self, snapshot: Snapshot) -> None:
         self._news(snapshot.news)

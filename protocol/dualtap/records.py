@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias, cast
 
 from dualtap import wire
 from dualtap.errors import Code, TapError
+from dualtap.standing import Standing
 from dualtap.statements import (
     AuthorityCertificate,
     Header,
@@ -30,6 +31,7 @@ from dualtap.wire import (
     blob,
     counter,
     digest,
+    enumeration,
     epoch,
     issued_check,
     list_of,
@@ -47,6 +49,8 @@ from dualtap.wire import (
 
 ITEMS = 1_000_000
 """The longest list in a record: a snapshot may hold a shop's year of receipts."""
+TOLD = 64
+"""Transfers of which a wallet keeps how they stand: the issuer's ledger knows of all."""
 BYTES = 256 * 1024 * 1024
 """The longest record, in bytes: the log's own size bounds it first."""
 
@@ -181,6 +185,22 @@ class Witnessed(NamedTuple):
     message: bytes
 
 
+class ToldLine(NamedTuple):
+    """How one of this wallet's transfers stands at the issuer's, until or since which epoch, and its amount."""
+
+    transfer: bytes
+    standing: Standing
+    epoch: int
+    amount: int
+    currency: str
+
+
+class Told(NamedTuple):
+    """What the issuer last told of this wallet's deposits and doubts: this takes the place of what it told before."""
+
+    lines: tuple[ToldLine, ...]
+
+
 class Snapshot(NamedTuple):
     """A whole wallet: what a compacted log begins with."""
 
@@ -203,7 +223,7 @@ class Snapshot(NamedTuple):
     since: Since
 
 
-Record: TypeAlias = News | Funded | Asked | Answered | Sent | SignedTail | Moved | Healed | Synced | Snapshot
+Record: TypeAlias = News | Funded | Asked | Answered | Sent | SignedTail | Moved | Healed | Synced | Snapshot | Told
 
 _NUMBER: dict[type[Record], int] = {
     News: 1,
@@ -216,6 +236,7 @@ _NUMBER: dict[type[Record], int] = {
     Healed: 8,
     Synced: 9,
     Snapshot: 10,
+    Told: 13,
 }
 
 
@@ -271,6 +292,7 @@ _asked = record(Asked, digest, basket, uint(255), money, _text, epoch)
 _holding = record(Holding, parent, digest, money, money)
 _line = record(Line, _text, money, _text, _name, blob(0, 32), epoch)
 _taken = record(Taken, digest, _name, money, money)
+_told_line = record(ToldLine, digest, enumeration(Standing), epoch, money, _text)
 _since = record(Since, number, number, money)
 
 
@@ -314,6 +336,7 @@ def decoder(scheme: bytes) -> Check[Record]:
             counter,
             _since,
         ),
+        Told: record(Told, list_of(_told_line, ITEMS)),
     }
     numbered = {_NUMBER[kind]: check for kind, check in checks.items()}
 

@@ -5,12 +5,27 @@ An upload repeats everything that may matter; each fact is keyed by its digest, 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import NamedTuple, cast
 
 from dualtap import wire
 from dualtap.book import Book
 from dualtap.errors import Code, TapError
-from dualtap.records import BYTES, ITEMS, Funded, Healed, News, Record, Synced, news_check, plain
+from dualtap.records import (
+    BYTES,
+    ITEMS,
+    TOLD,
+    Funded,
+    Healed,
+    News,
+    Record,
+    Synced,
+    Told,
+    ToldLine,
+    news_check,
+    plain,
+)
+from dualtap.standing import OPEN, Settlement, settlement_check
 from dualtap.statements import (
     Authority,
     Body,
@@ -71,7 +86,8 @@ class SignedUpload(NamedTuple):
 class Reply(NamedTuple):
     """What the issuer knows: the scheme's news, outcomes of transfers in doubt, deposits kept, fresh tokens.
 
-    ``delivered`` numbers the last token here; a wallet repeats it, so that no token reaches it twice.
+    ``delivered`` numbers the last token here; a wallet repeats it, so that no token reaches it twice. ``standing``
+    is how each transfer stands that the upload named, and of which the issuer has no outcome.
     """
 
     news: News
@@ -79,6 +95,7 @@ class Reply(NamedTuple):
     deposits: tuple[bytes, ...]
     tokens: tuple[Token, ...]
     delivered: int
+    standing: tuple[Settlement, ...] = ()
 
 
 class SignedReply(NamedTuple):
@@ -100,7 +117,7 @@ def upload_of(book: Book) -> Upload:
         tuple(graph.warrants.items()),
         tuple(entry for entry in book.tape if entry.signature),
         tuple(book.heard),
-        tuple(book.pending),
+        tuple(dict.fromkeys((*book.pending, *book.asks_after()))),
         book.delivered,
     )
 
@@ -197,6 +214,7 @@ def decode_reply(scheme: Scheme, data: bytes) -> Reply:
         list_of(digest, ITEMS),
         list_of(issued_check(Token), ITEMS),
         counter,
+        list_of(settlement_check, ITEMS),
     )
     return check(wire.unpack(data, BYTES, ITEMS))
 
@@ -242,4 +260,22 @@ def take_reply(book: Book, reply: Reply, told: int) -> tuple[Record, ...]:
         if (key in reply.deposits and not sent.transfer.shown().request) or book.claim_by(sent.transfer) < trust.epoch
     )
     funded = tuple(Funded(token) for token in fresh)
-    return (reply.news, *healed.values(), *funded, Synced(told, ended, reply.delivered))
+    synced = Synced(told, ended, reply.delivered)
+    lines = told_by(book, reply.standing, healed.keys())
+    changed = lines or book.told
+    return (reply.news, *healed.values(), *funded, synced, *((Told(lines),) if changed else ()))
+
+
+def told_by(book: Book, standing: Iterable[Settlement], healed: Collection[bytes]) -> tuple[ToldLine, ...]:
+    """Return the lines that a wallet keeps of a reply: of its own transfers, the last ``TOLD`` (SPEC §14-28).
+
+    What the issuer was asked after and says nothing of stays as it was: it is not forgotten by being left out.
+    """
+    lines = {key: line for key, line in book.told.items() if line.standing in OPEN and key not in healed}
+    for transfer, state, epoch, amount in standing:
+        sent, line = book.pending.get(transfer), book.told.get(transfer)
+        if sent is not None:
+            lines[transfer] = ToldLine(transfer, state, epoch, amount, book.currency(sent.transfer))
+        elif line is not None:
+            lines[transfer] = line._replace(standing=state, epoch=epoch, amount=amount)
+    return tuple(lines.values())[-TOLD:]

@@ -14,7 +14,7 @@ const KINDS = {
 };
 const ENUMS = {
   Side: [0, 1, 2], Carrier: [1, 2, 3, 4, 5, 6, 7], Authority: [1, 2, 3], Verification: [0, 1, 2, 3],
-  Fraud: [1, 2, 3, 4], Kind: Object.values(KINDS), Outcome: [KINDS.RECEIPT, KINDS.CLOSE],
+  Fraud: [1, 2, 3, 4], Standing: [1, 2, 3, 4, 5], Kind: Object.values(KINDS), Outcome: [KINDS.RECEIPT, KINDS.CLOSE],
 };
 const FLAGS = { Role: 3, Want: 15 };
 const MANY = '0..1000000';
@@ -92,7 +92,8 @@ const STRUCTS = {
     + `heard: [Statement] ${MANY}; pending: [digest] ${MANY}; delivered: counter`,
   SignedReply: 'reply: bytes; issuer: hint; signature: signature',
   Reply: `news: News; outcomes: [Statement] ${MANY}; deposits: [digest] ${MANY}; tokens: [Token] ${MANY}; `
-    + `delivered: counter`,
+    + `delivered: counter; standing: [Settlement] ${MANY}`,
+  Settlement: 'transfer: digest; standing: enum Standing; epoch: epoch; amount: money',
   News: `certificate: nil or WalletCertificate; authorities: [AuthorityCertificate] ${MANY}; `
     + `header: nil or Header; policy: nil or Policy`,
 };

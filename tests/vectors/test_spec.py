@@ -20,7 +20,20 @@ from typing import TypeAlias, cast
 
 import pytest
 
-from dualtap import call, conditions, errors, evidence, limits, provenance, records, sealedsync, statements, sync, wire
+from dualtap import (
+    call,
+    conditions,
+    errors,
+    evidence,
+    limits,
+    provenance,
+    records,
+    sealedsync,
+    standing,
+    statements,
+    sync,
+    wire,
+)
 from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, TapError
 from dualtap.session import establish
@@ -34,7 +47,7 @@ from dualtap_transports.nearness import round_trip_of
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
 SCHEME = Scheme.of(P256, P256.signer(bytes(32)).public)
-MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance, call)
+MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance, call, standing)
 
 Tree: TypeAlias = "int | bool | str | bytes | list[Tree] | None"
 
@@ -446,7 +459,7 @@ def check_kinds(text: str) -> None:
     rows = [(int(number), name, tape == "yes") for number, name, _, tape in table(text, "number", "kind")]
     assert rows == [(int(kind), kind.name, kind in ON_TAPE) for kind in Kind]
     enums: list[type[IntEnum] | type[IntFlag]] = [statements.Side, statements.Carrier, statements.Role]
-    enums += [statements.Authority, statements.Verification, wire.Want, evidence.Fraud]
+    enums += [statements.Authority, statements.Verification, wire.Want, evidence.Fraud, standing.Standing]
     said = {name: values for name, values, *_ in table(text, "enumeration", "values")}
     assert said == {kind.__name__: "; ".join(f"{int(item)} {item.name}" for item in kind) for kind in enums}
     suites = [(int(number), name, int(key), int(seal)) for number, name, _, key, _, _, seal in _suites(text)]

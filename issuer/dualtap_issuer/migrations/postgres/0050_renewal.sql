@@ -1,0 +1,1 @@
+CREATE TABLE renewal (transfer bytea PRIMARY KEY);

@@ -1,0 +1,103 @@
+"""Fresh tokens in place of deposited value (SPEC §14-23 to §14-26): what a deposit that asks for them is given.
+
+A deposit was renewed iff there is a token with the serial that its id gives: that follows from the facts alone. Its
+credit stands, as every deposit's does, and the fresh token has spent it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from dualtap.renewal import is_renewal, renewal_serial
+from dualtap.statements import Condition, Token, Transfer
+from dualtap_issuer.facts import Facts
+from dualtap_issuer.rules import Credit, Leaf, Lot, World
+
+
+class Fresh(NamedTuple):
+    """A token to be issued: ``spend_by`` and ``claim_by`` are those of the old token where conditions still bind."""
+
+    serial: bytes
+    amount: int
+    currency: str
+    conditions: tuple[Condition, ...]
+    dates: tuple[int, int] | None
+
+
+def fresh_tokens(world: World, deposit: bytes, epoch: int) -> list[Fresh]:
+    """Return what a credited deposit is renewed with at ``epoch``; nothing where it stays a credit.
+
+    Units of the signer's own token with conditions keep conditions and dates, and are not renewed once they can no
+    longer be spent. All others are one token for each currency.
+    """
+    transfer = world.shaped[deposit]
+    amounts: dict[tuple[str, tuple[Condition, ...], tuple[int, int] | None], int] = defaultdict(int)
+    for credit in world.credits_of(deposit):
+        token = world.facts.tokens[credit.token]
+        bound = bool(token.conditions) and token.owner == transfer.key
+        if bound and token.spend_by < epoch:
+            return []
+        dates = (token.spend_by, token.claim_by) if bound else None
+        amounts[token.currency, token.conditions if bound else (), dates] += credit.amount
+    order = sorted(amounts.items(), key=lambda item: (item[0][0], item[0][1], item[0][2] or ()))
+    return [
+        Fresh(renewal_serial(deposit, number), amount, currency, conditions, dates)
+        for number, ((currency, conditions, dates), amount) in enumerate(order)
+    ]
+
+
+def hands_behind(world: World, deposit: bytes) -> set[bytes]:
+    """Return the keys that signed anything behind a deposit, or the deposit itself."""
+    keys, seen, queue = set[bytes](), {deposit}, [deposit]
+    while queue:
+        transfer = world.shaped[queue.pop()]
+        keys.add(transfer.key)
+        for parent, _, _ in transfer.body.spans:
+            if parent.id in world.shaped and parent.id not in seen:
+                seen.add(parent.id)
+                queue.append(parent.id)
+    return keys
+
+
+def renewals(world: World) -> dict[bytes, list[bytes]]:
+    """Return the renewed deposits, each with the fresh tokens that it was given, in the order of their numbers."""
+    by_serial = _by_serial(world.facts)
+    found: dict[bytes, list[bytes]] = {}
+    for key, transfer in world.shaped.items():
+        if transfer.body.payee in world.institutions and is_renewal(transfer):
+            tokens = _given(by_serial, transfer)
+            if tokens:
+                found[key] = tokens
+    return found
+
+
+def _by_serial(facts: Facts) -> dict[tuple[bytes, bytes], bytes]:
+    return {(token.owner, token.serial): key for key, token in facts.tokens.items()}
+
+
+def _given(by_serial: dict[tuple[bytes, bytes], bytes], transfer: Transfer) -> list[bytes]:
+    found: list[bytes] = []
+    while len(found) < len(transfer.body.spans):
+        token = by_serial.get((transfer.key, renewal_serial(transfer.id, len(found))))
+        if token is None:
+            break
+        found.append(token)
+    return found
+
+
+def replaced(tokens: dict[bytes, Token], given: list[bytes]) -> int:
+    """Return the units that these fresh tokens replaced."""
+    return sum(tokens[key].amount for key in given)
+
+
+def unspent(world: World, settled: Mapping[bytes, list[Leaf]]) -> tuple[list[Credit], dict[bytes, list[Leaf]]]:
+    """Return the credits and the settled leaves that no fresh token has spent: what somebody has on account."""
+    given = renewals(world)
+    left = {token: [leaf for leaf in leaves if not _spent(leaf, given)] for token, leaves in settled.items()}
+    return [credit for credit in world.credits() if credit.transfer not in given], left
+
+
+def _spent(leaf: Leaf, given: Collection[bytes]) -> bool:
+    return leaf.lot is Lot.DEPOSITED and leaf.transfer in given
