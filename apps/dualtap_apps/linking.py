@@ -53,6 +53,12 @@ def waits(on: str, side: str | None, otherwise: bool) -> bool:
     return otherwise
 
 
+def must_compare(on: str, listens: bool) -> bool:
+    """Tell whether only a code that two people compare can say who is at the other end of a link (SPEC §19.1-4)."""
+    name, _, address = on.partition(":")
+    return name == "lan" and (listens or address.partition("@")[0].strip().lower() == "any")
+
+
 def wait(on: str, suite: Suite | None, ready: str, timeout: float, fail: Fail) -> Met:
     """Wait for one device at an address, having said on stderr that ``ready`` is so, and where.
 

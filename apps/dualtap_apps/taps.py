@@ -10,11 +10,12 @@ from typing import TypeAlias
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
+from dualtap.session import code
 from dualtap.states import Part
 from dualtap.suite import Drbg, sha256
 from dualtap.wire import Want
 from dualtap_apps.exits import Exit, exit_of_report
-from dualtap_apps.linking import reach, saying, wait, waits
+from dualtap_apps.linking import must_compare, reach, saying, wait, waits
 from dualtap_apps.money import parse, show
 from dualtap_apps.output import emit, note, report_fields, report_text, wallet_id
 from dualtap_apps.traffic import told
@@ -22,6 +23,7 @@ from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, Person, always, run
 from dualtap_devices.passive import Waiting, attend
 from dualtap_devices.syncing import close
+from dualtap_transports.lan import compares
 from dualtap_transports.link import Link
 from dualtap_transports.nearness import round_trip_of
 
@@ -60,7 +62,8 @@ def charge(
             met = reach(on, timeout, saying(f"no card to charge at {on} within {timeout:g} s; charge again"))
         order = Charge(minor, label.currency, identity, person=True)
         driver = Driver.fresh(wallet, order, met.initiator, ephemeral=met.ephemeral, handover=met.handover)
-        report = run(driver, told(met.link, wallet, log_level), timeout)
+        link = told(met.link, wallet, log_level)
+        report = run(driver, Coded(link, driver) if compares(met.link) else link, timeout)
         paid = wallet.book.accepted(identity, 0)
         if report.code is Code.BASKET_PAID and paid is not None:
             note(f"Basket {name} was paid before, by receipt {paid.hex()}")
@@ -119,22 +122,24 @@ def _pay(
         if order.refund_of and order.refund_of not in wallet.book.taken:
             raise TapError(Code.NOT_A_REFUND, "this wallet never received that payment")
         listens = waits(on, side, otherwise=False)
+        if confirm is None and must_compare(on, listens):
+            raise TapError(Code.BAD_INPUT, f"at {on} only a person can compare the code: name the text that is shown")
         if listens:
             nobody = saying(f"nobody came to charge within {timeout:g} s; pay again")
             met = wait(on, wallet.book.scheme.suite, "paying whoever reads this card", timeout, nobody)
         else:
             met = reach(on, timeout, saying(f"nobody charges at {on}: start `dualtap charge` there first"))
-        link = told(met.link, wallet, log_level)
-        person = always if confirm is None else asks(confirm, link)
-        within = round_trip_of(met.scheme)
+        link, taps = told(met.link, wallet, log_level), list[Driver]()
+        codes = (lambda: taps[-1].tap.transcript) if compares(met.link) else None
+        person = always if confirm is None else asks(confirm, link, codes)
+        within, handover = round_trip_of(met.scheme), met.handover
         if listens:
-            waiting = Waiting(Want.PAY, order, person, met.ephemeral, met.handover, within=within)
-            driver = attend(wallet, link, waiting, timeout)
-            assert isinstance(driver, Driver)
+            waiting = Waiting(Want.PAY, order, person, met.ephemeral, handover, within=within, begun=taps.append)
+            attend(wallet, link, waiting, timeout)
         else:
-            driver = Driver.fresh(wallet, order, initiator=True, person=person, handover=met.handover, within=within)
-            run(driver, link, timeout)
-        return tell(driver, driver.result, as_json)
+            taps.append(Driver.fresh(wallet, order, initiator=True, person=person, handover=handover, within=within))
+            run(taps[-1], link, timeout)
+        return tell(taps[-1], taps[-1].result, as_json)
 
 
 def tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
@@ -152,12 +157,17 @@ def tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
     return exit_of_report(report)
 
 
-def asks(confirm: Confirm, link: Link) -> Person:
-    """Return a person who is asked by ``confirm``. A yes after the payee has gone counts as a no: nothing is signed."""
+def asks(confirm: Confirm, link: Link, transcript: Callable[[], bytes] | None = None) -> Person:
+    """Return a person who is asked by ``confirm``. A yes after the payee has gone counts as a no: nothing is signed.
+
+    With ``transcript`` the person is told the session's code, to be compared with the other screen's.
+    """
 
     def person(ask: Ask) -> Consent | Decline:
-        question = f"Pay {show(ask.amount, ask.currency)} to wallet {wallet_id(ask.payee.key)}?"
-        if not confirm(question):
+        question = f"Pay {show(ask.amount, ask.currency)} to wallet {wallet_id(ask.payee.key)}"
+        if transcript is not None:
+            question += f", whose screen shows code {spaced(transcript())}"
+        if not confirm(f"{question}?"):
             return Decline()
         try:
             link.receive(_STILL_THERE)
@@ -168,3 +178,29 @@ def asks(confirm: Confirm, link: Link) -> Person:
         return Decline()
 
     return person
+
+
+def spaced(transcript: bytes) -> str:
+    """Return a session's code as people read it out."""
+    digits = code(transcript)
+    return f"{digits[:3]} {digits[3:]}"
+
+
+class Coded:
+    """``link``, which it owns; the code of the session is shown before the first frame that this side seals."""
+
+    def __init__(self, link: Link, driver: Driver) -> None:
+        self._link, self._driver, self._shown = link, driver, False
+        self.receive, self.close = link.receive, link.close
+
+    @property
+    def max_frame(self) -> int:
+        """The longest frame, in bytes."""
+        return self._link.max_frame
+
+    def send(self, frame: bytes) -> None:
+        """Show the code once there is one, and send a frame."""
+        if self._driver.tap.transcript and not self._shown:
+            self._shown = True
+            note(f"Code {spaced(self._driver.tap.transcript)}: the payer's screen must show the same")
+        self._link.send(frame)

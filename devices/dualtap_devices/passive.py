@@ -25,6 +25,11 @@ ANY = Want.COLLECT | Want.PAY | Want.SYNC
 _ANY_REQUEST = Pay()
 
 
+def unheard(driver: Driver) -> None:
+    """Tell nobody."""
+    del driver
+
+
 class Again:
     """``link``, which it owns, with a frame that was received already given once more."""
 
@@ -50,6 +55,7 @@ class Waiting:
 
     ``ephemeral`` is the key that its own handover named. ``deposits`` is whether a sync deposits what it holds.
     ``clock`` gives seconds since 1970, and ``within`` is the longest round trip of the link's kind (SPEC §24-3).
+    ``begun`` is given the tap before its first event.
     """
 
     allowed: Want = ANY
@@ -60,6 +66,7 @@ class Waiting:
     deposits: bool = False
     clock: Callable[[], float] | None = None
     within: float | None = None
+    begun: Callable[[Driver], None] = unheard
 
 
 def attend(wallet: Wallet, link: Link, waiting: Waiting, timeout: float | None = 30.0) -> Driver | SyncReport:
@@ -118,7 +125,9 @@ def _driver(
 ) -> Driver:
     fresh = ephemeral or wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
     entropy = secrets.token_bytes(32)
-    return Driver(
+    driver = Driver(
         wallet, order, initiator, fresh, entropy, waiting.person, clock=waiting.clock, handover=handover,
         within=waiting.within,
     )  # fmt: skip
+    waiting.begun(driver)
+    return driver

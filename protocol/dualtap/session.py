@@ -67,6 +67,11 @@ def ident(ephemeral: bytes) -> bytes:
     return derive(ephemeral, b"", b"dualtap ident 1", _IDENT)
 
 
+def code(transcript: bytes) -> str:
+    """Return the six digits that two people compare, to know that their devices share a session (SPEC §19.1-5)."""
+    return f"{int.from_bytes(derive(transcript, b'', b'dualtap code 1', 8), 'big') % 1_000_000:06}"
+
+
 def establish(
     scheme: Scheme,
     ephemeral: Ephemeral,

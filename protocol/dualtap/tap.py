@@ -93,6 +93,11 @@ class Tap:
         """Whether the tap is over."""
         return self._context.state is State.ENDED
 
+    @property
+    def transcript(self) -> bytes:
+        """The session's transcript hash (SPEC §6-2); empty before the channel stands."""
+        return b"" if self._context.channel is None else self._context.channel.transcript
+
     def step(self, event: Event, now: float = 0.0) -> tuple[Effect, ...]:
         """Take one event at ``now`` (seconds since 1970, or 0 without a clock) and return the effects.
 

@@ -13,12 +13,13 @@ import pytest
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap_transports import aio, apdu_loopback, loopback, nfc, tcp
+from dualtap_transports import aio, apdu_loopback, lan, loopback, nfc, tcp
 from dualtap_transports.apdu import EXTENDED, SHORT, Window
 from dualtap_transports.chunks import Chunked
 from dualtap_transports.contract import CONTRACT, PATIENCE, Ends, opener, refusal
 from dualtap_transports.faults import Faulty, Plan
 from dualtap_transports.link import AsyncLink, Link
+from tests.support.directory import MemoryDirectory
 from tests.support.virtual import BleHarness
 
 T = TypeVar("T")
@@ -106,6 +107,14 @@ class Tcp:
             return listener.accept(PATIENCE), peer
 
 
+class Lan:
+    def open(self, stack: ExitStack) -> Ends:
+        scheme = lan.LanScheme(MemoryDirectory())
+        with closing(scheme.listen(f"new@{tcp.parse_address(LOCAL)[0]}")) as listener:
+            listener.introduce(bytes(16))
+            return scheme.connect(listener.address, PATIENCE), listener.accept(PATIENCE)
+
+
 class Blocking:
     """An asynchronous link behind the synchronous calls, its loop running in another thread."""
 
@@ -184,6 +193,7 @@ HARNESSES: dict[str, Harness] = {
     "nfc-udp": NfcUdp(),
     "nfc-udp-card": NfcUdp(turned=True),
     "nfc-udp-extended": NfcUdp("?extended"),
+    "lan": Lan(),
     "ble": BleHarness(),
     "ble-peripheral": BleHarness(turned=True),
     **STREAMS,

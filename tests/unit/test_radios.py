@@ -63,6 +63,7 @@ def missing(name: str) -> tuple[str, str]:
         ("bleak", "ble", "ble"),
         ("bless", "ble-peripheral", "ble-peripheral"),
         ("bumble", "bumble", "bumble"),
+        ("zeroconf", "lan", "lan"),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(
@@ -241,4 +242,4 @@ def test_help_names_the_transports_whose_packages_are_here(
     monkeypatch.setattr(survey, "installed", but_nfc)
     assert run([command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "Installed here: ble, pcsc, tcp, vpcd." in text
+    assert "Installed here: ble, lan, pcsc, tcp, vpcd." in text

@@ -58,7 +58,7 @@ _VPCD_PORT = 35963
 def survey() -> list[Finding]:
     """Return what is there of each kind, in the order in which a person would try it."""
     kinds: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
-        ("tcp", _tcp), ("nfc", _nfc), ("pcsc", pcsc), ("vpcd", _vpcd), ("ble", _ble),
+        ("tcp", _tcp), ("lan", _lan), ("nfc", _nfc), ("pcsc", pcsc), ("vpcd", _vpcd), ("ble", _ble),
         ("ble-peripheral", _peripheral), ("bumble", _bumble),
     )  # fmt: skip
     found: list[Finding] = []
@@ -70,12 +70,12 @@ def survey() -> list[Finding]:
             reason = str(error) or type(error).__name__
             found.append(_missing(name, f"{name}:…", reason.replace("\n", " "), "report this: it is not known"))
     for name in known_schemes():
-        if name not in {"tcp", "nfc", "pcsc", "vpcd", "ble", "loopback"}:
+        if name not in {"tcp", "lan", "nfc", "pcsc", "vpcd", "ble", "loopback"}:
             found.append(Finding(name, f"{name}:…", State.READY, "installed by another package"))
     return found
 
 
-_PACKAGES = {"nfc": "nfc", "pcsc": "smartcard", "ble": "bleak"}
+_PACKAGES = {"nfc": "nfc", "pcsc": "smartcard", "ble": "bleak", "lan": "zeroconf"}
 """What each transport needs beside dualtap itself."""
 
 
@@ -104,6 +104,12 @@ def _tcp() -> list[Finding]:
         except OSError as error:
             return [_missing("tcp", "tcp:HOST:PORT", f"no network: {error.strerror}", "bring up an interface")]
     return [Finding("tcp", "tcp:HOST:PORT", State.READY, "two machines on one network need no radio")]
+
+
+def _lan() -> list[Finding]:
+    if not installed("zeroconf"):
+        return [_extra("lan", "lan:new", "zeroconf", "lan")]
+    return [Finding("lan", "lan:new", State.READY, "finds the other machine by multicast DNS, if the network lets it")]
 
 
 def _nfc() -> list[Finding]:
