@@ -12,6 +12,7 @@ from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
 from dualtap.suite import SUITES, sha256
 from dualtap_apps.exits import Exit
+from dualtap_apps.keyring import BANK
 from dualtap_apps.money import show
 from dualtap_apps.output import emit, wallet_id
 from dualtap_apps.schemes import Office, read_scheme, today
@@ -33,6 +34,7 @@ class AuditFields:
     outstanding: int
     overspend: int
     conflicts: list[dict[str, str]]
+    banks: list[dict[str, object]]
     held: int = 0
     in_doubt: int = 0
     unproved: int = 0
@@ -56,7 +58,15 @@ def audit_fields(folder: Path, wallets: Sequence[Path]) -> AuditFields:
             {"wallet_id": named.wallet_id, "kind": named.kind, "evidence": str(_write(folder, named.evidence))}
             for named in audit.conflicts
         ]
-        fields = AuditFields(audit.issued, audit.settled, audit.at_risk, audit.outstanding, audit.overspend, conflicts)
+        names = {key: name for name, key in ledger.store.parties(BANK).items()}
+        banks: list[dict[str, object]] = [
+            {"bank": names.get(fault.bank) or wallet_id(fault.bank), "fault": fault.overstep.value,
+             "ordinal": fault.ordinal, "certificates": [digest.hex() for digest in fault.certificates]}
+            for fault in audit.banks
+        ]  # fmt: skip
+        fields = AuditFields(
+            audit.issued, audit.settled, audit.at_risk, audit.outstanding, audit.overspend, conflicts, banks
+        )
         if not wallets:
             return fields
         everything = ledger.facts()
@@ -108,6 +118,8 @@ def audit(folder: Path, wallets: Sequence[Path], as_json: bool) -> Exit:
         lines.append(f"named: wallet {item['wallet_id']} ({item['kind']}); check it yourself:")
         file = shlex.quote(item["evidence"])
         lines.append(f"  dualtap evidence verify {file} --root {scheme.suite}:{scheme.root}")
+    for fault in found.banks:
+        lines.append(f"bank {fault['bank']} gave ordinal {fault['ordinal']} against the rules: {fault['fault']}")
     if not found.conflicts:
         lines.append("nobody is named")
     emit(as_json, found.as_dict(), *lines)

@@ -15,6 +15,7 @@ from dualtap_apps.helps import AS_JSON, FOLDER, Address, ExampleGroup
 from dualtap_apps.linking import SIDE
 from dualtap_apps.links_cli import bridge, card, carry
 from dualtap_apps.output import emit, note
+from dualtap_apps.scheme_cli import COMMANDS as SCHEME_COMMANDS
 from dualtap_apps.serve import issuer as serving
 from dualtap_apps.traffic import LOG_LEVEL
 
@@ -69,7 +70,7 @@ def demo(as_json: bool) -> None:
 
 @cli.group(cls=ExampleGroup, examples=("dualtap scheme new town --currency CNY", "dualtap scheme audit town"))
 def scheme() -> None:
-    """A scheme: its root, its institution and its ledger."""
+    """A scheme: its root, its institutions and its ledger."""
 
 
 @scheme.command("new", examples=("dualtap scheme new town", "dualtap scheme new lab --suite ed25519"))
@@ -103,29 +104,54 @@ def wallet() -> None:
     """A wallet in a folder."""
 
 
-@wallet.command("new", examples=("dualtap wallet new shop --scheme town --carrier pos --name 'Corner shop'",))
+@wallet.command(
+    "new",
+    examples=(
+        "dualtap wallet new shop --scheme town --carrier pos --name 'Corner shop' --category 5411",
+        "dualtap wallet new card --scheme town --carrier card --name Card --bank harbour --maker chipworks",
+    ),
+)
 @click.argument("folder", type=FOLDER)
 @click.option("--scheme", "scheme_folder", type=FOLDER, required=True, help="The scheme's folder.")
 @click.option("--carrier", type=click.Choice(["watch", "card", "pos", "phone"]), required=True)
 @click.option("--name", required=True, help="What people call it.")
 @click.option("--issuer", default="", metavar="URL", help="Where it will sync.  [default: the scheme's folder]")
+@click.option("--bank", default="", metavar="NAME", help="Who certifies it.  [default: the scheme's first bank]")
+@click.option("--category", default="", metavar="CODE", help="A merchant's code of ISO 18245, such as 5411.")
+@click.option("--tier", default="", help="wallet, till, anonymous, child, or a number.  [default: as its carrier]")
+@click.option("--maker", default="", metavar="NAME", help="Who made its chip, and attests it.")
 @AS_JSON
-def wallet_new(folder: Path, scheme_folder: Path, carrier: str, name: str, issuer: str, as_json: bool) -> None:
+def wallet_new(
+    folder: Path, scheme_folder: Path, carrier: str, name: str, issuer: str, as_json: bool, **options: str
+) -> None:
     """Make a wallet in a new FOLDER and have it certified."""
-    from dualtap_apps.wallets import new
+    from dualtap_apps.wallets import Options, new
 
-    _end(new(folder, scheme_folder, carrier, name, as_json, issuer))
+    _end(new(folder, scheme_folder, carrier, name, as_json, issuer, Options(**options)))
 
 
-@wallet.command("fund", examples=("dualtap wallet fund anna 100.00",))
+@wallet.command(
+    "fund",
+    examples=(
+        "dualtap wallet fund anna 100.00",
+        "dualtap wallet fund anna 50.00 --conditions 'category=5411,5812; cap=20.00'",
+        "dualtap wallet fund anna 50.00 --conditions 'payee=shop; window=2026-12-01..2026-12-31'",
+    ),
+)
 @click.argument("folder", type=FOLDER)
 @click.argument("amount")
+@click.option(
+    "--conditions",
+    multiple=True,
+    metavar="TEXT",
+    help="What it is for: payee=KEY, category=CODE, merchant, cap=AMOUNT, window=DAY..DAY, preimage=HEX, signed=KEY.",
+)
 @AS_JSON
-def wallet_fund(folder: Path, amount: str, as_json: bool) -> None:
-    """Have the institution issue AMOUNT to a wallet, and sync it."""
+def wallet_fund(folder: Path, amount: str, conditions: tuple[str, ...], as_json: bool) -> None:
+    """Have the wallet's institution issue AMOUNT to it, and sync it. Several conditions must all be met."""
     from dualtap_apps.wallets import fund
 
-    _end(fund(folder, amount, as_json))
+    _end(fund(folder, amount, as_json, conditions))
 
 
 @wallet.command("show", examples=("dualtap wallet show anna", "dualtap wallet show anna --json"))
@@ -355,6 +381,8 @@ def bench_radio(as_json: bool) -> None:
 
 for command in (bridge, card, carry):
     cli.add_command(command)
+for command in SCHEME_COMMANDS:
+    scheme.add_command(command)
 cli.add_command(conform)
 cli.add_command(serving)
 

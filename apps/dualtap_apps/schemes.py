@@ -1,13 +1,12 @@
 """``scheme new``: a scheme in a folder, with its keys and its ledger; and the office that wallets reach in it.
 
-``scheme.json`` says what the scheme is, ``secrets.json`` holds its keys (for trials: a bank keeps them in hardware),
-``ledger.sqlite`` is the ledger, ``evidence/`` the proofs that audits wrote.
+``scheme.json`` says what the scheme is, ``keys/`` holds its keys (:mod:`dualtap_apps.keyring`), ``ledger.sqlite`` is
+the ledger, ``evidence/`` the proofs that audits wrote.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shlex
@@ -16,18 +15,19 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.keystore import sign_with
-from dualtap.statements import Carrier, PresentBody, Role, Tier
+from dualtap.statements import Carrier, Condition, PresentBody, Role, Scheme, Tier
 from dualtap.suite import SUITES
 from dualtap.wire import signed
 from dualtap_apps.exits import Exit
+from dualtap_apps.keyring import BANK, INSTITUTION, Keyring, found
 from dualtap_apps.output import emit
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer.authority import SchemeAuthority, Secrets
+from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.store import Store
 
@@ -48,6 +48,22 @@ class SchemeFile:
     currency: str
     expires: int
 
+    def anchor(self) -> Scheme:
+        """Return the scheme."""
+        return Scheme.of(SUITES[self.suite], bytes.fromhex(self.root))
+
+
+class Joining(NamedTuple):
+    """With what a wallet joins: its bank's name, category, tier (0: as its carrier has), its maker's word (bytes)."""
+
+    bank: str = ""
+    category: int = 0
+    tier: int = 0
+    attestation: bytes = b""
+
+
+PLAIN = Joining()
+
 
 def today() -> int:
     """Return this machine's epoch: whole days since 1970."""
@@ -64,7 +80,12 @@ def read_scheme(folder: Path) -> SchemeFile:
     suite, root, currency, expires = (fields.get(name) for name in ("suite", "root", "currency", "expires"))
     if not (isinstance(suite, str) and isinstance(root, str) and isinstance(currency, str)) or suite not in SUITES:
         raise TapError(Code.ISSUER_UNREACHABLE, f"{folder}/scheme.json is damaged")
-    return SchemeFile(suite, root, currency, expires if isinstance(expires, int) else 0)
+    card = SchemeFile(suite, root, currency, expires if isinstance(expires, int) else 0)
+    try:
+        card.anchor()
+    except (ValueError, TapError) as error:
+        raise TapError(Code.ISSUER_UNREACHABLE, f"{folder}/scheme.json is damaged") from error
+    return card
 
 
 def create(folder: Path, currency: str, suite: str) -> SchemeFile:
@@ -74,12 +95,10 @@ def create(folder: Path, currency: str, suite: str) -> SchemeFile:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TapError(Code.BAD_INPUT, f"{folder} exists; name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
-    keys = Secrets(*(secrets.token_bytes(32) for _ in range(4)))
-    root = SUITES[suite].signer(keys.root).public
-    card = SchemeFile(suite, root.hex(), currency, today() + 20 * 365)
-    path = folder / "secrets.json"
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump([key.hex() for key in keys], file)
+    root, policy, institution, bank = (secrets.token_bytes(32) for _ in range(4))
+    expires = today() + 20 * 365
+    scheme = found(Keyring(folder), suite, (root, policy, institution, bank), expires, QUOTA)
+    card = SchemeFile(suite, scheme.root.hex(), currency, expires)
     Store.open(folder / "ledger.sqlite").close()
     # Written last: a folder without a card is no scheme, so that a cut leaves none half made.
     (folder / "scheme.json").write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
@@ -89,27 +108,32 @@ def create(folder: Path, currency: str, suite: str) -> SchemeFile:
 class Office:
     """An open scheme: its ledger, with this machine's clock and randomness. It is a wallet's issuer."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, keyring: Keyring) -> None:
         self.ledger = ledger
+        self.keyring = keyring
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path, db: str = "") -> Generator[Office]:
-        """Open the scheme in a folder; raise ``ISSUER_UNREACHABLE``.
+    def open(cls, folder: Path, db: str = "", institution: str = "") -> Generator[Office]:
+        """Open the scheme in a folder, as one of its institutions: the first that joined, where none is named.
 
-        ``db`` is where its ledger is, as :meth:`Store.open` takes it; without one, it is beside the keys.
+        ``db`` is where its ledger is, as :meth:`Store.open` takes it; without one, it is beside the keys. Raises
+        ``ISSUER_UNREACHABLE``, or ``BAD_INPUT`` for an institution whose key is not here.
         """
-        card = read_scheme(folder)
-        try:
-            keys = [bytes.fromhex(key) for key in json.loads((folder / "secrets.json").read_text(encoding="utf-8"))]
-            held = Secrets(*keys)
-        except (OSError, ValueError, TypeError) as error:
-            raise TapError(Code.ISSUER_UNREACHABLE, f"{folder} has lost its keys") from error
+        card, keyring = read_scheme(folder), Keyring(folder)
+        names = keyring.names(INSTITUTION)
+        if not names:
+            raise TapError(Code.ISSUER_UNREACHABLE, f"{folder} has lost its keys")
+        scheme = card.anchor()
+        office = keyring.institution(scheme, institution or names[0])
         store = Store.open(db) if db else Store.open(folder / "ledger.sqlite", create=False)
         try:
-            authority = SchemeAuthority(SUITES[card.suite], held, store, card.expires, QUOTA)
+            banks = [keyring.bank(scheme, name, store) for name in keyring.banks_of(office.certificate)]
+            signers = Signers(scheme, office, keyring.policy_key(scheme), tuple(banks))
             terms = Terms(card.currency, SPEND, GRACE, limits.HOPS, (WALLET_TIER, TILL_TIER))
-            yield cls(Ledger(store, authority, terms))
+            ledger = Ledger(store, signers, terms, today())
+            register(ledger, keyring)
+            yield cls(ledger, keyring)
         finally:
             store.close()
 
@@ -121,19 +145,40 @@ class Office:
         """Take an upload, stamped today, and return the reply's bytes."""
         return self.ledger.sync(signed_upload, today())
 
-    def issue(self, owner: bytes, amount: int) -> None:
+    def issue(self, owner: bytes, amount: int, conditions: tuple[Condition, ...] = ()) -> None:
         """Issue a token to a wallet key, to be fetched by its next sync."""
-        self.ledger.issue(owner, amount, today(), secrets.token_bytes(8))
+        self.ledger.issue(owner, amount, today(), secrets.token_bytes(8), conditions)
 
-    def enrol(self, wallet: Wallet, carrier: Carrier) -> None:
+    def check_tier(self, number: int) -> None:
+        """Raise ``BAD_INPUT`` for a tier that the policy does not know; 0 is the carrier's own."""
+        if number and number not in {tier.number for tier in self.ledger.policy.tiers}:
+            raise TapError(Code.BAD_INPUT, f"the policy has no tier {number} yet; set it: dualtap scheme policy set")
+
+    def enrol(self, wallet: Wallet, carrier: Carrier, joining: Joining = PLAIN) -> None:
         """Certify the key of a new wallet, which proves that it holds it, and let it join."""
         book, challenge = wallet.book, self.challenge()
         present = signed(book.scheme.id, book.key, PresentBody(challenge, True, today()))
         proof = present.sealed(sign_with(wallet.keystore, present))
-        tier = TILL_TIER if carrier is Carrier.POS else WALLET_TIER
-        expires = today() + SPEND
-        certificate = self.ledger.certify(proof, carrier, tier.number, Role.PAY | Role.COLLECT, expires)
+        tier = joining.tier or (TILL_TIER if carrier is Carrier.POS else WALLET_TIER).number
+        certificate = self.ledger.certify(
+            proof, carrier, tier, Role.PAY | Role.COLLECT, today() + SPEND, joining.category,
+            joining.attestation, self._bank(joining.bank),
+        )  # fmt: skip
         wallet.write(self.ledger.news(today(), certificate))
+
+    def _bank(self, name: str) -> Bank | None:
+        return self.keyring.bank(self.ledger.scheme, name, self.ledger.store) if name else None
+
+
+def register(ledger: Ledger, keyring: Keyring) -> None:
+    """Tell the ledger the names of the institutions and banks whose keys are here, where it does not know them."""
+    for what in (INSTITUTION, BANK):
+        known = ledger.store.parties(what)
+        fresh = [name for name in keyring.names(what) if name not in known]
+        if fresh:
+            with ledger.store.transaction():
+                for name in fresh:
+                    ledger.store.put_party(name, what, keyring.read(what, name).certified.key)
 
 
 def new(folder: Path, currency: str, suite: str, as_json: bool) -> Exit:

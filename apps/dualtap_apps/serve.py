@@ -28,11 +28,12 @@ def issuer() -> None:
     examples=(
         "dualtap issuer serve town",
         "dualtap issuer serve town --listen 127.0.0.1:8080 --admin 127.0.0.1:8081",
-        "dualtap issuer serve town --db postgresql://127.0.0.1/town",
+        "dualtap issuer serve town --db postgresql://127.0.0.1/town --institution north",
     ),
 )
 @click.argument("folder", type=FOLDER)
 @click.option("--db", default="", metavar="URL", help="The ledger: sqlite:///PATH or postgresql://…  [default: FOLDER]")
+@click.option("--institution", default="", metavar="NAME", help="Whose service it is.  [default: the first]")
 @click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="For devices.")
 @click.option("--admin", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="For the institution.")
 @click.option(
@@ -41,14 +42,23 @@ def issuer() -> None:
 @click.option("--admin-log", type=FOLDER, metavar="FILE", help="The log of its calls.  [default: FOLDER/admin.log]")
 @AS_JSON
 def serve_command(
-    folder: Path, db: str, listen: str, admin: str, admin_token: Path | None, admin_log: Path | None, as_json: bool
+    folder: Path,
+    db: str,
+    institution: str,
+    listen: str,
+    admin: str,
+    admin_token: Path | None,
+    admin_log: Path | None,
+    as_json: bool,
 ) -> None:
     """Serve the scheme in FOLDER until SIGTERM: devices sync here, sealed. Logs are JSON lines on stderr."""
     token, log = admin_token or folder / "admin.token", admin_log or folder / "admin.log"
-    raise SystemExit(int(serve(folder, db, (listen, admin), (token, log), as_json)))
+    raise SystemExit(int(serve(folder, db, (listen, admin), (token, log), as_json, institution)))
 
 
-def serve(folder: Path, db: str, addresses: tuple[str, str], files: tuple[Path, Path], as_json: bool) -> Exit:
+def serve(
+    folder: Path, db: str, addresses: tuple[str, str], files: tuple[Path, Path], as_json: bool, institution: str = ""
+) -> Exit:
     """Serve until told to stop; raise ``BAD_INPUT`` where the extra is not installed."""
     from dualtap_apps.schemes import Office, read_scheme
 
@@ -63,7 +73,7 @@ def serve(folder: Path, db: str, addresses: tuple[str, str], files: tuple[Path, 
 
     @contextmanager
     def opened() -> Generator[Ledger]:
-        with Office.open(folder, db) as office:
+        with Office.open(folder, db, institution) as office:
             yield office.ledger
 
     def ready(devices: str, management: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shlex
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,10 +16,13 @@ from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
 from dualtap_apps.carrying import through
 from dualtap_apps.exits import Exit
+from dualtap_apps.keyring import BANK, MAKER, Keyring
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
 from dualtap_apps.output import emit, note, wallet_id
-from dualtap_apps.schemes import Office, read_scheme, today
+from dualtap_apps.purposes import category, parse_conditions
+from dualtap_apps.rulings import tier_number
+from dualtap_apps.schemes import Joining, Office, read_scheme, today
 from dualtap_apps.traffic import TRAFFIC, told_carrier
 from dualtap_devices.cues import NEWS as CUES
 from dualtap_devices.disk import Label, created, opened, read_label
@@ -25,6 +30,7 @@ from dualtap_devices.models import MODELS
 from dualtap_devices.remote import HttpCarrier, is_address, sync_sealed
 from dualtap_devices.syncing import SyncReport, sync
 from dualtap_devices.wallet import Wallet
+from dualtap_issuer.makers import CHIP, attest
 
 
 class Summary(NamedTuple):
@@ -40,6 +46,18 @@ class Summary(NamedTuple):
     payments_left: int
     counter: int
     quarantined: bool
+
+
+class Options(NamedTuple):
+    """How a wallet joins, as it is typed: bank and maker by name, tier by name or number, merchant code."""
+
+    bank: str = ""
+    category: str = ""
+    tier: str = ""
+    maker: str = ""
+
+
+NONE = Options()
 
 
 def summary(wallet: Wallet, label: Label) -> Summary:
@@ -92,7 +110,9 @@ def standing_of(wallet: Wallet) -> list[dict[str, object]]:
     ]
 
 
-def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: bool, issuer: str = "") -> Exit:
+def new(
+    folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: bool, issuer: str = "", options: Options = NONE
+) -> Exit:
     """Make a key, have it certified, and let it join the scheme. It syncs at the address ``issuer``, or the folder."""
     if not name.strip() or not name.isprintable():
         raise TapError(Code.BAD_INPUT, "a name is one line of text, such as Anna")
@@ -100,9 +120,20 @@ def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: boo
     if issuer:
         HttpCarrier(issuer).close()  # raises for what is no address
     label = Label(name, carrier, card.currency, card.suite, card.root, issuer or str(scheme_folder.resolve()))
-    with Office.open(scheme_folder) as office, created(folder, label) as wallet:
-        office.enrol(wallet, MODELS[carrier].carrier)
-        identity = wallet_id(wallet.book.key)
+    keyring = Keyring(scheme_folder)
+    home = keyring.institution_of(keyring.read(BANK, options.bank).certified.hint) if options.bank else ""
+    tier = tier_number(options.tier) if options.tier else 0
+    merchant = category(options.category) if options.category else 0
+    maker = keyring.read(MAKER, options.maker).signer if options.maker else None
+    with Office.open(scheme_folder, institution=home) as office:
+        office.check_tier(tier)
+        with created(folder, label) as wallet:
+            said = b""
+            if maker is not None:
+                chip, model = secrets.token_bytes(CHIP), MODELS[carrier].carrier
+                said = attest(wallet.book.scheme, maker, chip, carrier, model, wallet.book.key)
+            office.enrol(wallet, MODELS[carrier].carrier, Joining(options.bank, merchant, tier, said))
+            identity = wallet_id(wallet.book.key)
     emit(
         as_json,
         {"wallet_id": identity, "name": name, "carrier": carrier, "currency": card.currency},
@@ -114,23 +145,29 @@ def new(folder: Path, scheme_folder: Path, carrier: str, name: str, as_json: boo
     return Exit.OK
 
 
-def fund(folder: Path, amount: str, as_json: bool) -> Exit:
-    """Have the institution issue a token to this wallet, and fetch it."""
+def fund(folder: Path, amount: str, as_json: bool, conditions: Sequence[str] = ()) -> Exit:
+    """Have the wallet's institution issue a token to it, perhaps for a purpose, and fetch it."""
     label = read_label(folder)
     if is_address(label.scheme):
         raise TapError(Code.BAD_INPUT, f"{label.scheme} issues by its administrative call; then `dualtap sync`")
     minor = parse(amount, label.currency)
-    with opened(folder) as wallet, Office.open(Path(label.scheme)) as office:
+    bound = parse_conditions(conditions, label.anchor().suite, label.currency)
+    with opened(folder) as wallet, home_of(wallet, Path(label.scheme)) as office:
         wallet.check()
-        office.issue(wallet.book.key, minor)
+        office.issue(wallet.book.key, minor, bound)
         sync(wallet, office, secrets.token_bytes(32), deposit=False)
         available = wallet.book.available(today())
     emit(
         as_json,
-        {"funded": minor, "available": available, "currency": label.currency},
+        {"funded": minor, "available": available, "currency": label.currency, "conditions": len(bound)},
         f"Funded {money(minor, label.currency)}; {money(available, label.currency)} can be paid offline",
     )
     return Exit.OK
+
+
+def home_of(wallet: Wallet, folder: Path) -> AbstractContextManager[Office]:
+    """Open a scheme's folder as the institution of a wallet, where its key is there; else as the first."""
+    return Office.open(folder, institution=Keyring(folder).institution_of(wallet.book.certificate.issuer))
 
 
 def show(folder: Path, as_json: bool) -> Exit:
@@ -205,7 +242,7 @@ def sync_wallet(
         else:
             if log_level == TRAFFIC:
                 note("this sync is with a folder of this machine: there are no frames")
-            with Office.open(Path(where)) as office:
+            with home_of(wallet, Path(where)) as office:
                 report = sync(wallet, office, entropy, deposits, renew=renew)
         synced(report, wallet, label, as_json)
     return Exit.OK

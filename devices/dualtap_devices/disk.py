@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -85,8 +85,16 @@ def created(folder: Path, label: Label) -> Generator[Wallet]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TapError(Code.BAD_INPUT, f"cannot make {folder}: {error.strerror}") from error
-    with _wallet(folder, label, secrets.token_bytes(32)) as wallet:
-        yield wallet
+    try:
+        with _wallet(folder, label, secrets.token_bytes(32)) as wallet:
+            yield wallet
+    except BaseException:
+        # Nobody has certified it, or it does not know: the key is of no use, and the folder free for another.
+        for part in ("keystore.bin", "store.bin"):
+            (folder / part).unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+        raise
     # Written last: a folder without a label is no wallet, so that a cut leaves none half made.
     (folder / "wallet.json").write_text(json.dumps(asdict(label), indent=2) + "\n", encoding="utf-8")
 

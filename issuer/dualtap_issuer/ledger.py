@@ -46,6 +46,7 @@ from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
 from dualtap_issuer.following import behind
 from dualtap_issuer.ingest import Ingest, graph_of
+from dualtap_issuer.makers import attested
 from dualtap_issuer.netting import Netting, check_balanced, net
 from dualtap_issuer.policies import Policies, check_tiers
 from dualtap_issuer.quotas import faults
@@ -162,13 +163,15 @@ class Ledger:
     ) -> WalletCertificate:
         """Return the certificate of the key that answered a challenge by ``proof``; see :meth:`Bank.certify`.
 
-        Raises ``BAD_INPUT`` where ``bank`` is not given and no bank's key is held here.
+        ``attestation`` holds a maker's word for the chip. Raises ``BAD_INPUT`` where ``bank`` is not given and
+        no bank's key is held here, or as :func:`attested`.
         """
         bank = bank or self.authority.bank
+        chip = attested(self.scheme, self.store, attestation, proof.key, carrier)
         with self.store.transaction():
             if not self.store.take_challenge(proof.body.session):
                 raise TapError(Code.REPLAYED_REQUEST, "this challenge was not given, or was answered before")
-        return bank.certify(proof, proof.body.session, carrier, tier, role, expires, category, attestation)
+        return bank.certify(proof, proof.body.session, carrier, tier, role, expires, category, chip)
 
     def news(self, epoch: int, certificate: WalletCertificate | None = None) -> News:
         """Return what the scheme says at ``epoch``: for a reply, or for a wallet that joins."""

@@ -14,11 +14,14 @@ from dualtap.errors import Code, TapError
 from dualtap.statements import Carrier, Scheme, key_hint
 from dualtap.suite import Signer, sha256
 from dualtap.wire import any_blob, blob, enumeration, record, signature
+from dualtap_issuer.door import Door
 
 MODEL = 32
 """Bytes of a model's name."""
 CHIP = 16
 """Bytes of a chip's number."""
+PARTY = "maker"
+"""What a maker is among the scheme's parties."""
 SECURE: frozenset[Carrier] = frozenset({Carrier.WATCH, Carrier.CARD, Carrier.SIM, Carrier.SD, Carrier.THING})
 """Carriers that are a secure element: for these, a policy may demand an attestation."""
 
@@ -73,3 +76,47 @@ def check_attestation(scheme: Scheme, makers: Collection[bytes], data: bytes, ke
     if said.key != key or said.carrier is not carrier:
         raise TapError(Code.WRONG_CERTIFICATE, "the maker attested another key, or another carrier")
     return sha256(data)
+
+
+# What a scheme demands
+
+
+def attested(scheme: Scheme, store: Door, attestation: bytes, key: bytes, carrier: Carrier) -> bytes:
+    """Return the hash of a maker's word for a wallet's chip, for its certificate; empty where there is none.
+
+    Raises ``BAD_INPUT`` where there is none and the scheme demands one, or as :func:`check_attestation`.
+    """
+    if attestation:
+        return check_attestation(scheme, tuple(store.parties(PARTY).values()), attestation, key, carrier)
+    if carrier in demanded(store):
+        name = carrier.name.lower()
+        raise TapError(Code.BAD_INPUT, f"in this scheme the maker of a {name} must attest its chip: bring its word")
+    return b""
+
+
+def demanded(store: Door) -> frozenset[Carrier]:
+    """Return the carriers whose chips must be attested."""
+    return frozenset(map(Carrier, store.setting("attested") or b""))
+
+
+def demand(store: Door, carriers: Collection[Carrier]) -> None:
+    """Demand from now on that the chips of these carriers, and of no others, are attested.
+
+    Raises ``BAD_INPUT`` for a carrier without a chip of its own.
+    """
+    wanted = sorted(set(carriers))
+    for carrier in wanted:
+        if carrier not in SECURE:
+            chips = ", ".join(one.name.lower() for one in sorted(SECURE))
+            raise TapError(Code.BAD_INPUT, f"a {carrier.name.lower()} is no secure element; {chips} are")
+    with store.transaction():
+        store.put_setting("attested", bytes(wanted))
+
+
+def register(scheme: Scheme, store: Door, name: str, key: bytes) -> None:
+    """Register a maker's key under a name; raise ``BAD_KEY``, or ``BAD_INPUT`` if either belongs to another."""
+    scheme.suite.verifier(key)
+    hints = {key_hint(known): known for known in store.parties(PARTY).values()}
+    with store.transaction():
+        if hints.get(key_hint(key), key) != key or not store.put_party(name, PARTY, key):
+            raise TapError(Code.BAD_INPUT, f"{name!r}, or this key, is registered for another maker")

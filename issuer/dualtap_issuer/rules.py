@@ -273,7 +273,7 @@ class World:
         """Return the sides on which units of a transfer go on; add those that are deposited to ``found``."""
         transfer, start, end = self.shaped[kid.transfer], kid.start, kid.end
         payer, payee = transfer.key, transfer.body.payee
-        if payee in self.institutions and since_all(self.trust, (key_hint(payee),)) <= by:
+        if payee in self.institutions:
             found.append(Leaf(token, start, end, payer, Lot.DEPOSITED, transfer.id))
             return []
         there = _Part(Parent(transfer.id, Side.PAYEE, kid.place), start, end, payee)

@@ -83,7 +83,7 @@ def town(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Town:
 
 
 SHOW = {"available", "in_doubt", "received_unsettled", "payments_left", "counter", "currency", "wallet_id"}
-AUDIT = {"issued", "settled", "at_risk", "outstanding", "overspend", "conflicts"}
+AUDIT = {"issued", "settled", "at_risk", "outstanding", "overspend", "conflicts", "banks"}
 
 
 def test_two_processes_pay_and_every_unit_is_accounted_for(town: Town) -> None:

@@ -1,0 +1,192 @@
+"""``scheme policy set|show``, ``scheme epoch`` and ``scheme net``: what a scheme decides, and who owes whom."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from dualtap import limits
+from dualtap.errors import Code, TapError
+from dualtap.statements import Carrier, Tier
+from dualtap_apps.dates import day
+from dualtap_apps.exits import Exit
+from dualtap_apps.keyring import INSTITUTION
+from dualtap_apps.money import parse
+from dualtap_apps.money import show as money
+from dualtap_apps.output import emit, wallet_id
+from dualtap_apps.schemes import Office, read_scheme, today
+from dualtap_issuer import makers
+from dualtap_issuer.ledger import Ledger
+from dualtap_issuer.netting import Netting, Sum
+
+TIERS: Mapping[str, int] = {"wallet": 1, "till": 2, "anonymous": 3, "child": 4}
+"""Tiers by the names that people use; any other is named by its number, 0 to 255."""
+SUMS = ("payment", "received", "day", "balance", "unverified", "untimed")
+COUNTS = ("payments", "receipts")
+
+
+def tier_number(name: str) -> int:
+    """Return the number of a tier; raise ``BAD_INPUT``."""
+    if name in TIERS:
+        return TIERS[name]
+    if name.isascii() and name.isdigit() and int(name) <= 255:
+        return int(name)
+    raise TapError(Code.BAD_INPUT, f"{name!r} is no tier; write {', '.join(TIERS)}, or a number up to 255")
+
+
+def tier_name(number: int) -> str:
+    """Return the name of a tier."""
+    return next((name for name, known in TIERS.items() if known == number), str(number))
+
+
+def set_policy(
+    folder: Path, tier: str, given: Mapping[str, str | None], attested: str | None, db: str, as_json: bool
+) -> Exit:
+    """Change the limits of a tier, or whose chips must be attested. What is not given stays; the hotlist is kept."""
+    currency = read_scheme(folder).currency
+    changes = {name: _limit(name, text, currency) for name, text in given.items() if text is not None}
+    if changes and not tier:
+        raise TapError(
+            Code.BAD_INPUT, "name the tier whose limits change, as in: scheme policy set town wallet --payment 50.00"
+        )
+    if tier and not changes:
+        raise TapError(Code.BAD_INPUT, "name the limits that change, such as --payment 50.00")
+    if not tier and attested is None:
+        raise TapError(Code.BAD_INPUT, "nothing to set: name a tier and its limits, or --attested")
+    carriers = None if attested is None else _carriers(attested)
+    with Office.open(folder, db) as office:
+        if tier:
+            office.ledger.set_tiers(_changed(office.ledger.policy.tiers, tier_number(tier), changes), today())
+        if carriers is not None:
+            makers.demand(office.ledger.store, carriers)
+        return _show(office.ledger, currency, as_json)
+
+
+def _limit(name: str, text: str, currency: str) -> int:
+    if text == "none":
+        return limits.AMOUNT if name in SUMS else 2**31
+    if name in SUMS:
+        return 0 if text.strip(" 0.") == "" else parse(text, currency)
+    if not (text.isascii() and text.isdigit() and int(text) < 2**32):
+        raise TapError(Code.BAD_INPUT, f"{text!r} is no count of {name}; write it like 100, or none for no limit")
+    return int(text)
+
+
+def _carriers(text: str) -> list[Carrier]:
+    names = [] if text == "none" else [name.strip() for name in text.split(",")]
+    for name in names:
+        if name.upper() not in Carrier.__members__:
+            known = ", ".join(carrier.name.lower() for carrier in sorted(makers.SECURE))
+            raise TapError(Code.BAD_INPUT, f"{name!r} is no carrier; write some of {known}, or none")
+    return [Carrier[name.upper()] for name in names]
+
+
+def _changed(tiers: tuple[Tier, ...], number: int, changes: Mapping[str, int]) -> tuple[Tier, ...]:
+    """Return the tiers with one changed; a new one begins with the limits of the first."""
+    known = {one.number: one for one in tiers}
+    base = known.get(number, tiers[0]._replace(number=number))
+    known[number] = Tier(**(base._asdict() | dict(changes)))
+    return tuple(known[key] for key in sorted(known))
+
+
+def show_policy(folder: Path, db: str, as_json: bool) -> Exit:
+    """Show the policy in force."""
+    with Office.open(folder, db) as office:
+        return _show(office.ledger, office.ledger.terms.currency, as_json)
+
+
+def _show(ledger: Ledger, currency: str, as_json: bool) -> Exit:
+    policy = ledger.policy
+    demanded = sorted(carrier.name.lower() for carrier in makers.demanded(ledger.store))
+    lines = [f"policy {policy.version}"]
+    for tier in policy.tiers:
+        sums = [f"{name} {money(value, currency)}" for name in SUMS if (value := getattr(tier, name)) < limits.AMOUNT]
+        counts = [f"{name} {value}" for name in COUNTS if (value := getattr(tier, name)) < 2**31]
+        lines.append(f"  {tier_name(tier.number):<10} " + ", ".join([*sums, *counts]))
+    lines.append(f"  {len(policy.hotlist)} keys on the hotlist")
+    if demanded:
+        lines.append(f"  attested by their makers: {', '.join(demanded)}")
+    fields = {
+        "version": policy.version, "attested": demanded, "currency": currency,
+        "tiers": [{"name": tier_name(tier.number), **tier._asdict()} for tier in policy.tiers],
+        "hotlist": [wallet_id(key) for key in policy.hotlist],
+        "authorities": [hint.hex() for hint in policy.authorities],
+    }  # fmt: skip
+    emit(as_json, fields, *lines)
+    return Exit.OK
+
+
+def epoch(folder: Path, sign: bool, settle: bool, db: str, as_json: bool) -> Exit:
+    """Show the date; sign it for every institution; settle all that is claimable before it."""
+    now = today()
+    with Office.open(folder, db) as office:
+        ledger = office.ledger
+        if sign:
+            ledger.date(now)
+        settled = ledger.settle(now) if settle else 0
+        kept, closed, currency = ledger.policies.kept(now), ledger.store.closed_epoch(), ledger.terms.currency
+    fields = {
+        "epoch": now,
+        "day": day(now),
+        "dated": kept.epoch if kept else None,
+        "closed": closed,
+        "settled": settled,
+    }
+    lines = [
+        f"today is {day(now)}, epoch {now}",
+        f"last date signed for everybody: {day(kept.epoch)}, policy {kept.policy}" if kept
+        else f"no date signed for everybody yet: dualtap scheme epoch {shlex.quote(str(folder))} --sign",
+        f"settled up to {day(closed)}" if closed else "nothing settled yet",
+    ]  # fmt: skip
+    if settle:
+        lines.append(f"credited now: {money(settled, currency)}")
+    emit(as_json, fields, *lines)
+    return Exit.OK
+
+
+def net(folder: Path, db: str, as_json: bool) -> Exit:
+    """Show what the institutions hold of one another's value, after an audit."""
+    with Office.open(folder, db) as office:
+        found = office.ledger.net()
+        names = {key: name for name, key in office.ledger.store.parties(INSTITUTION).items()}
+    emit(as_json, net_fields(found, names), *_sentences(found, names))
+    return Exit.OK
+
+
+def net_fields(found: Netting, names: Mapping[bytes, str]) -> dict[str, object]:
+    """Return netting as JSON fields, institutions by name, amounts in minor units."""
+
+    def claims(which: str) -> list[dict[str, object]]:
+        return [
+            {"currency": one.currency, "creditor": _called(one.creditor, names), "debtor": _called(one.debtor, names),
+             **one.sum._asdict()}
+            for one in getattr(found, which)
+        ]  # fmt: skip
+
+    positions = [
+        {"currency": one.currency, "institution": _called(one.institution, names), **one.sum._asdict()}
+        for one in found.positions
+    ]
+    return {"claims": claims("claims"), "pairs": claims("pairs"), "positions": positions}
+
+
+def _called(key: bytes, names: Mapping[bytes, str]) -> str:
+    return names.get(key) or wallet_id(key)
+
+
+def _sentences(found: Netting, names: Mapping[bytes, str]) -> list[str]:
+    def amounts(sum_: Sum, currency: str) -> str:
+        return f"{_signed(sum_.final, currency)} final, {_signed(sum_.at_risk, currency)} at risk"
+
+    lines = ["between two:"] if found.pairs else []
+    lines += [
+        f"  {_called(one.debtor, names)} owes {_called(one.creditor, names)} {amounts(one.sum, one.currency)}"
+        for one in found.pairs
+    ]
+    lines += ["all together, what each is owed (negative: owes):"] if found.positions else ["nothing was issued yet"]
+    return lines + [f"  {_called(one.institution, names)} {amounts(one.sum, one.currency)}" for one in found.positions]
+
+
+def _signed(amount: int, currency: str) -> str:
+    return f"-{money(-amount, currency)}" if amount < 0 else money(amount, currency)

@@ -1,0 +1,164 @@
+"""The commands of ``dualtap scheme`` that say who signs in a scheme, what it decides, and who owes whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dualtap_apps.exits import Exit
+from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup, Examples
+
+DB = click.option(
+    "--db", default="", metavar="URL", help="The ledger: sqlite:///PATH or postgresql://…  [default: FOLDER]"
+)
+
+
+def _end(code: Exit) -> None:
+    raise SystemExit(int(code))
+
+
+@click.group(cls=ExampleGroup, examples=("dualtap scheme institution add town north",))
+def institution() -> None:
+    """Operating institutions: they issue value, and answer syncs."""
+
+
+@institution.command("add", examples=("dualtap scheme institution add town north",))
+@click.argument("folder", type=FOLDER)
+@click.argument("name")
+@DB
+@AS_JSON
+def institution_add(folder: Path, name: str, db: str, as_json: bool) -> None:
+    """Make a key for institution NAME and have the root certify it. Its file may then move to a host of its own."""
+    from dualtap_apps.parties import add_institution
+
+    _end(add_institution(folder, name, db, as_json))
+
+
+@click.group(cls=ExampleGroup, examples=("dualtap scheme bank add town harbour --institution north --quota 1000",))
+def bank() -> None:
+    """Partner banks: each certifies wallets for an institution, within its quota."""
+
+
+@bank.command(
+    "add",
+    examples=(
+        "dualtap scheme bank add town harbour --institution north --quota 1000",
+        "dualtap scheme bank add town harbour --institution north --quota 5000    # certified again, for more",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@click.argument("name")
+@click.option("--institution", "of", default="", metavar="NAME", help="Its institution.  [default: the first]")
+@click.option("--quota", type=click.IntRange(1, 2**32 - 1), required=True, help="Wallets that it may certify.")
+@DB
+@AS_JSON
+def bank_add(folder: Path, name: str, of: str, quota: int, db: str, as_json: bool) -> None:
+    """Make a key for bank NAME and have its institution certify it."""
+    from dualtap_apps.parties import add_bank
+
+    _end(add_bank(folder, name, of, quota, db, as_json))
+
+
+@click.group(cls=ExampleGroup, examples=("dualtap scheme maker add town chipworks",))
+def maker() -> None:
+    """Device makers: their word says what chip a wallet's key is in."""
+
+
+@maker.command(
+    "add", examples=("dualtap scheme maker add town chipworks", "dualtap scheme maker add town chipworks --key 02ab…")
+)
+@click.argument("folder", type=FOLDER)
+@click.argument("name")
+@click.option("--key", default="", metavar="HEX", help="The maker's public key.  [default: make one here, for trials]")
+@DB
+@AS_JSON
+def maker_add(folder: Path, name: str, key: str, db: str, as_json: bool) -> None:
+    """Register maker NAME."""
+    from dualtap_apps.parties import add_maker
+
+    _end(add_maker(folder, name, key, db, as_json))
+
+
+@click.group(cls=ExampleGroup, examples=("dualtap scheme policy show town",))
+def policy() -> None:
+    """The limits of each tier of wallets, and whose chips must be attested."""
+
+
+@policy.command("show", examples=("dualtap scheme policy show town", "dualtap scheme policy show town --json"))
+@click.argument("folder", type=FOLDER)
+@DB
+@AS_JSON
+def policy_show(folder: Path, db: str, as_json: bool) -> None:
+    """Show the policy in force."""
+    from dualtap_apps.rulings import show_policy
+
+    _end(show_policy(folder, db, as_json))
+
+
+@policy.command(
+    "set",
+    examples=(
+        "dualtap scheme policy set town wallet --payment 500.00 --payments 40",
+        "dualtap scheme policy set town anonymous --payment 50.00 --balance 200.00",
+        "dualtap scheme policy set town --attested card,watch",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@click.argument("tier", required=False, default="")
+@click.option("--payment", metavar="AMOUNT", help="Greatest payment.")
+@click.option("--payments", metavar="COUNT", help="Payments between two syncs.")
+@click.option("--receipts", metavar="COUNT", help="Payments received between two syncs.")
+@click.option("--received", metavar="AMOUNT", help="Greatest sum received between two syncs.")
+@click.option("--day", metavar="AMOUNT", help="Greatest sum paid in a day.")
+@click.option("--balance", metavar="AMOUNT", help="Most that it may hold when it collects.")
+@click.option("--unverified", metavar="AMOUNT", help="Greatest sum paid since its user was last verified.")
+@click.option("--untimed", metavar="AMOUNT", help="Greatest payment without a timed round.")
+@click.option("--attested", metavar="CARRIERS", help="Carriers whose chips makers must attest, such as card,watch.")
+@DB
+@AS_JSON
+def policy_set(folder: Path, tier: str, attested: str | None, db: str, as_json: bool, **given: str | None) -> None:
+    """Change limits of TIER (wallet, till, anonymous, child, or a number), in a new version. `none` is no limit."""
+    from dualtap_apps.rulings import set_policy
+
+    _end(set_policy(folder, tier, given, attested, db, as_json))
+
+
+@click.command(
+    cls=Examples, name="epoch", examples=("dualtap scheme epoch town", "dualtap scheme epoch town --sign --settle")
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--sign", is_flag=True, help="Sign the date, for institutions that do not have the policy key.")
+@click.option("--settle", is_flag=True, help="Credit the holders of all that is claimable before today.")
+@DB
+@AS_JSON
+def epoch(folder: Path, sign: bool, settle: bool, db: str, as_json: bool) -> None:
+    """Show the date, sign it, settle up to it."""
+    from dualtap_apps.rulings import epoch as show
+
+    _end(show(folder, sign, settle, db, as_json))
+
+
+@click.command(cls=Examples, name="net", examples=("dualtap scheme net town", "dualtap scheme net town --json"))
+@click.argument("folder", type=FOLDER)
+@DB
+@AS_JSON
+def net(folder: Path, db: str, as_json: bool) -> None:
+    """Audit, then show what the institutions hold of one another's value."""
+    from dualtap_apps.rulings import net as show
+
+    _end(show(folder, db, as_json))
+
+
+@click.command(cls=Examples, name="show", examples=("dualtap scheme show town",))
+@click.argument("folder", type=FOLDER)
+@DB
+@AS_JSON
+def show(folder: Path, db: str, as_json: bool) -> None:
+    """Show who signs in a scheme, and what they may."""
+    from dualtap_apps.parties import show as listing
+
+    _end(listing(folder, db, as_json))
+
+
+COMMANDS: tuple[click.Command, ...] = (institution, bank, maker, policy, epoch, net, show)
