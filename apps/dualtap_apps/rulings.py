@@ -18,7 +18,7 @@ from dualtap_apps.output import emit, wallet_id
 from dualtap_apps.schemes import Office, read_scheme, today
 from dualtap_issuer import makers
 from dualtap_issuer.ledger import Ledger
-from dualtap_issuer.netting import Netting, Sum
+from dualtap_issuer.netting import Claim, Netting, Sum
 
 TIERS: Mapping[str, int] = {"wallet": 1, "till": 2, "anonymous": 3, "child": 4}
 """Tiers by the names that people use; any other is named by its number, 0 to 255."""
@@ -155,20 +155,20 @@ def net(folder: Path, db: str, as_json: bool) -> Exit:
 
 
 def net_fields(found: Netting, names: Mapping[bytes, str]) -> dict[str, object]:
-    """Return netting as JSON fields, institutions by name, amounts in minor units."""
+    """Return netting as JSON fields, institutions by name and in their order, amounts in minor units."""
 
-    def claims(which: str) -> list[dict[str, object]]:
-        return [
-            {"currency": one.currency, "creditor": _called(one.creditor, names), "debtor": _called(one.debtor, names),
-             **one.sum._asdict()}
-            for one in getattr(found, which)
-        ]  # fmt: skip
+    def claims(of: tuple[Claim, ...]) -> list[tuple[str, str, str, int, int]]:
+        return sorted((one.currency, _called(one.creditor, names), _called(one.debtor, names), *one.sum) for one in of)
 
-    positions = [
-        {"currency": one.currency, "institution": _called(one.institution, names), **one.sum._asdict()}
-        for one in found.positions
-    ]
-    return {"claims": claims("claims"), "pairs": claims("pairs"), "positions": positions}
+    told = ("currency", "creditor", "debtor", "at_risk", "final")
+    positions = sorted((one.currency, _called(one.institution, names), *one.sum) for one in found.positions)
+    return {
+        "claims": [dict(zip(told, row, strict=True)) for row in claims(found.claims)],
+        "pairs": [dict(zip(told, row, strict=True)) for row in claims(found.pairs)],
+        "positions": [
+            dict(zip(("currency", "institution", "at_risk", "final"), row, strict=True)) for row in positions
+        ],
+    }
 
 
 def _called(key: bytes, names: Mapping[bytes, str]) -> str:
