@@ -154,7 +154,7 @@ def listed(ledger: Ledger) -> dict[str, list[dict[str, object]]]:
     """Return the institutions, banks and makers that a ledger knows."""
     names = {key: name for what in (INSTITUTION, BANK) for name, key in ledger.store.parties(what).items()}
     found: dict[str, list[dict[str, object]]] = {"institutions": [], "banks": [], "makers": []}
-    for one in ledger.trust.authorities:
+    for one in sorted(ledger.trust.authorities, key=lambda one: (one.number, one.key)):
         row: dict[str, object] = {
             "name": names.get(one.key, ""), "number": one.number, "key": one.key.hex(), "id": wallet_id(one.key),
             "expires": one.expires,
