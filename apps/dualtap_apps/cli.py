@@ -381,8 +381,8 @@ def bench_radio(as_json: bool) -> None:
 
 for command in (bridge, card, carry):
     cli.add_command(command)
-for command in SCHEME_COMMANDS:
-    scheme.add_command(command)
+for part in SCHEME_COMMANDS:
+    scheme.add_command(part)
 cli.add_command(conform)
 cli.add_command(serving)
 
