@@ -40,11 +40,12 @@ from dualtap.sync import (
     encode_signed_reply,
     sync_statement,
 )
-from dualtap_issuer import audit
+from dualtap_issuer import audit, settling
 from dualtap_issuer.audit import Audit, Named
 from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
 from dualtap_issuer.following import behind
+from dualtap_issuer.guarantee import EVERYBODY, Caps, Registry
 from dualtap_issuer.ingest import Ingest, graph_of
 from dualtap_issuer.makers import attested
 from dualtap_issuer.netting import Netting, check_balanced, net
@@ -62,13 +63,17 @@ HOTLIST = limits.STATEMENTS
 
 
 class Terms(NamedTuple):
-    """What the institution issues: currency, epochs to spend it, epochs of grace to claim it, hops, and the tiers."""
+    """What the institution issues: currency, epochs to spend it, epochs of grace to claim it, hops, and the tiers.
+
+    ``guarantee`` caps what the scheme pays where a token was overspent.
+    """
 
     currency: str
     spend: int
     grace: int
     hops: int
     tiers: tuple[Tier, ...]
+    guarantee: Caps = Caps()
 
 
 class Ledger:
@@ -408,20 +413,17 @@ class Ledger:
         roll = Roll.of(self.scheme, facts.authorities, facts.seen)
         return World(facts, roll.institutions, roll)
 
-    def settle(self, epoch: int) -> int:
+    def settle(self, epoch: int, people: Registry = EVERYBODY) -> int:
         """Credit the holder of every leaf of every token whose ``claim_by`` is past; return the minor units.
 
-        To be called once every sync stamped before ``epoch`` is stored: none is taken afterwards.
+        To be called once every sync stamped before ``epoch`` is stored: none is taken afterwards. What was overspent is
+        booked, and ``people`` tells whom the guarantee makes whole (SPEC §16-15 to §16-18). It goes in batches, beside
+        syncs; where one was interrupted, the next call goes on.
         """
         with self.store.transaction(alone=True):
-            done, world, total = self.store.settled(), self.world(), 0
-            for key, token in world.facts.tokens.items():
-                if token.claim_by < epoch and key not in done:
-                    leaves = world.leaves(key, token.claim_by)
-                    self.store.put_settled(key, epoch, leaves)
-                    total += sum(leaf.amount for leaf in leaves)
+            self._resume()
             self.store.close_epoch(epoch)
-        return total
+        return settling.settle(self.store, self.trust, epoch, self.terms.guarantee, people)
 
     def net(self) -> Netting:
         """Return what the institutions hold of one another's value, audited; raise as :meth:`audit`."""

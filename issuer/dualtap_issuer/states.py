@@ -18,8 +18,9 @@ from typing import NamedTuple, cast
 from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme, Token
 from dualtap_issuer.facts import decode_fact
+from dualtap_issuer.guarantee import split
 from dualtap_issuer.rows import AskedRow, HandRow, SpanRow
-from dualtap_issuer.rules import Lot
+from dualtap_issuer.settling import done
 from dualtap_issuer.store import Store
 
 
@@ -65,9 +66,9 @@ def states(store: Store, scheme: Scheme, key: bytes, transfers: Iterable[bytes])
     for span in store.spans(mine):
         spans[span.transfer].append(span)
     tokens = {span.token for cut in spans.values() for span in cut}
-    claims, settled = _claims(store, scheme, tokens), _settled(store, tokens)
+    claims, settled = _claims(store, scheme, tokens), done(store, tokens)
     credited = {row.transfer: bool(row.credited) for row in store.deposits(mine)}
-    amounts, final = _credits(store, spans), _leaves(store, settled)
+    amounts, final = _credits(store, spans), paid(store, key, settled)
     answered = _answered(store, mine)
     found: list[State] = []
     for transfer in sorted(mine):
@@ -75,7 +76,7 @@ def states(store: Store, scheme: Scheme, key: bytes, transfers: Iterable[bytes])
         until = max((claims[span.token] for span in cut), default=0)
         given = sum(span.end - span.start for span in cut)
         if cut and all(span.token in settled for span in cut):
-            found.append(State(transfer, Standing.FINAL, final.get((transfer, key), 0), until))
+            found.append(State(transfer, Standing.FINAL, sum(final.get(transfer, NOTHING)), until))
         elif credited.get(transfer):
             found.append(State(transfer, Standing.AT_RISK, amounts.get(transfer, 0), until))
         elif transfer in credited or not cut:
@@ -95,11 +96,6 @@ def _claims(store: Store, scheme: Scheme, tokens: Collection[bytes]) -> dict[byt
     return found
 
 
-def _settled(store: Store, tokens: Collection[bytes]) -> set[bytes]:
-    query = "SELECT s.token FROM {wanted} CROSS JOIN settled s WHERE s.token = w.a"
-    return {row[0] for row in store.ask(query, sorted((token,) for token in tokens))}
-
-
 def _credits(store: Store, spans: dict[bytes, list[SpanRow]]) -> dict[bytes, int]:
     """Return what each transfer, as a deposit, credits."""
     query = (
@@ -113,15 +109,41 @@ def _credits(store: Store, spans: dict[bytes, list[SpanRow]]) -> dict[bytes, int
     return found
 
 
-def _leaves(store: Store, settled: Collection[bytes]) -> dict[tuple[bytes, bytes], int]:
-    """Return what each transfer credits its signer for good: as a deposit, or as one on its way that came back."""
+class Paid(NamedTuple):
+    """What a transfer brought its signer for good, in minor units: by the token, and by the guarantee."""
+
+    backed: int
+    guaranteed: int
+
+
+NOTHING = Paid(0, 0)
+
+
+def paid(store: Store, key: bytes, tokens: Collection[bytes]) -> dict[bytes, Paid]:
+    """Return what ``key`` got of these settled tokens, by transfer; under empty bytes, of the tokens that it owned.
+
+    Where a token was overspent, what its holder got is divided among the holder's claims (SPEC §16-17).
+    """
     query = (
-        'SELECT l.transfer, l.holder, l."end" - l.start FROM {wanted} CROSS JOIN leaf l '
-        "WHERE l.token = w.a AND l.lot <> w.b"
+        'SELECT l.token, l.transfer, l."end" - l.start FROM {wanted} CROSS JOIN leaf l '
+        "WHERE l.token = w.a AND l.holder = w.b"
     )
-    found: dict[tuple[bytes, bytes], int] = defaultdict(int)
-    for transfer, holder, amount in store.ask(query, sorted((token, int(Lot.HELD)) for token in settled)):
-        found[transfer, holder] += amount
+    wanted = sorted((token, key) for token in tokens)
+    claimed: dict[bytes, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
+    for token, transfer, amount in store.ask(query, wanted):
+        claimed[token][transfer] += amount
+    query = (
+        "SELECT s.token, s.backed, s.guaranteed FROM {wanted} CROSS JOIN share s WHERE s.token = w.a AND s.holder = w.b"
+    )
+    shares = {row[0]: Paid(row[1], row[2]) for row in store.ask(query, wanted)}
+    found: dict[bytes, Paid] = {}
+    for token, claims in claimed.items():
+        whole = shares.get(token, Paid(sum(claims.values()), 0))
+        backed = split(whole.backed, claims)
+        added = split(whole.guaranteed, {transfer: claim - backed[transfer] for transfer, claim in claims.items()})
+        for transfer in claims:
+            had = found.get(transfer, NOTHING)
+            found[transfer] = Paid(had.backed + backed[transfer], had.guaranteed + added[transfer])
     return found
 
 

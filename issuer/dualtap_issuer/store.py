@@ -46,6 +46,7 @@ Row = (
 DISTRIBUTION: Final = MappingProxyType({
     "fact": "digest", "todo": "batch", "hand": "id", "wait": "missing", "deposit": "transfer",
     "renewal": "transfer", "span": "token", "credit": "token", "settled": "token", "leaf": "token",
+    "share": "token", "liability": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "mark": "key", "delivery": "owner",
     "authority": "hint",
 })  # fmt: skip
@@ -335,11 +336,6 @@ class Store(Door, ABC):
     def credits(self) -> list[Credit]:
         """Return what deposits credit."""
         return [Credit(*row) for row in self.ask("SELECT transfer, number, token, key, amount, epoch FROM credit")]
-
-    def put_settled(self, token: bytes, epoch: int, leaves: Iterable[Leaf]) -> None:
-        """Keep who is credited at a token's ``claim_by``."""
-        self.insert("settled", ("token", "epoch"), [(token, epoch)])
-        self.put(leaves)
 
     def settled(self) -> dict[bytes, list[Leaf]]:
         """Return the settled tokens, and who was credited."""

@@ -28,8 +28,9 @@ from dualtap.statements import (
 )
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer import audit, naming
+from dualtap_issuer import audit, naming, settling
 from dualtap_issuer.facts import Fact, FactKind
+from dualtap_issuer.guarantee import Caps, Liability, Ruling, Share
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.marks import Mark
@@ -45,6 +46,7 @@ from dualtap_issuer.rows import (
     WaitRow,
 )
 from dualtap_issuer.rules import Credit, Leaf, Lot
+from dualtap_issuer.settling import Settled
 from dualtap_issuer.store import DISTRIBUTION, FRONT_DOOR, Row, Store, migrations
 from tests.mint import EPOCH, TERMS, Mint
 
@@ -259,13 +261,17 @@ def test_names_and_settlement(store: Store) -> None:
     assert (store.marks(), store.named()) == (marks, [A, B])
     assert (store.is_named([C, B]), store.is_named([C]), store.is_named([])) == (True, False, False)
     leaves = [Leaf(A, 0, 5, B, Lot.HELD, b""), Leaf(A, 5, 9, C, Lot.IN_DOUBT, D)]
+    ruling = Ruling(9, Caps(), frozenset())
+    share, liable = Share(A, B, 5, 4, 1), Liability(A, C, 1)
     with store.transaction(alone=True):
-        store.put_settled(A, 9, leaves)
-        store.put_settled(B, 9, [])
+        settling.put(store, Settled(A, ruling, leaves, [liable], [share]))
+        settling.put(store, Settled(B, ruling, [], [], []))
         store.close_epoch(9)
         store.close_epoch(8)
     assert ({key: sorted(held) for key, held in store.settled().items()}) == {A: leaves, B: []}
     assert store.closed_epoch() == 9
+    assert settling.done(store, [A, B, C]) == {A, B}
+    assert (settling.all_shares(store), settling.all_liabilities(store)) == ([share], [liable])
 
 
 # The front door

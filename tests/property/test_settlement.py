@@ -34,7 +34,7 @@ from dualtap.statements import (
 from dualtap.suite import SUITES, Signer, sha256
 from dualtap.trust import Trust, issue
 from dualtap.wire import signed
-from dualtap_issuer import audit
+from dualtap_issuer import audit, settling
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.facts import (
     Fact,
@@ -46,9 +46,12 @@ from dualtap_issuer.facts import (
     statement_facts,
     token_fact,
 )
+from dualtap_issuer.guarantee import EVERYBODY, Caps
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.marks import marks_in, marks_of, overspent
+from dualtap_issuer.roll import Roll
 from dualtap_issuer.rules import EVER, World
+from dualtap_issuer.settling import settled_of
 from dualtap_issuer.store import Store
 
 AMOUNT = 6
@@ -431,7 +434,25 @@ def check_order(seed: int, draw: random.Random) -> None:
         audit.check_rows(world, store)
         check_names(store, expected)
         assert set(store.credits()) == expected.credits()
+        check_settled(store, expected)
         store.close()
+
+
+def check_settled(store: Store, expected: World) -> None:
+    """Settled a token at a time, what everybody gets is what the whole set says."""
+    roll, caps = Roll(AUTHORITY.scheme), Caps(2, 3)
+    roll.learn(AUTHORITY.authorities)
+    store.close_epoch(99)
+    settling.settle(store, roll, 99, caps, EVERYBODY)
+    tokens = expected.facts.tokens
+    proved = overspent(expected, marks_of(expected), lambda key: tokens[key].claim_by)
+    found = [settled_of(expected, proved.get(key, {}), key, 99, caps, EVERYBODY) for key in sorted(tokens)]
+    assert settling.all_shares(store) == [share for one in found for share in one.shares]
+    assert settling.all_liabilities(store) == [owed for one in found for owed in one.liabilities]
+    assert {key: sorted(held) for key, held in store.settled().items()} == {one.token: one.leaves for one in found}
+    for one in found:
+        assert not one.shares or sum(share.backed for share in one.shares) == tokens[one.token].amount
+        assert sum(share.guaranteed for share in one.shares) <= caps.token
 
 
 def check_names(store: Store, expected: World) -> None:

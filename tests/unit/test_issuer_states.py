@@ -6,7 +6,8 @@ from dualtap.book import amount_of
 from dualtap.statements import Parent, Side, Span, Transfer, TransferBody
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer.states import Standing, State, states
+from dualtap_issuer.guarantee import Caps
+from dualtap_issuer.states import Standing, State, paid, states
 from tests.mint import EPOCH, TERMS, Mint
 
 LAST = EPOCH + TERMS.spend + TERMS.grace
@@ -89,3 +90,24 @@ def test_nobody_is_told_of_anothers_transfers_nor_of_unknown_ones() -> None:
     asked = [payment.id, bytes(32)]
     assert states(mint.store, mint.scheme, shop.book.key, asked) == []
     assert states(mint.store, mint.scheme, payer.book.key, asked) == [State(payment.id, Standing.ANSWERED, 60, LAST)]
+
+
+def test_what_a_robbed_till_is_told_is_what_it_gets() -> None:
+    """§16-9, §16-12: of two deposits of one overspent token, each brings its part."""
+    mint = Mint()
+    mint.ledger.terms = TERMS._replace(guarantee=Caps(payee=11))
+    thief, shop, other = mint.wallet(100), mint.wallet(), mint.wallet()
+    clone = mint.clone(thief)
+    assert mint.pay(clone, other, 100) == mint.pay(thief, shop, 60) == mint.pay(thief, shop, 40) == "paid"
+    mint.settle_in(other, deposit=True)
+    mint.settle_in(shop, deposit=True)
+    mint.ledger.settle(LAST + 1)
+    deposits = [row.transfer for row in mint.store.deposits()]
+    found = states(mint.store, mint.scheme, shop.book.key, deposits)
+    tokens = mint.ledger.facts().tokens
+    assert sum(state.amount for state in found) == 61
+    assert {state.standing for state in found} == {Standing.FINAL}
+    got = paid(mint.store, shop.book.key, tokens)
+    assert sum(one.guaranteed for one in got.values()) == 11
+    assert sum(one.backed for one in got.values()) == 50
+    assert paid(mint.store, thief.book.key, tokens) == {}
