@@ -76,6 +76,8 @@ def wait(on: str, suite: Suite | None, ready: str, timeout: float, fail: Fail) -
         if handover != NO_HANDOVER:
             show_code(where)
         link = listener.accept(timeout)
+        # Where the other device said something too, only now is it known what both have said.
+        handover = handover_of(link) if handover_of(link) != NO_HANDOVER else handover
     except TapError as error:
         raise fail(error) from error
     finally:

@@ -242,4 +242,4 @@ def test_help_names_the_transports_whose_packages_are_here(
     monkeypatch.setattr(survey, "installed", but_nfc)
     assert run([command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "Installed here: ble, lan, pcsc, tcp, vpcd." in text
+    assert "Installed here: ble, lan, pcsc, pcsc+ble, tcp, vpcd, vpcd+ble." in text

@@ -10,17 +10,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Thread
+from typing import TypeVar
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
 
-from .apdu import split_address
+from .apdu import SHORT, Window, split_address
 from .card_link import CardEnd, CardLink
 from .foreign import Frontend, Nfcpy, Tag, nfcpy
 from .iso_dep import ATS, FRAME_WAITING_SECONDS, Deliver, IsoDepCard, Leave, Say
 from .nearness import NFC_SECONDS
-from .reader_link import ReaderLink, opened
+from .reader_link import ReaderLink, Slot, opened
 from .tcp import parse_address
+
+T = TypeVar("T")
 
 TRANSCEIVE_SECONDS = 5.0
 """Seconds for one APDU, every S(WTX) included: the longest frame waiting time that ISO-DEP has."""
@@ -215,12 +218,16 @@ class NfcScheme:
     def connect(self, address: str, timeout: float | None) -> ReaderLink:
         """Return the link to a card in the field of a device, waiting for one; see :meth:`.link.Scheme.connect`."""
         path, window = split_address(address)
+        return self.held(path, timeout, lambda slot: opened(slot, window))
+
+    def held(self, address: str, timeout: float | None, take: Callable[[Slot], T]) -> T:
+        """Wait for a card, and return what ``take`` makes of it; see :meth:`.nfc_handover.Reads.held`."""
         library = self.load()
         deadline = None if timeout is None else self.clock() + timeout
         while True:
-            slot = self._find(library, path, deadline)
+            slot = self._find(library, address, deadline)
             try:
-                return opened(slot, window)
+                return take(slot)
             except TapError as error:
                 # A card without dualtap, or torn away: there may be another in a moment.
                 if error.code is not Code.LINK_LOST or (deadline is not None and self.clock() >= deadline):
@@ -245,7 +252,12 @@ class NfcScheme:
 
     def listen(self, address: str) -> NfcListener:
         """Make a device play the card; see :meth:`.link.Scheme.listen`."""
-        path, window = split_address(address)
+        window = split_address(address)[1]
+        return self.present(address, CardEnd(window, clock=self.clock), window)
+
+    def present(self, address: str, end: CardEnd, window: Window = SHORT) -> NfcListener:
+        """Make a device play the card that ``end`` is, until the listener is closed."""
+        path = split_address(address)[0]
         library = self.load()
         udp = _udp_address(path)
         if udp is not None:
@@ -257,7 +269,6 @@ class NfcScheme:
             where = f"{_UDP}:{host}:{port}" + address[len(path) :]
         else:
             frontend, where = _open(library, path), address
-        end = CardEnd(window, clock=self.clock)
         return NfcListener(frontend, library, where, end, window.command + 12, self.clock)
 
 

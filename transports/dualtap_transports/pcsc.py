@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dualtap.errors import Code, TapError
 
@@ -12,7 +13,9 @@ from .apdu import split_address
 from .foreign import Scard, scard
 from .link import Listener
 from .nearness import NFC_SECONDS
-from .reader_link import ReaderLink, opened
+from .reader_link import ReaderLink, Slot, opened
+
+T = TypeVar("T")
 
 _LOOK_SECONDS = 0.25
 """Seconds between two looks at a card that another program holds, or that has no dualtap."""
@@ -54,15 +57,19 @@ class PcscScheme:
     def connect(self, address: str, timeout: float | None) -> ReaderLink:
         """Return the link to the card in a reader, waiting for one; see :meth:`.link.Scheme.connect`."""
         name, window = split_address(address)
+        return self.held(name, timeout, lambda slot: opened(slot, window))
+
+    def held(self, address: str, timeout: float | None, take: Callable[[Slot], T]) -> T:
+        """Wait for a card, and return what ``take`` makes of it; see :meth:`.nfc_handover.Reads.held`."""
         service = self.load()
         deadline = None if timeout is None else self.clock() + timeout
         context = _context(service)
         try:
-            reader = _reader(service, context, name)
+            reader = _reader(service, context, address)
             while True:
                 left = _LOOK_SECONDS if deadline is None else max(0.0, deadline - self.clock())
                 try:
-                    return opened(_slot(service, reader), window)
+                    return take(_slot(service, reader))
                 except TapError as error:
                     # No card yet, or one without dualtap that may be taken away.
                     if left == 0 or error.code is not Code.LINK_LOST:

@@ -70,7 +70,7 @@ def survey() -> list[Finding]:
             reason = str(error) or type(error).__name__
             found.append(_missing(name, f"{name}:…", reason.replace("\n", " "), "report this: it is not known"))
     for name in known_schemes():
-        if name not in {"tcp", "lan", "nfc", "pcsc", "vpcd", "ble", "loopback"}:
+        if name not in {"tcp", "lan", "nfc", "pcsc", "vpcd", "ble", "loopback", "nfc+ble", "pcsc+ble", "vpcd+ble"}:
             found.append(Finding(name, f"{name}:…", State.READY, "installed by another package"))
     return found
 
@@ -81,7 +81,11 @@ _PACKAGES = {"nfc": "nfc", "pcsc": "smartcard", "ble": "bleak", "lan": "zeroconf
 
 def usable() -> list[str]:
     """Return the names of the transports whose packages are installed, without those of one process only."""
-    return [name for name in known_schemes() if name != "loopback" and installed(_PACKAGES.get(name, "dualtap"))]
+    return [
+        name
+        for name in known_schemes()
+        if name != "loopback" and all(installed(_PACKAGES.get(part, "dualtap")) for part in name.split("+"))
+    ]
 
 
 def installed(package: str) -> bool:

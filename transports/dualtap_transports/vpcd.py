@@ -114,7 +114,11 @@ class VpcdScheme:
 
     def listen(self, address: str) -> VpcdListener:
         """Put a card into the reader of the vpcd at ``address``; see :meth:`.link.Scheme.listen`."""
-        where, window = split_address(address)
+        return self.present(address, CardEnd(split_address(address)[1], clock=self.clock))
+
+    def present(self, address: str, end: CardEnd) -> VpcdListener:
+        """Put the card that ``end`` is into the reader, until the listener is closed."""
+        where = split_address(address)[0]
         host, port = parse_address(where)
         try:
             sock = socket.create_connection((host, port), CONNECT_SECONDS)
@@ -125,7 +129,7 @@ class VpcdScheme:
             ) from error
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return VpcdListener(sock, address, CardEnd(window, clock=self.clock))
+        return VpcdListener(sock, address, end)
 
 
 SCHEME = VpcdScheme()
