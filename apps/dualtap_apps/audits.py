@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
@@ -33,7 +34,7 @@ class AuditFields:
     at_risk: int
     outstanding: int
     overspend: int
-    conflicts: list[dict[str, str]]
+    conflicts: list[dict[str, object]]
     banks: list[dict[str, object]]
     held: int = 0
     in_doubt: int = 0
@@ -54,8 +55,13 @@ def audit_fields(folder: Path, wallets: Sequence[Path]) -> AuditFields:
     with Office.open(folder) as office, ExitStack() as stack:
         ledger = office.ledger
         audit = ledger.audit()
-        conflicts = [
-            {"wallet_id": named.wallet_id, "kind": named.kind, "evidence": str(_write(folder, named.evidence))}
+        conflicts: list[dict[str, object]] = [
+            {
+                "wallet_id": named.wallet_id,
+                "kind": named.kind,
+                "evidence": str(_write(folder, named.evidence)),
+                "line": list(named.line),
+            }
             for named in audit.conflicts
         ]
         names = {key: name for name, key in ledger.store.parties(BANK).items()}
@@ -74,7 +80,8 @@ def audit_fields(folder: Path, wallets: Sequence[Path]) -> AuditFields:
             wallet = stack.enter_context(opened(path))
             if wallet.book.scheme.id != ledger.scheme.id:
                 raise TapError(Code.WRONG_SCHEME, f"{path} belongs to another scheme")
-            take_store(everything, ledger.trust, wallet.book, today())
+            for one in (wallet, *wallet.retired):
+                take_store(everything, ledger.trust, one.book, today())
         count = account(
             ledger.world(),
             ledger.store.marks(),
@@ -116,7 +123,10 @@ def audit(folder: Path, wallets: Sequence[Path], as_json: bool) -> Exit:
             lines.append("NOT every unit is accounted for: a wallet is not listed, or has not synced")
     for item in found.conflicts:
         lines.append(f"named: wallet {item['wallet_id']} ({item['kind']}); check it yourself:")
-        file = shlex.quote(item["evidence"])
+        line = cast("list[str]", item["line"])
+        if len(line) > 1:
+            lines.append(f"  its keys, the oldest first: {', '.join(line)}")
+        file = shlex.quote(str(item["evidence"]))
         lines.append(f"  dualtap evidence verify {file} --root {scheme.suite}:{scheme.root}")
     for fault in found.banks:
         lines.append(f"bank {fault['bank']} gave ordinal {fault['ordinal']} against the rules: {fault['fault']}")

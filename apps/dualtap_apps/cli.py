@@ -257,6 +257,20 @@ def refund(
     _end(taps.refund(folder, receipt, on, amount, timeout, as_json, log_level))
 
 
+@wallet.command("rotate", examples=("dualtap wallet rotate anna", "dualtap wallet rotate card --via phone"))
+@click.argument("folder", type=FOLDER)
+@click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
+@click.option("--via", default="", metavar="DEVICE", help="Who carries it: a wallet's folder, or where `carry` waits.")
+@TIMEOUT
+@LOG_LEVEL
+@AS_JSON
+def wallet_rotate(folder: Path, issuer: str, via: str, timeout: float, log_level: str, as_json: bool) -> None:
+    """Give a wallet a fresh key, certified by the issuer, and move to it what the old one holds."""
+    from dualtap_apps.rotating import Ways, rotate_wallet
+
+    _end(rotate_wallet(folder, as_json, Ways(issuer, via, timeout, log_level)))
+
+
 @cli.command(
     examples=(
         "dualtap sync shop",
@@ -293,9 +307,9 @@ def sync(
         if issuer or via:
             raise click.UsageError("--on takes no --issuer or --via: the device that reads this one knows the issuer")
         _end(card_once(folder, on, ("sync",), None, timeout, as_json, log_level))
-    from dualtap_apps.wallets import sync_wallet
+    from dualtap_apps.rotating import Ways, sync_wallet
 
-    _end(sync_wallet(folder, as_json, issuer, via, timeout, log_level, renew))
+    _end(sync_wallet(folder, as_json, Ways(issuer, via, timeout, log_level), renew=renew))
 
 
 @cli.group(cls=ExampleGroup, examples=("dualtap evidence verify FILE --root p256:02ab…",))

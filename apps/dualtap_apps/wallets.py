@@ -1,4 +1,4 @@
-"""``wallet new|fund|show|history`` and ``sync``: a wallet in a folder, and its issuer beside it on this machine."""
+"""``wallet new|fund|show|history``: a wallet in a folder, and its issuer beside it on this machine."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from typing import NamedTuple
 from dualtap.book import amount_of
 from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
-from dualtap_apps.carrying import through
 from dualtap_apps.exits import Exit
 from dualtap_apps.keyring import BANK, MAKER, Keyring
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
-from dualtap_apps.output import emit, note, wallet_id
+from dualtap_apps.output import emit, wallet_id
 from dualtap_apps.purposes import category, parse_conditions
 from dualtap_apps.rulings import tier_number
 from dualtap_apps.schemes import Joining, Office, read_scheme, today
-from dualtap_apps.traffic import TRAFFIC, told_carrier
 from dualtap_devices.cues import NEWS as CUES
 from dualtap_devices.disk import Label, created, opened, read_label
 from dualtap_devices.models import MODELS
-from dualtap_devices.remote import HttpCarrier, is_address, sync_sealed
+from dualtap_devices.remote import HttpCarrier, is_address
 from dualtap_devices.syncing import SyncReport, sync
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.makers import CHIP, attest
@@ -69,7 +67,7 @@ def summary(wallet: Wallet, label: Label) -> Summary:
         label.model,
         label.currency,
         book.available(max(today(), book.trust.epoch)),
-        book.in_doubt(),
+        sum(one.book.in_doubt() for one in (wallet, *wallet.retired)),
         book.received_unsettled(),
         book.payments_left(),
         book.counter,
@@ -79,8 +77,9 @@ def summary(wallet: Wallet, label: Label) -> Summary:
 
 def doubts(wallet: Wallet) -> list[str]:
     """Return a sentence for each transfer in doubt: until when, at the latest (SPEC §16)."""
-    book, lines = wallet.book, list[str]()
-    for sent in book.pending.values():
+    lines: list[str] = []
+    pending = [(one.book, sent) for one in (*wallet.retired, wallet) for sent in one.book.pending.values()]
+    for book, sent in pending:
         transfer = sent.transfer
         until = date(1970, 1, 1) + timedelta(days=book.claim_by(transfer))
         amount = money(amount_of(transfer), book.currency(transfer))
@@ -195,7 +194,7 @@ def history(folder: Path, as_json: bool) -> Exit:
     """Show what happened to a wallet, oldest first."""
     read_label(folder)
     with opened(folder) as wallet:
-        lines = list(wallet.book.history)
+        lines = [line for one in (*wallet.retired, wallet) for line in one.book.history]
     fields = [
         {
             "what": line.what,
@@ -216,45 +215,14 @@ def history(folder: Path, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def sync_wallet(
-    folder: Path,
-    as_json: bool,
-    issuer: str = "",
-    via: str = "",
-    timeout: float = 60.0,
-    log_level: str = "",
-    renew: bool = True,
-) -> Exit:
-    """Sync a wallet with the service at an address, else where its label says: a service, or its scheme's folder.
-
-    ``via`` names the device that carries it, if it has no network itself. ``renew`` replaces restored and
-    far-travelled value by fresh tokens; a till deposits, and keeps nothing to be replaced.
-    """
-    label = read_label(folder)
-    where, entropy, deposits = issuer or label.scheme, secrets.token_bytes(32), label.device.deposits
-    with opened(folder) as wallet:
-        if via:
-            with through(via, issuer, timeout) as carrier:
-                report = sync_sealed(wallet, told_carrier(carrier, wallet, log_level), entropy, deposits, renew=renew)
-        elif issuer or is_address(where):
-            with HttpCarrier(where) as carrier:
-                report = sync_sealed(wallet, told_carrier(carrier, wallet, log_level), entropy, deposits, renew=renew)
-        else:
-            if log_level == TRAFFIC:
-                note("this sync is with a folder of this machine: there are no frames")
-            with home_of(wallet, Path(where)) as office:
-                report = sync(wallet, office, entropy, deposits, renew=renew)
-        synced(report, wallet, label, as_json)
-    return Exit.OK
-
-
 def synced(report: SyncReport, wallet: Wallet, label: Label, as_json: bool) -> None:
     """Print what a sync did, and what the wallet holds then."""
     found, told = summary(wallet, label), [*doubts(wallet), *news(wallet)]
-    emit(as_json, {**asdict(report), **found._asdict()}, *_sentences(report, label), *told)
+    emit(as_json, {**asdict(report), **found._asdict()}, *sentences(report, label), *told)
 
 
-def _sentences(report: SyncReport, label: Label) -> list[str]:
+def sentences(report: SyncReport, label: Label) -> list[str]:
+    """Return what a sync did, a sentence each."""
     lines = [f"{label.name} is synced"]
     if report.deposited:
         lines.append(f"Deposited {money(report.deposited, label.currency)}: at risk until its tokens' claim date")

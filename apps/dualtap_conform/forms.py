@@ -337,7 +337,14 @@ MESSAGES = (
 # Syncs (SPEC §14)
 
 SIGNED_UPLOAD = Fields(
-    "SignedUpload", (("upload", ANY), ("challenge", DIGEST), ("epoch", EPOCH), ("signature", SIGNATURE))
+    "SignedUpload",
+    (
+        ("upload", ANY),
+        ("challenge", DIGEST),
+        ("epoch", EPOCH),
+        ("signature", SIGNATURE),
+        ("heir", Bin((0, 64))),
+    ),
 )
 SIGNED_REPLY = Fields("SignedReply", (("reply", ANY), ("issuer", HINT), ("signature", SIGNATURE)))
 NEWS = Fields(
@@ -357,6 +364,7 @@ REPLY = Fields(
         ("news", NEWS), ("outcomes", Items(STATEMENTS[-2], 0, 10**6)), ("deposits", Items(DIGEST, 0, 10**6)),
         ("tokens", Items(TOKEN, 0, 10**6)), ("delivered", Uint(0, 2**63 - 1)),
         ("standing", Items(SETTLEMENT, 0, 10**6)),
+        ("successor", Maybe(WALLET_CERTIFICATE)),
     ),
 )  # fmt: skip
 UPLOAD = Fields(
@@ -366,7 +374,7 @@ UPLOAD = Fields(
         ("certificates", Items(WALLET_CERTIFICATE, 0, 10**6)), ("transfers", Items(STATEMENTS[-3], 0, 10**6)),
         ("warrants", Items(DEAD, 0, 10**6)), ("tape", Items(STATEMENTS[-1], 0, 10**6)),
         ("heard", Items(STATEMENTS[-2], 0, 10**6)), ("pending", Items(DIGEST, 0, 10**6)),
-        ("delivered", Uint(0, 2**63 - 1)),
+        ("delivered", Uint(0, 2**63 - 1)), ("successor", Maybe(STATEMENTS[3])),
     ),
 )  # fmt: skip
 SYNCS = (SIGNED_UPLOAD, UPLOAD, SIGNED_REPLY, REPLY)

@@ -1,6 +1,8 @@
 """A wallet in a folder: ``wallet.json`` says what it is, ``keystore.bin`` and ``store.bin`` are its chip.
 
-A copy of the folder is a clone of the chip. That is what an emulation is for.
+``retired/1``, ``retired/2`` … hold the same two files of its former keys, and ``next`` those of a key that is about to
+take over (:mod:`dualtap_devices.succession`). A copy of the folder is a clone of the chip. That is what an emulation
+is for.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -16,9 +18,11 @@ from typing import cast
 from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme
 from dualtap.suite import SUITES
+from dualtap_devices import succession
 from dualtap_devices.flash import FileFlash
 from dualtap_devices.keystore import SIZE, EmulatedKeystore
 from dualtap_devices.models import MODELS, Model
+from dualtap_devices.rotation import is_over
 from dualtap_devices.slots import SlotStore
 from dualtap_devices.wallet import Wallet
 
@@ -69,7 +73,43 @@ def read_label(folder: Path) -> Label:
 def opened(folder: Path) -> Generator[Wallet]:
     """Open the wallet in a folder, alone; raise ``BAD_INPUT``, ``STORE_FAILED`` or ``KEYSTORE_REFUSED``."""
     label = read_label(folder)
-    for part in ("keystore.bin", "store.bin"):
+    succession.settle(folder)
+    if succession.heir_joined(folder, label.anchor(), label.device):
+        succession.promote(folder)
+    with ExitStack() as stack:
+        wallet = stack.enter_context(_existing(folder, label))
+        wallet.retired = tuple([stack.enter_context(_existing(old, label)) for old in succession.retired(folder)])
+        yield wallet
+
+
+@contextmanager
+def rotating(folder: Path) -> Generator[tuple[Wallet, Wallet]]:
+    """Open the wallet in a folder and an heir with a fresh key: the one of a rotation that was torn, or a new one.
+
+    If the heir has joined the scheme at the end, it is the folder's wallet from then on. Raises as :func:`opened`.
+    """
+    label = read_label(folder)
+    with opened(folder) as wallet:
+        succession.prepare(folder)
+        with _wallet(folder / succession.NEXT, label, secrets.token_bytes(32)) as heir:
+            yield wallet, heir
+            joined = heir.book.joined
+    if joined:
+        succession.promote(folder)
+
+
+def forget(folder: Path, wallet: Wallet) -> int:
+    """Delete the retired keys that nothing can need any more, after a sync; return how many (SPEC §20-10)."""
+    over = [is_over(old, wallet.book.trust.epoch) for old in wallet.retired]
+    for place, gone in zip(succession.retired(folder), over, strict=True):
+        if gone:
+            succession.delete(place)
+    return sum(over)
+
+
+@contextmanager
+def _existing(folder: Path, label: Label) -> Generator[Wallet]:
+    for part in succession.PARTS:
         if not (folder / part).is_file():
             raise TapError(Code.STORE_FAILED, f"{folder}/{part} is missing")
     with _wallet(folder, label, b"") as wallet:
@@ -101,12 +141,14 @@ def created(folder: Path, label: Label) -> Generator[Wallet]:
 
 @contextmanager
 def _wallet(folder: Path, label: Label, secret: bytes) -> Generator[Wallet]:
+    """Open a wallet; ``secret`` is for a keystore that holds none yet."""
     scheme, model = label.anchor(), label.device
     keys = FileFlash(folder / "keystore.bin", SIZE)
     try:
         log = FileFlash(folder / "store.bin", model.store_size)
         try:
-            keystore = EmulatedKeystore.create(scheme, keys, secret) if secret else EmulatedKeystore(scheme, keys)
+            new = bool(secret) and not SlotStore.open(keys).records
+            keystore = EmulatedKeystore.create(scheme, keys, secret) if new else EmulatedKeystore(scheme, keys)
             yield Wallet(scheme, model.profile, keystore, SlotStore.open(log))
         finally:
             log.close()

@@ -6,9 +6,9 @@ It guards nothing against whoever reads its file: it stands for a chip while one
 from __future__ import annotations
 
 from dualtap.errors import Code, TapError
-from dualtap.keystore import Head, check_off_tape, check_tape
+from dualtap.keystore import Head, check_sign, check_tape
 from dualtap.statements import Kind, Scheme, TapeOpening
-from dualtap.suite import Signer
+from dualtap.suite import DIGEST, Signer
 from dualtap_devices.flash import Flash
 from dualtap_devices.slots import ALIGN, SlotStore
 
@@ -35,7 +35,7 @@ class EmulatedKeystore:
         self._signer: Signer = scheme.suite.signer(secret)
         self._head = Head(0, b"")
         if cells:
-            self._head = Head(int.from_bytes(cells[-1][:_COUNTER], "big"), cells[-1][_COUNTER:])
+            self._head = _head(cells[-1])
 
     @classmethod
     def create(cls, scheme: Scheme, flash: Flash, secret: bytes) -> EmulatedKeystore:
@@ -65,11 +65,14 @@ class EmulatedKeystore:
 
     def sign(self, kind: Kind, public: bytes) -> bytes:
         """Sign what is off the tape; see :class:`dualtap.keystore.Keystore`."""
-        return self._signer.sign(check_off_tape(self._scheme.id, self.public, kind, public))
+        head, named = check_sign(self._head, self._scheme.id, self.public, kind, public)
+        if head != self._head:
+            self._write(head)
+        return self._signer.sign(named)
 
     def _write(self, head: Head) -> None:
         """Make the new head durable, before anything is signed; after a failure, nothing new until reopened."""
-        cell = head.ctr.to_bytes(_COUNTER, "big") + head.id
+        cell = _cell(head)
         try:
             if self._log.cost((cell,)) > self._log.free:
                 self._log.compact((self._log.records[0], cell))
@@ -78,6 +81,19 @@ class EmulatedKeystore:
         except TapError as error:
             raise TapError(Code.KEYSTORE_REFUSED, "its last write was not confirmed") from error
         self._head = head
+
+
+def _cell(head: Head) -> bytes:
+    """Return the bytes of a cell: counter and id; of a retired key, the id (zeros if there is none) and successor."""
+    counter = head.ctr.to_bytes(_COUNTER, "big")
+    return counter + (head.id or bytes(DIGEST)) + head.successor if head.successor else counter + head.id
+
+
+def _head(cell: bytes) -> Head:
+    """Return what a cell says."""
+    end = _COUNTER + DIGEST
+    named, successor = cell[_COUNTER:end], cell[end:]
+    return Head(int.from_bytes(cell[:_COUNTER], "big"), b"" if named == bytes(DIGEST) else named, successor)
 
 
 class MemoryKeystore:
@@ -100,4 +116,5 @@ class MemoryKeystore:
 
     def sign(self, kind: Kind, public: bytes) -> bytes:
         """Sign what is off the tape; see :class:`dualtap.keystore.Keystore`."""
-        return self._signer.sign(check_off_tape(self._scheme.id, self._signer.public, kind, public))
+        self.head, named = check_sign(self.head, self._scheme.id, self._signer.public, kind, public)
+        return self._signer.sign(named)

@@ -16,8 +16,9 @@ from dualtap.events import Received, Send, Sign, Signature
 from dualtap.keystore import sign_with
 from dualtap.sealedsync import Replied, WalletSync
 from dualtap.suite import Drbg
+from dualtap.sync import Reply
 from dualtap.wire import Want
-from dualtap_devices.syncing import SyncReport, finish, prepare
+from dualtap_devices.syncing import Prepared, SyncReport, finish, prepare
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
 
@@ -42,18 +43,32 @@ def sync_sealed(wallet: Wallet, carrier: Carrier, entropy: bytes, deposit: bool,
     ``entropy`` is 32 fresh bytes; ``deposit`` and ``renew`` as in
     :func:`dualtap_devices.syncing.sync`. Raises what the carrier raises, what the issuer did wrong, or why it refused.
     """
-    random, book = Drbg(entropy), wallet.book
-    ephemeral = book.scheme.suite.ephemeral(random.take(32))
+    random = Drbg(entropy)
+    ephemeral = random.take(32)
     prepared = prepare(wallet, random, deposit, renew=renew)
-    session = WalletSync(book.scheme, book.key, prepared.upload, book.trust.epoch, book.profile.message, ephemeral)
+    return finish(wallet, prepared, tell_sealed(wallet, prepared, carrier, ephemeral))
+
+
+def tell_sealed(wallet: Wallet, prepared: Prepared, carrier: Carrier, secret: bytes) -> Reply:
+    """Give the issuer an upload through a carrier, and return its reply to this very upload.
+
+    ``secret`` is 32 fresh bytes, for the session's ephemeral key.
+    """
+    book, keys = wallet.book, {wallet.keystore.public: wallet.keystore}
+    heir = b""
+    if prepared.heir is not None:
+        heir = prepared.heir.public
+        keys[heir] = prepared.heir
+    epoch, ephemeral = book.trust.epoch, book.scheme.suite.ephemeral(secret)
+    session = WalletSync(book.scheme, book.key, prepared.upload, epoch, book.profile.message, ephemeral, heir)
     effect: Send | Sign | Replied = session.begin()
     while not isinstance(effect, Replied):
         match effect:
             case Send(frame):
                 effect = session.step(Received(carrier.exchange(frame)))
             case Sign(statement):
-                effect = session.step(Signature(sign_with(wallet.keystore, statement)))
-    return finish(wallet, prepared, effect.reply)
+                effect = session.step(Signature(sign_with(keys[statement.key], statement)))
+    return effect.reply
 
 
 class HttpCarrier:

@@ -17,6 +17,11 @@ def worn(book: Book) -> list[Holding]:
     return [holding for holding in book.holdings if _is_worn(book, holding) and _is_renewable(book, holding)]
 
 
+def renewable(book: Book) -> list[Holding]:
+    """Return all that can be handed in for fresh tokens: what a retired key gives back (SPEC §20-9)."""
+    return [holding for holding in book.holdings if _is_renewable(book, holding)]
+
+
 def _is_worn(book: Book, holding: Holding) -> bool:
     origin, token = book.graph.origin(holding.parent), book.graph.tokens[holding.token]
     return origin.restored > 0 or origin.hops >= min(limits.CARD_HOPS, token.hops) > 0

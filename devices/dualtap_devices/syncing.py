@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from dualtap import limits
 from dualtap.book import Book, amount_of
-from dualtap.errors import Code
-from dualtap.keystore import sign_with
-from dualtap.records import Answered, Healed, Holding, Record, Sent, SignedTail
+from dualtap.errors import Code, TapError
+from dualtap.keystore import Keystore, sign_with
+from dualtap.records import Answered, Healed, Holding, Record, Retired, Sent, SignedTail
 from dualtap.renewal import RENEWAL, is_renewal, renewal_serial
-from dualtap.statements import Span, TapeStatement, TransferBody
+from dualtap.statements import Span, Successor, TapeStatement, TransferBody
 from dualtap.suite import Drbg
 from dualtap.sync import (
     Reply,
@@ -24,7 +24,7 @@ from dualtap.sync import (
     upload_of,
 )
 from dualtap.wire import signed
-from dualtap_devices.renewing import worn
+from dualtap_devices.renewing import renewable, worn
 from dualtap_devices.wallet import Wallet
 
 
@@ -56,30 +56,61 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An upload that is ready: its bytes, the tape's counter then, requests closed and minor units deposited."""
+    """An upload that is ready: its bytes, the tape's counter then, requests closed and minor units deposited.
+
+    ``heir`` is the keystore of the successor that it names, if it names one.
+    """
 
     upload: bytes
     told: int
     closed: int
     deposited: int
+    heir: Keystore | None = None
 
 
-def prepare(wallet: Wallet, random: Drbg, deposit: bool, *, renew: bool = False) -> Prepared:
+def prepare(
+    wallet: Wallet, random: Drbg, deposit: bool, heir: Keystore | None = None, *, renew: bool = False
+) -> Prepared:
     """Close open requests, deposit if asked, and return the upload (SPEC §14-1).
 
     ``renew`` hands back what is restored or far travelled, for fresh tokens; to ``deposit`` is to hand over all.
+    ``heir`` is a keystore with a fresh key, which becomes this wallet's successor: the wallet is retired from then
+    on. What a retired wallet holds is handed back, all of it, for tokens of its line's present key. SPEC §20-3, §20-4.
     """
     closed = deposited = 0
+    successor = None
+    if heir is not None:
+        wallet.check_sound()
     if not wallet.quarantined:
         wallet.check()
         for request in list(wallet.book.open):
             close(wallet, request, random)
             closed += 1
-        if deposit:
+        if heir is not None:
+            successor = _retire(wallet, heir.public)
+        if wallet.book.successor is not None:
+            given = renewable(wallet.book)
+            deposited = _deposit(wallet, random, given, (RENEWAL,))
+            deposited += _deposit(wallet, random, list(wallet.book.holdings), ())
+        elif deposit:
             deposited = _deposit(wallet, random, wallet.book.holdings, ())
         elif renew:
             _deposit(wallet, random, worn(wallet.book), (RENEWAL,))
-    return Prepared(encode_upload(upload_of(wallet.book)), wallet.book.counter, closed, deposited)
+    upload = upload_of(wallet.book, successor)
+    return Prepared(encode_upload(upload), wallet.book.counter, closed, deposited, heir)
+
+
+def _retire(wallet: Wallet, heir: bytes) -> Successor:
+    """Have the wallet's key name its successor: durably first, then signed; return the statement.
+
+    Raises ``RETIRED`` if it has named another.
+    """
+    if wallet.book.successor is None:
+        wallet.write(Retired(wallet.book.succeeded_by(heir)))
+    successor = cast("Successor", wallet.book.successor)
+    if successor.body.successor != heir:
+        raise TapError(Code.RETIRED, "another key is its successor")
+    return successor.sealed(sign_with(wallet.keystore, successor))
 
 
 def finish(wallet: Wallet, prepared: Prepared, reply: Reply) -> SyncReport:
@@ -100,14 +131,21 @@ def sync(wallet: Wallet, issuer: Issuer, entropy: bytes, deposit: bool, *, renew
     what is restored or far travelled, for fresh tokens.
     :func:`dualtap_devices.remote.sync_sealed` reaches an issuer elsewhere.
     """
-    book = wallet.book
     prepared = prepare(wallet, Drbg(entropy), deposit, renew=renew)
-    challenge = issuer.challenge()
-    statement = sync_statement(book.scheme, book.key, prepared.upload, challenge, book.trust.epoch)
-    signature = sign_with(wallet.keystore, statement)
-    item = SignedUpload(prepared.upload, challenge, book.trust.epoch, signature)
-    reply = open_reply(book.trust, item, issuer.sync(encode_signed_upload(item)))
-    return finish(wallet, prepared, reply)
+    return finish(wallet, prepared, tell(wallet, prepared, issuer))
+
+
+def tell(wallet: Wallet, prepared: Prepared, issuer: Issuer) -> Reply:
+    """Give an issuer in this process an upload, and return its reply to this very upload."""
+    book = wallet.book
+    challenge, epoch = issuer.challenge(), book.trust.epoch
+
+    def word(keystore: Keystore) -> bytes:
+        return sign_with(keystore, sync_statement(book.scheme, keystore.public, prepared.upload, challenge, epoch))
+
+    heir = b"" if prepared.heir is None else word(prepared.heir)
+    item = SignedUpload(prepared.upload, challenge, epoch, word(wallet.keystore), heir)
+    return open_reply(book.trust, item, issuer.sync(encode_signed_upload(item)))
 
 
 def close(wallet: Wallet, request: bytes, random: Drbg) -> None:

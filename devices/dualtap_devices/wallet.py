@@ -27,6 +27,8 @@ class Wallet:
         """
         self.keystore = keystore
         self.store = store
+        self.retired: tuple[Wallet, ...] = ()
+        """The wallets of this device's former keys, oldest first: they heal, and hand back what comes to them."""
         self.book = Book(scheme, profile, keystore.public)
         decode = decoder(scheme.id)
         try:
@@ -57,9 +59,13 @@ class Wallet:
 
         SPEC §12-5 and §12-6.
         """
+        self.check_sound()
+        self._finish_tail()
+
+    def check_sound(self) -> None:
+        """Raise ``QUARANTINED`` if this wallet may only sync."""
         if self.quarantined:
             raise TapError(Code.QUARANTINED)
-        self._finish_tail()
 
     def write(self, *records: Record) -> None:
         """Change the wallet by these records, durably first.

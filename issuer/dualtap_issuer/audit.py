@@ -22,11 +22,12 @@ from dualtap_issuer.store import Store
 
 
 class Named(NamedTuple):
-    """A wallet that cheated: its id, how (a fraud's name), and the evidence's bytes."""
+    """A wallet that cheated: its id, how (a fraud's name), the evidence's bytes, and the ids of its line's keys."""
 
     wallet_id: str
     kind: str
     evidence: bytes
+    line: tuple[str, ...] = ()
 
 
 class Audit(NamedTuple):

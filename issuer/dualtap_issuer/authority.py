@@ -185,17 +185,31 @@ class Bank:
         SPEC §3-15, §4.3-5, §4.3-6.
         """
         check_possession(self.scheme, proof, challenge)
+        ordinal = self._ordinal(proof.key)
+        certificate = WalletCertificate(
+            proof.key, carrier, tier, role, category, attestation, expires, ordinal, b"", b""
+        )  # fmt: skip
+        return issue(self.scheme, self._signer, certificate)
+
+    def succeed(self, old: WalletCertificate, key: bytes) -> WalletCertificate:
+        """Return the certificate of a wallet's next key: it says what the old one said, of another key.
+
+        The caller has seen that both keys agree. Raises ``OVER_LIMIT`` when the bank's quota is used up. Not to be
+        called inside a transaction. SPEC §20-6.
+        """
+        return issue(
+            self.scheme, self._signer, old._replace(key=key, ordinal=self._ordinal(key), issuer=b"", signature=b"")
+        )
+
+    def _ordinal(self, key: bytes) -> int:
         quota = self.certificate.quota
-        ordinal = self._ordinals.ordinal(self.certificate.key, proof.key, quota)
+        ordinal = self._ordinals.ordinal(self.certificate.key, key, quota)
         if ordinal is None:
             raise TapError(
                 Code.OVER_LIMIT,
                 f"the bank's quota of certificates is used up ({quota}); its institution may certify it for more",
             )
-        certificate = WalletCertificate(
-            proof.key, carrier, tier, role, category, attestation, expires, ordinal, b"", b""
-        )  # fmt: skip
-        return issue(self.scheme, self._signer, certificate)
+        return ordinal
 
 
 class Signers:

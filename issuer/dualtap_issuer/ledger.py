@@ -47,6 +47,7 @@ from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, 
 from dualtap_issuer.following import behind
 from dualtap_issuer.guarantee import EVERYBODY, Caps, Registry
 from dualtap_issuer.ingest import Ingest, graph_of
+from dualtap_issuer.lines import Lines
 from dualtap_issuer.makers import attested
 from dualtap_issuer.netting import Netting, check_balanced, net
 from dualtap_issuer.policies import Policies, check_tiers
@@ -87,6 +88,7 @@ class Ledger:
         self.scheme = authority.scheme
         self.trust = Roll(self.scheme)
         self.policies = Policies(store, authority, self.trust)
+        self.lines = Lines(store, authority, self.trust)
         self.refused = 0
         self.trust.refresh(store)
         self._found(epoch)
@@ -189,10 +191,12 @@ class Ledger:
     ) -> Token:
         """Issue a token to a wallet's key and queue it for that wallet's next sync; ``serial`` is 8 fresh bytes.
 
+        A key that was succeeded holds nothing new: the token is its line's present key's.
+
         Raises as :meth:`SchemeAuthority.token`, ``BAD_KEY``, and ``BAD_INPUT`` for a serial that was used.
         """
         self.scheme.suite.verifier(owner)
-        terms = self.terms
+        terms, owner = self.terms, self.lines.present(owner)
         spend_by = epoch + terms.spend
         token = self.authority.office.token(
             serial, amount, terms.currency, owner, epoch, spend_by, spend_by + terms.grace, terms.hops, conditions
@@ -224,6 +228,7 @@ class Ledger:
         word = sync_statement(self.scheme, key, item.upload, item.challenge, item.epoch)
         self.trust.verify_statement(word.sealed(item.signature))
         ingest = Ingest(self.store, self.trust, self.institutions, epoch)
+        successor = self.lines.admit(item, upload)
         if self.store.is_open(item.challenge):
             # Outside the transaction, in which others may have to wait: it takes most of the time.
             ingest.upload(upload)
@@ -236,11 +241,14 @@ class Ledger:
                 ingest.institutions = self.institutions
             ingest.finish()
             ingest.named |= self._renew(epoch)
+            if successor is not None and self.lines.is_named(key):
+                # The link stands, so that naming follows it; but who is named gets no new certificate.
+                successor, ingest.named = None, True
             if ingest.named:
                 # Seen first: a certificate that comes now finds its key named, or is found here.
                 self.store.publish()
                 self._revise(epoch)
-            reply = self._reply(upload, epoch)
+            reply = self._reply(upload, epoch)._replace(successor=successor)
         self.refused += ingest.refused
         answer = encode_reply(reply)
         return encode_signed_reply(self.authority.office.word_for(item.challenge, item.upload, answer))
@@ -258,7 +266,9 @@ class Ledger:
             transfer, office = world.shaped[deposit], self.authority.office
             if transfer.body.payee != office.key or self.store.is_named(hands_behind(world, deposit)):
                 continue  # another institution's value is not this one's to issue anew
-            owner = transfer.key
+            owner = self.lines.present(transfer.key)  # a retired key's value is its line's
+            if owner != transfer.key and self.lines.is_named(transfer.key):
+                continue
             for fresh in fresh_tokens(world, deposit, epoch):
                 last = epoch + self.terms.spend
                 dates = fresh.dates or (last, last + self.terms.grace)
@@ -291,7 +301,7 @@ class Ledger:
         queued = self.store.deliveries(key, upload.delivered)
         tokens = tuple(cast("list[Token]", self._all([token for _, token in queued])))
         delivered = max([upload.delivered, *[number for number, _ in queued]])
-        standing = standings(self.store, self.scheme, key, upload.pending)
+        standing = standings(self.store, self.scheme, key, upload.pending, self.lines.line)
         return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered, standing)
 
     def _statement(self, digest: bytes) -> TapeStatement:
@@ -337,13 +347,14 @@ class Ledger:
         """Put a new policy in force if it has anything new to say: tiers, authorities, or who is named.
 
         Every named key is on the hotlist while its certificate lasts: expiry blocks it after.
+        With a key, all of its line: a new key does not clear the wallet, and is certified as long (SPEC §20-11).
         """
         self.store.lock("policy")
         named: dict[bytes, int] = defaultdict(int)
         digests = [row.certificate for row in self.store.certificates(self.store.named())]
         for certificate in cast("list[WalletCertificate]", self._all(digests)):
             named[certificate.key] = max(named[certificate.key], certificate.expires)
-        live = sorted((-expires, key) for key, expires in named.items() if expires >= epoch)
+        live = sorted((-expires, key) for key, expires in self.lines.spread(named).items() if expires >= epoch)
         self.policies.revise(tuple(sorted(key for _, key in live[:HOTLIST])), tiers)
 
     def _certificates(self, key: bytes) -> list[WalletCertificate]:
@@ -449,8 +460,14 @@ class Ledger:
         """
         with self.store.transaction(alone=True):
             world = self._audited()
+            self.lines.check()
             named = tuple(
-                Named(wallet_id(found.key), found.fraud.name.lower(), self.evidence(found))
+                Named(
+                    wallet_id(found.key),
+                    found.fraud.name.lower(),
+                    self.evidence(found),
+                    tuple([wallet_id(key) for key in self.lines.line(found.key)]),
+                )
                 for found in self.conflicts()
             )
             settled = self.store.settled()

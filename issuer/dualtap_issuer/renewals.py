@@ -73,14 +73,15 @@ def renewals(world: World) -> dict[bytes, list[bytes]]:
     return found
 
 
-def _by_serial(facts: Facts) -> dict[tuple[bytes, bytes], bytes]:
-    return {(token.owner, token.serial): key for key, token in facts.tokens.items()}
+def _by_serial(facts: Facts) -> dict[bytes, bytes]:
+    """Return tokens by serial, whoever owns them: a retired key's renewal is its line's last key's (SPEC §20-9)."""
+    return {token.serial: key for key, token in sorted(facts.tokens.items(), key=lambda item: item[0], reverse=True)}
 
 
-def _given(by_serial: dict[tuple[bytes, bytes], bytes], transfer: Transfer) -> list[bytes]:
+def _given(by_serial: dict[bytes, bytes], transfer: Transfer) -> list[bytes]:
     found: list[bytes] = []
     while len(found) < len(transfer.body.spans):
-        token = by_serial.get((transfer.key, renewal_serial(transfer.id, len(found))))
+        token = by_serial.get(renewal_serial(transfer.id, len(found)))
         if token is None:
             break
         found.append(token)

@@ -48,7 +48,7 @@ DISTRIBUTION: Final = MappingProxyType({
     "renewal": "transfer", "span": "token", "credit": "token", "settled": "token", "leaf": "token",
     "share": "token", "liability": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "mark": "key", "delivery": "owner",
-    "authority": "hint",
+    "authority": "hint", "successor": "key",
 })  # fmt: skip
 """The column by which each table distributes: the first of its primary key."""
 FRONT_DOOR: Final = frozenset({

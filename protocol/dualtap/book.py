@@ -26,6 +26,7 @@ from dualtap.records import (
     News,
     Question,
     Record,
+    Retired,
     Sent,
     SignedTail,
     Since,
@@ -49,6 +50,8 @@ from dualtap.statements import (
     Scheme,
     Side,
     Span,
+    Successor,
+    SuccessorBody,
     TapeStatement,
     Tier,
     Token,
@@ -95,6 +98,8 @@ class Book:
         self.previous = b""
         self.counter = 0
         self.since = Since()
+        self.successor: Successor | None = None
+        """What retired this key, not signed: the key asks and pays nothing any more (SPEC §20-3)."""
         self.unsaved: SignedTail | None = None
         """The tail's signature while only memory has it: it becomes durable with the next record, of any tap."""
 
@@ -104,6 +109,11 @@ class Book:
         if self._own is None:
             raise TapError(Code.WRONG_CERTIFICATE, "this wallet has not joined a scheme")
         return self._own
+
+    @property
+    def joined(self) -> bool:
+        """Whether this wallet has a certificate."""
+        return self._own is not None
 
     @property
     def tail(self) -> TapeStatement | None:
@@ -120,6 +130,11 @@ class Book:
         if not self.tape:
             return (self.previous,)
         return (self.tape[-1].id, self.tape[-2].id if len(self.tape) > 1 else self.previous)
+
+    def check_active(self) -> None:
+        """Raise ``RETIRED`` if this key has named its successor (SPEC §20-3)."""
+        if self.successor is not None:
+            raise TapError(Code.RETIRED)
 
     # What a person asks
 
@@ -200,6 +215,10 @@ class Book:
         """Return the Close of a request, not yet signed."""
         return signed(self.scheme.id, self.key, CloseBody(request, int(reason), self.trust.epoch), self.place(random))
 
+    def succeeded_by(self, key: bytes) -> Successor:
+        """Return the statement that this key's successor is ``key``, not yet signed."""
+        return signed(self.scheme.id, self.key, SuccessorBody(key, self.trust.epoch))
+
     # The fold
 
     def replay(self, records: Iterable[Record]) -> None:
@@ -234,6 +253,8 @@ class Book:
                 self._restore(item)
             case Told(lines):
                 self.told = {line.transfer: line for line in lines}
+            case Retired(successor):
+                self.successor = successor
 
     def _news(self, news: News) -> None:
         if news.certificate is not None:
@@ -443,7 +464,8 @@ class Book:
     def compacted(self) -> tuple[Record, ...]:
         """Return the records of a compacted log: the snapshot, and what is kept beside it (SPEC §12-12)."""
         told = (Told(tuple(self.told.values())),) if self.told else ()
-        return (self.snapshot(), *told)
+        retired = () if self.successor is None else (Retired(self.successor),)
+        return (self.snapshot(), *retired, *told)
 
     def _restore(self, snapshot: Snapshot) -> None:
         self._news(snapshot.news)

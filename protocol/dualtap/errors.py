@@ -73,6 +73,7 @@ class Code(IntEnum):
     QUARANTINED = 84
     KEYSTORE_REFUSED = 85
     IN_USE = 86
+    RETIRED = 89
     NOT_EVIDENCE = 90
     LEDGER_CORRUPT = 91
     ISSUER_UNREACHABLE = 92
@@ -147,6 +148,7 @@ TABLE: dict[Code, Row] = {
     Code.QUARANTINED: Row(_ME, "the store is older than its keystore", "sync this device: it cannot pay"),
     Code.KEYSTORE_REFUSED: Row(_ME, "the keystore refused to sign", "reopen this wallet"),
     Code.IN_USE: Row(_ME, "another process has this wallet open", "wait until it ends"),
+    Code.RETIRED: Row(_ME, "this key was rotated out: it signs nothing new", "use the device's present key"),
     Code.NOT_EVIDENCE: Row(_PEER, "the statements prove nothing", "keep the device's history and sync"),
     Code.LEDGER_CORRUPT: Row(_SCHEME, "the ledger's rows contradict its statements", "restore the ledger"),
     Code.ISSUER_UNREACHABLE: Row(_SCHEME, "the issuer cannot be reached", "sync later; nothing is lost"),

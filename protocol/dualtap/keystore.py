@@ -1,4 +1,4 @@
-"""What a device must supply to sign (SPEC §13): a key, and one atomic cell that holds (counter, id).
+"""What a device must supply to sign (SPEC §13): a key, and one atomic cell that holds (counter, id, successor).
 
 A secure element or a firmware author implements :class:`Keystore`. It is given what it needs to compute each id
 itself, so that a stolen or confused host cannot have it sign anything else.
@@ -9,15 +9,22 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from dualtap.errors import Code, TapError
-from dualtap.statements import KIND, OFF_TAPE, ON_TAPE, Body, Kind, Signed, TapeOpening, statement_id
+from dualtap.statements import KIND, OFF_TAPE, ON_TAPE, ZERO, Body, Kind, Signed, TapeOpening, statement_id
 from dualtap.suite import DIGEST
+
+_RETIRED = frozenset({Kind.PRESENT, Kind.SYNC})
+"""What a retired key signs off the tape, besides its one Successor again."""
 
 
 class Head(NamedTuple):
-    """The last tape entry signed: its counter and its id (empty before the first)."""
+    """The last tape entry signed: its counter and its id (empty before the first).
+
+    ``successor`` is the id of the Successor that was signed, if one was: the key is retired then (SPEC §20-1).
+    """
 
     ctr: int
     id: bytes
+    successor: bytes = b""
 
 
 class Keystore(Protocol):
@@ -42,14 +49,18 @@ class Keystore(Protocol):
         ...
 
     def sign(self, kind: Kind, public: bytes) -> bytes:
-        """Sign a Request, Present, Sync, Successor or Grant; raise ``KEYSTORE_REFUSED`` for every other kind."""
+        """Sign a Request, Present, Sync, Successor or Grant; raise ``KEYSTORE_REFUSED`` for every other kind.
+
+        A Successor retires the key: its id is written in the same atomic cell before it is signed (SPEC §20-1).
+        Raises ``RETIRED`` for what a retired key does not sign.
+        """
         ...
 
 
 def check_tape(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes, opening: TapeOpening) -> Head:
     """Return the head after signing this entry, or raise ``KEYSTORE_REFUSED``: the rule of every keystore.
 
-    SPEC §13-2 to §13-4.
+    Raises ``RETIRED`` for a transfer to a wallet by a retired key. SPEC §13-2 to §13-4 and §20-2.
     """
     if kind not in ON_TAPE:
         raise TapError(Code.KEYSTORE_REFUSED, f"{kind.name} is not on the tape")
@@ -57,9 +68,12 @@ def check_tape(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes,
     entry = statement_id(scheme, kind, key, public, opening.commitment())
     if entry == head.id:
         return head
+    if head.successor and kind is Kind.TRANSFER and opening.request != ZERO:
+        # A keystore sees digests only; but a transfer that answers no request is worth nothing to a wallet.
+        raise TapError(Code.RETIRED)
     if opening.prev < head.ctr or opening.ctr <= opening.prev:
         raise TapError(Code.KEYSTORE_REFUSED, "this interval of the tape is taken")
-    return Head(opening.ctr, entry)
+    return head._replace(ctr=opening.ctr, id=entry)
 
 
 def _check_digests(*digests: bytes) -> None:
@@ -74,6 +88,19 @@ def check_off_tape(scheme: bytes, key: bytes, kind: Kind, public: bytes) -> byte
         raise TapError(Code.KEYSTORE_REFUSED, f"{kind.name} is on the tape")
     _check_digests(public)
     return statement_id(scheme, kind, key, public)
+
+
+def check_sign(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes) -> tuple[Head, bytes]:
+    """Return the head after signing this off the tape, and its id: the rule of every keystore.
+
+    Raises ``KEYSTORE_REFUSED``, or ``RETIRED`` for what a retired key does not sign. SPEC §13-6, §20-1 and §20-2.
+    """
+    named = check_off_tape(scheme, key, kind, public)
+    if kind is Kind.SUCCESSOR and not head.successor:
+        return head._replace(successor=named), named
+    if head.successor and kind not in _RETIRED and named != head.successor:
+        raise TapError(Code.RETIRED)
+    return head, named
 
 
 def sign_with(keystore: Keystore, statement: Signed[Body]) -> bytes:

@@ -50,6 +50,7 @@ def begin(context: Context, event: Begin) -> None:
     del event
     charge, book = order_of(context), context.book
     check_charge(charge)
+    book.check_active()
     requests = book.parts.get((charge.basket, charge.part), [])
     if len(requests) >= limits.BASKET_REQUESTS and not charge.person:
         raise TapError(Code.BASKET_WAITS)
@@ -120,6 +121,7 @@ def ask(context: Context) -> None:
     if book.accepted(charge.basket, charge.part):
         sign_present(context)
         return
+    book.check_active()  # another tap's sync may have retired the key since this one began
     body = RequestBody(
         channel.transcript,
         channel.initiator,

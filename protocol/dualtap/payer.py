@@ -178,6 +178,7 @@ def choose_spans(context: Context, *, free: bool = False) -> Choice:
 def check_request(context: Context, message: RequestMessage, request: Request) -> None:
     """Raise unless this payer may pay this request (SPEC §11.3-5)."""
     book, tier = context.book, context.book.tier
+    book.check_active()
     body = request.body
     book.trust.check_valid(message.certificate, context.epoch)
     if not message.certificate.role & Role.COLLECT:

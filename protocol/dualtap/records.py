@@ -18,6 +18,8 @@ from dualtap.statements import (
     Parent,
     Policy,
     Signed,
+    Successor,
+    SuccessorBody,
     TapeStatement,
     Token,
     Transfer,
@@ -129,6 +131,12 @@ class Synced(NamedTuple):
     delivered: int
 
 
+class Retired(NamedTuple):
+    """This key names its successor, and asks and pays nothing any more; the statement is not yet signed."""
+
+    successor: Successor
+
+
 class Holding(NamedTuple):
     """Units ``[start, end)`` of a token that this wallet holds, cut from ``parent``."""
 
@@ -223,7 +231,9 @@ class Snapshot(NamedTuple):
     since: Since
 
 
-Record: TypeAlias = News | Funded | Asked | Answered | Sent | SignedTail | Moved | Healed | Synced | Snapshot | Told
+Record: TypeAlias = (
+    News | Funded | Asked | Answered | Sent | SignedTail | Moved | Healed | Synced | Snapshot | Retired | Told
+)  # fmt: skip
 
 _NUMBER: dict[type[Record], int] = {
     News: 1,
@@ -236,6 +246,7 @@ _NUMBER: dict[type[Record], int] = {
     Healed: 8,
     Synced: 9,
     Snapshot: 10,
+    Retired: 11,
     Told: 13,
 }
 
@@ -296,6 +307,19 @@ _told_line = record(ToldLine, digest, enumeration(Standing), epoch, money, _text
 _since = record(Since, number, number, money)
 
 
+def successor_check(scheme: bytes) -> Check[Successor]:
+    """Return the check that reads a Successor in its whole form, signed or not."""
+    statement = statement_check(scheme)
+
+    def check(value: object) -> Successor:
+        found = statement(value)
+        if not isinstance(found.body, SuccessorBody):
+            raise TapError(Code.MALFORMED, "not a Successor")
+        return cast("Successor", found)
+
+    return check
+
+
 def decoder(scheme: bytes) -> Check[Record]:
     """Return the check that reads a record from its bytes, for a wallet of this scheme (its 32-byte id).
 
@@ -336,6 +360,7 @@ def decoder(scheme: bytes) -> Check[Record]:
             counter,
             _since,
         ),
+        Retired: record(Retired, successor_check(scheme)),
         Told: record(Told, list_of(_told_line, ITEMS)),
     }
     numbered = {_NUMBER[kind]: check for kind, check in checks.items()}

@@ -181,6 +181,7 @@ class _Wallet(Enum):
     START = "start"
     WELCOME = "await welcome"
     SIGNATURE = "sign upload"
+    HEIR = "sign upload as the successor"
     UPLOAD = "upload"
     REPLY = "await reply"
     ENDED = "ended"
@@ -193,12 +194,20 @@ class WalletSync:
     """
 
     def __init__(
-        self, scheme: Scheme, key: bytes, upload: bytes, epoch: int, message: int, ephemeral: Ephemeral
+        self,
+        scheme: Scheme,
+        key: bytes,
+        upload: bytes,
+        epoch: int,
+        message: int,
+        ephemeral: Ephemeral,
+        heir: bytes = b"",
     ) -> None:
         """``upload`` is an Upload's bytes, ``epoch`` the wallet's date, ``message`` the longest frame that it takes.
 
-        ``ephemeral`` is a key pair made for this session alone.
+        ``ephemeral`` is a key pair made for this session alone; ``heir`` is the successor that the upload names.
         """
+        self._heir = heir
         self._scheme, self._key, self._upload, self._epoch, self._size = scheme, key, upload, epoch, message
         self._ephemeral = ephemeral
         self._hello = Hello(scheme.hint, (VERSION,), ephemeral.public, Want.SYNC)
@@ -226,8 +235,8 @@ class WalletSync:
         match state, event:
             case _Wallet.WELCOME, Received(frame):
                 return self._welcome(frame)
-            case _Wallet.SIGNATURE, Signature(signature):
-                return self._signed(signature)
+            case ((_Wallet.SIGNATURE | _Wallet.HEIR), Signature(signature)):
+                return self._signed(state, signature)
             case ((_Wallet.UPLOAD | _Wallet.REPLY), Received(frame)):
                 return self._answer(state, frame)
             case _:
@@ -248,11 +257,20 @@ class WalletSync:
         self._channel, self._peer = channel, proof.size
         self._asked = SignedUpload(self._upload, proof.challenge, self._epoch, b"")
         self._state = _Wallet.SIGNATURE
-        return Sign(sync_statement(self._scheme, self._key, self._upload, proof.challenge, self._epoch))
+        return self._sign(self._asked, self._key)
 
-    def _signed(self, signature: bytes) -> Send:
+    def _sign(self, asked: SignedUpload, key: bytes) -> Sign:
+        return Sign(sync_statement(self._scheme, key, self._upload, asked.challenge, self._epoch))
+
+    def _signed(self, state: _Wallet, signature: bytes) -> Send | Sign:
         assert self._asked is not None
-        self._asked = self._asked._replace(signature=signature)
+        if state is _Wallet.HEIR:
+            self._asked = self._asked._replace(heir=signature)
+        else:
+            self._asked = self._asked._replace(signature=signature)
+            if self._heir:
+                self._state = _Wallet.HEIR
+                return self._sign(self._asked, self._heir)
         self._cutter = _Cutter(encode_signed_upload(self._asked), self._size, self._peer)
         self._state = _Wallet.UPLOAD
         return self._send(self._cutter.next(0))

@@ -444,6 +444,7 @@ class Signed(Generic[B_co]):
 Request: TypeAlias = Signed[RequestBody]
 Present: TypeAlias = Signed[PresentBody]
 Grant: TypeAlias = Signed[GrantBody]
+Successor: TypeAlias = Signed[SuccessorBody]
 Transfer: TypeAlias = Signed[TransferBody]
 Receipt: TypeAlias = Signed[ReceiptBody]
 Close: TypeAlias = Signed[CloseBody]

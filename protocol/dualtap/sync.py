@@ -34,6 +34,7 @@ from dualtap.statements import (
     ReceiptBody,
     Scheme,
     Signed,
+    Successor,
     SyncBody,
     TapeStatement,
     Token,
@@ -42,7 +43,7 @@ from dualtap.statements import (
     Warrant,
     statement_id,
 )
-from dualtap.suite import sha256
+from dualtap.suite import SIGNATURE, sha256
 from dualtap.trust import Trust
 from dualtap.wire import (
     Check,
@@ -52,6 +53,7 @@ from dualtap.wire import (
     digest,
     issued_check,
     list_of,
+    maybe,
     public_digest,
     record,
     signed,
@@ -72,15 +74,20 @@ class Upload(NamedTuple):
     heard: tuple[Outcome, ...]
     pending: tuple[bytes, ...]
     delivered: int
+    successor: Successor | None = None
 
 
 class SignedUpload(NamedTuple):
-    """An upload's bytes, and the wallet's word for them in answer to a challenge."""
+    """An upload's bytes, and the wallet's word for them in answer to a challenge.
+
+    ``heir`` is the successor's word for the same, as if the upload were its own; empty without one (SPEC §20-5).
+    """
 
     upload: bytes
     challenge: bytes
     epoch: int
     signature: bytes
+    heir: bytes = b""
 
 
 class Reply(NamedTuple):
@@ -88,6 +95,7 @@ class Reply(NamedTuple):
 
     ``delivered`` numbers the last token here; a wallet repeats it, so that no token reaches it twice. ``standing``
     is how each transfer stands that the upload named, and of which the issuer has no outcome.
+    ``successor`` is the certificate of the key that the upload named as its successor.
     """
 
     news: News
@@ -96,6 +104,7 @@ class Reply(NamedTuple):
     tokens: tuple[Token, ...]
     delivered: int
     standing: tuple[Settlement, ...] = ()
+    successor: WalletCertificate | None = None
 
 
 class SignedReply(NamedTuple):
@@ -106,8 +115,11 @@ class SignedReply(NamedTuple):
     signature: bytes
 
 
-def upload_of(book: Book) -> Upload:
-    """Return all that a wallet has to tell (SPEC §14-5). Only signed statements are told."""
+def upload_of(book: Book, successor: Successor | None = None) -> Upload:
+    """Return all that a wallet has to tell (SPEC §14-5). Only signed statements are told.
+
+    ``successor`` is what this key signed to name its next one, until that is certified (SPEC §20-4).
+    """
     graph = book.reported()
     return Upload(
         book.certificate,
@@ -119,6 +131,7 @@ def upload_of(book: Book) -> Upload:
         tuple(book.heard),
         tuple(dict.fromkeys((*book.pending, *book.asks_after()))),
         book.delivered,
+        successor,
     )
 
 
@@ -145,6 +158,7 @@ def decode_upload(scheme: Scheme, data: bytes) -> Upload:
         list_of(outcome, ITEMS),
         list_of(digest, ITEMS),
         counter,
+        maybe(cast("Check[Successor]", statement)),
     )
     return check(wire.unpack(data, BYTES, ITEMS))
 
@@ -161,7 +175,7 @@ def encode_signed_upload(item: SignedUpload) -> bytes:
 
 def decode_signed_upload(data: bytes) -> SignedUpload:
     """Return the signed upload in these bytes, or raise as :func:`decode_upload`."""
-    check = record(SignedUpload, any_blob, digest, wire.epoch, wire.signature)
+    check = record(SignedUpload, any_blob, digest, wire.epoch, wire.signature, blob(0, SIGNATURE))
     return check(wire.unpack(data, BYTES, ITEMS))
 
 
@@ -215,6 +229,7 @@ def decode_reply(scheme: Scheme, data: bytes) -> Reply:
         list_of(issued_check(Token), ITEMS),
         counter,
         list_of(settlement_check, ITEMS),
+        maybe(issued_check(WalletCertificate)),
     )
     return check(wire.unpack(data, BYTES, ITEMS))
 

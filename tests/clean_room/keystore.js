@@ -7,14 +7,15 @@ const { pack, unpack } = require('./msgpack');
 const { refuse } = require('./errors');
 
 const OFF_TAPE = [16, 17, 18, 19, 20];                        // §13-6
-const NOTHING = { ctr: 0n, id: Buffer.alloc(0) };
+const NOTHING = { ctr: 0n, id: Buffer.alloc(0), successor: Buffer.alloc(0) };
+const SUCCESSOR = 19, RETIRED = [17, 18];                     // §20-1, §20-2
 
 class Keystore {
   constructor(suite, scheme, secret, file = null) {
     Object.assign(this, { suite, scheme, secret, file, key: suite.publicKey(secret), cell: NOTHING });
     if (file && fs.existsSync(file)) {
-      const [ctr, id] = unpack(fs.readFileSync(file), 2);
-      this.cell = { ctr: BigInt(ctr), id };
+      const [ctr, id, successor] = unpack(fs.readFileSync(file), 3);
+      this.cell = { ctr: BigInt(ctr), id, successor };
     }
   }
 
@@ -25,14 +26,20 @@ class Keystore {
     if ([hash, salt, half, request].some((b) => !b || b.length !== 32)) refuse('KEYSTORE_REFUSED', 'length');
     const id = idOf(this.scheme, kind, this.key, hash, commitmentOfTape(opening));
     if (id.equals(this.cell.id)) return id;
+    const pays = kind === 32 && !request.equals(Buffer.alloc(32));
+    if (this.cell.successor.length && pays) refuse('RETIRED');
     if (!(this.cell.ctr <= prev && prev < ctr)) refuse('KEYSTORE_REFUSED', 'counter');
-    this.write({ ctr, id });
+    this.write({ ...this.cell, ctr, id });
     return id;
   }
 
   id(kind, hash) {                                            // §13-6
     if (!OFF_TAPE.includes(kind) || hash.length !== 32) refuse('KEYSTORE_REFUSED');
-    return idOf(this.scheme, kind, this.key, hash);
+    const id = idOf(this.scheme, kind, this.key, hash);
+    const { successor } = this.cell;
+    if (kind === SUCCESSOR && !successor.length) this.write({ ...this.cell, successor: id });
+    else if (successor.length && !RETIRED.includes(kind) && !id.equals(successor)) refuse('RETIRED');
+    return id;
   }
 
   sign(kind, hash, opening = null) {
@@ -42,7 +49,10 @@ class Keystore {
   write(cell) {
     if (this.file) {
       const fd = fs.openSync(`${this.file}.new`, 'w');
-      try { fs.writeSync(fd, pack([cell.ctr, cell.id])); fs.fsyncSync(fd); } finally { fs.closeSync(fd); }
+      try {
+        fs.writeSync(fd, pack([cell.ctr, cell.id, cell.successor]));
+        fs.fsyncSync(fd);
+      } finally { fs.closeSync(fd); }
       fs.renameSync(`${this.file}.new`, this.file);
       syncFolder(this.file);
     }

@@ -86,13 +86,15 @@ const STRUCTS = {
   Statement: 'kind: enum Kind; key: key; body: body; shown: digest or Opening; signature: bytes 0 or signature',
   Warrant: 'opening: RequestOpening; outcome: Statement',
   Dead: 'transfer: digest; warrant: Warrant',
-  SignedUpload: 'upload: bytes; challenge: digest; epoch: epoch; signature: signature',
+  SignedUpload: 'upload: bytes; challenge: digest; epoch: epoch; signature: signature; '
+    + 'heir: bytes 0 or signature',
   Upload: `certificate: WalletCertificate; tokens: [Token] ${MANY}; certificates: [WalletCertificate] ${MANY}; `
     + `transfers: [Statement] ${MANY}; warrants: [Dead] ${MANY}; tape: [Statement] ${MANY}; `
-    + `heard: [Statement] ${MANY}; pending: [digest] ${MANY}; delivered: counter`,
+    + `heard: [Statement] ${MANY}; pending: [digest] ${MANY}; delivered: counter; successor: nil or Statement`,
   SignedReply: 'reply: bytes; issuer: hint; signature: signature',
   Reply: `news: News; outcomes: [Statement] ${MANY}; deposits: [digest] ${MANY}; tokens: [Token] ${MANY}; `
-    + `delivered: counter; standing: [Settlement] ${MANY}`,
+    + `delivered: counter; standing: [Settlement] ${MANY}; `
+    + `successor: nil or WalletCertificate`,
   Settlement: 'transfer: digest; standing: enum Standing; epoch: epoch; amount: money',
   News: `certificate: nil or WalletCertificate; authorities: [AuthorityCertificate] ${MANY}; `
     + `header: nil or Header; policy: nil or Policy`,

@@ -271,7 +271,7 @@ def test_a_thousand_hands_hide_nobody(mint: Mint) -> None:
     mint.sync(mint.signed_upload(thief, upload))
     found = mint.ledger.audit()
     assert (found.overspend, found.settled) == (100, 200)
-    ((_, kind, evidence),) = found.conflicts
+    ((_, kind, evidence, _),) = found.conflicts
     assert (kind, verify_evidence(evidence, mint.scheme.root).key) == ("fork", thief.book.key)
 
 
@@ -315,8 +315,8 @@ def test_a_ledger_is_its_file(tmp_path: Path) -> None:
     again = Ledger(Store.open(tmp_path / "ledger.db"), mint.authority, TERMS)
     assert (again.digest(), again.audit()) == (digest, found)
     assert again.policy.hotlist == (thief.book.key,)
-    assert {name for name, _, _ in found.conflicts} == {wallet_id(thief.book.key)}
-    for _, kind, evidence in found.conflicts:
+    assert {named.wallet_id for named in found.conflicts} == {wallet_id(thief.book.key)}
+    for _, kind, evidence, _ in found.conflicts:
         assert verify_evidence(evidence, mint.scheme.root).fraud.name.lower() == kind
     again.store.close()
 

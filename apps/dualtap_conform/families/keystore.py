@@ -12,7 +12,8 @@ from dualtap_conform.stage import Stage
 from dualtap_conform.vector import Vector
 
 REFUSED = "KEYSTORE_REFUSED"
-TRANSFER, RECEIPT, CLOSE = 32, 33, 34
+RETIRED = "RETIRED"
+SUCCESSOR, TRANSFER, RECEIPT, CLOSE = 19, 32, 33, 34
 _MOST = 2**63 - 1
 
 
@@ -39,7 +40,7 @@ class Chip:
         ctr: int,
         kind: int = TRANSFER,
         what: str = "",
-        refused: bool = False,
+        refused: bool | str = False,
         **parts: bytes,
     ) -> Chip:
         """Ask for an entry of the tape; what it says follows from ``what``, but for the parts that are given."""
@@ -58,14 +59,15 @@ class Chip:
         }
         return self._ask(kind, public, opening, named, refused)
 
-    def off(self, kind: int, what: str = "", *, refused: bool = False, public: bytes | None = None) -> Chip:
+    def off(self, kind: int, what: str = "", *, refused: bool | str = False, public: bytes | None = None) -> Chip:
         """Ask for something off the tape."""
         public = self._stage.draw(f"public {what}") if public is None else public
         return self._ask(kind, public, None, self._id(kind, public, bytes(32)), refused)
 
-    def _ask(self, kind: int, public: bytes, opening: Object | None, named: str, refused: bool) -> Chip:
+    def _ask(self, kind: int, public: bytes, opening: Object | None, named: str, refused: bool | str) -> Chip:
         self._calls.append({"kind": kind, "public": public.hex(), "opening": opening})
-        self._answers.append({"error": REFUSED} if refused else {"id": named})
+        code = refused if isinstance(refused, str) else REFUSED
+        self._answers.append({"error": code} if refused else {"id": named})
         return self
 
     def vector(self, clauses: Sequence[str], flag: str, comment: str) -> Vector:
@@ -127,7 +129,7 @@ def _kinds(stage: Stage) -> Iterator[Vector]:
     def chip() -> Chip:
         return Chip(stage, "wallet")
 
-    off = ((16, "REQUEST"), (17, "PRESENT"), (18, "SYNC"), (19, "SUCCESSOR"), (20, "GRANT"))
+    off = ((16, "REQUEST"), (17, "PRESENT"), (18, "SYNC"), (20, "GRANT"))
     others = (
         (1, "TOKEN"), (2, "AUTHORITY"), (3, "WALLET"), (4, "HEADER"), (5, "POLICY"), (6, "REPLY"), (0, "no kind"),
         (7, "no kind"), (15, "no kind"), (21, "no kind"), (31, "no kind"), (35, "no kind"), (255, "no kind"),
@@ -137,6 +139,8 @@ def _kinds(stage: Stage) -> Iterator[Vector]:
         yield made.vector(("13-6",), "OffTape", f"a {name} is signed off the tape, and touches no cell")
         made = chip().entry(0, 1, kind, refused=True).entry(0, 1)
         yield made.vector(("13-2",), "WrongCall", f"a {name} is refused on the tape")
+    made = chip().entry(0, 1, 19, refused=True).entry(0, 1)
+    yield made.vector(("13-2",), "WrongCall", "a SUCCESSOR is refused on the tape")
     for kind, name in ((TRANSFER, "TRANSFER"), (RECEIPT, "RECEIPT"), (CLOSE, "CLOSE")):
         made = chip().off(kind, refused=True).entry(0, 1, kind)
         yield made.vector(("13-6",), "WrongCall", f"a {name} is refused off the tape")
@@ -166,9 +170,33 @@ def _lengths(stage: Stage) -> Iterator[Vector]:
     yield made.vector(("13-7",), "Borders", "a salt that is one byte short, then whole")
 
 
+def _retired(stage: Stage) -> Iterator[Vector]:
+    def chip() -> Chip:
+        return Chip(stage, "wallet").off(SUCCESSOR, "heir")
+
+    none = bytes(32)
+    yield chip().off(SUCCESSOR, "heir").vector(("20-1",), "Retired", "the same Successor is signed again")
+    made = chip().off(SUCCESSOR, "other", refused=RETIRED).off(SUCCESSOR, "heir")
+    yield made.vector(("20-1",), "Retired", "another Successor is refused, and nothing changes")
+    for kind, name in ((16, "REQUEST"), (20, "GRANT")):
+        yield chip().off(kind, refused=RETIRED).vector(("20-2",), "Retired", f"a retired key signs no {name}")
+    made = chip().entry(0, 3, refused=RETIRED).entry(0, 3, request=none)
+    yield made.vector(("20-2",), "Retired", "a retired key pays nobody, and deposits")
+    made = chip().off(17).off(18).entry(0, 1, RECEIPT).entry(1, 2, CLOSE, "b").entry(2, 3, what="c", request=none)
+    yield made.vector(("20-2",), "Retired", "what a retired key still signs: Present, Sync, Receipt, Close, deposit")
+    made = Chip(stage, "wallet").entry(0, 3).off(SUCCESSOR, "heir").entry(0, 3).entry(3, 4, what="b", refused=RETIRED)
+    yield made.vector(("20-2", "13-3"), "Retired", "the last entry is signed again, though it is a transfer")
+    made = chip().entry(0, 3, RECEIPT).off(SUCCESSOR, "other", refused=RETIRED).entry(3, 4, what="b", refused=RETIRED)
+    yield made.vector(("20-1", "20-2"), "Retired", "an entry of the tape does not bring a retired key back")
+    made = chip().entry(0, 3, what="x", refused=RETIRED).entry(0, 1, CLOSE).entry(0, 2, RECEIPT, "b", refused=True)
+    yield made.vector(("20-2", "13-4"), "Retired", "a retired key keeps its order")
+    made = Chip(stage, "wallet").off(SUCCESSOR, refused=True, public=bytes(31)).off(16).off(SUCCESSOR, "heir")
+    yield made.vector(("20-1", "13-7"), "Retired", "a Successor that is refused retires nothing")
+
+
 def vectors() -> Iterator[Vector]:
     """Yield every vector of the file."""
     for suite in SUITES.values():
         stage = Stage(suite)
-        for part in (_order, _kinds, _lengths):
+        for part in (_order, _kinds, _lengths, _retired):
             yield from part(stage)

@@ -1,0 +1,415 @@
+"""A wallet that changes its key at a sync (SPEC §20): nothing is lost, nothing doubled, and naming follows."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import cast
+
+import pytest
+
+from dualtap import limits
+from dualtap.context import Charge, Pay
+from dualtap.errors import Code, TapError
+from dualtap.events import Result
+from dualtap.keystore import Keystore, sign_with
+from dualtap.records import Retired
+from dualtap.statements import (
+    Condition,
+    GrantBody,
+    Opening,
+    Parent,
+    PresentBody,
+    Side,
+    Span,
+    Successor,
+    SuccessorBody,
+    TransferBody,
+)
+from dualtap.suite import Drbg
+from dualtap.sync import Reply, SignedUpload, encode_signed_upload, encode_upload, sync_statement, upload_of
+from dualtap.wire import signed
+from dualtap_devices.driver import Driver
+from dualtap_devices.flash import MemoryFlash
+from dualtap_devices.keystore import SIZE, EmulatedKeystore, MemoryKeystore
+from dualtap_devices.rotation import Reach, has_business, is_over, last_use, rotate, sync_device
+from dualtap_devices.slots import MemoryStore
+from dualtap_devices.syncing import Prepared, SyncReport, prepare, tell
+from dualtap_devices.wallet import Wallet
+from dualtap_issuer.ledger import wallet_id
+from tests.mint import EPOCH, Mint
+
+
+@pytest.fixture
+def mint() -> Mint:
+    return Mint()
+
+
+def refused(code: Code) -> pytest.RaisesExc[TapError]:
+    return pytest.RaisesExc(TapError, check=lambda error: error.code is code)
+
+
+def heir(mint: Mint) -> Wallet:
+    """Return a wallet with a fresh key, of no scheme yet."""
+    secret = mint.draw()
+    wallet = Wallet(mint.scheme, limits.FULL, MemoryKeystore(mint.scheme, secret), MemoryStore.open(1 << 23))
+    mint.secrets[wallet.book.key] = secret
+    mint.wallets.append(wallet)
+    return wallet
+
+
+def turn(mint: Mint, wallet: Wallet, new: Wallet) -> SyncReport:
+    return rotate(wallet, new, reach(mint), mint.draw())
+
+
+def reach(mint: Mint) -> Reach:
+    def told(wallet: Wallet, prepared: Prepared) -> Reply:
+        return tell(wallet, prepared, mint)
+
+    return told
+
+
+def available(wallet: Wallet) -> int:
+    return wallet.book.available(EPOCH)
+
+
+def test_what_a_wallet_holds_is_its_new_keys(mint: Mint) -> None:
+    """§20-6, §20-9."""
+    old, new = mint.wallet(100), heir(mint)
+    report = turn(mint, old, new)
+    assert (report.deposited, report.funded) == (100, 100)
+    assert (available(old), available(new), old.book.in_doubt()) == (0, 100, 0)
+    one, other = old.book.certificate, new.book.certificate
+    assert other.ordinal != one.ordinal
+    assert other._replace(key=one.key, ordinal=one.ordinal, signature=one.signature) == one
+    assert mint.account().accounted
+    till = mint.wallet()
+    assert mint.pay(new, till, 60) == "paid"
+    mint.settle_in(till, deposit=True)
+    assert mint.account().accounted
+    assert mint.ledger.audit().conflicts == ()
+
+
+# The old key
+
+
+def retired(mint: Mint, fund: int = 0) -> tuple[Wallet, Wallet]:
+    old, new = mint.wallet(fund), heir(mint)
+    turn(mint, old, new)
+    return old, new
+
+
+def tap(mint: Mint, payer: Wallet, payee: Wallet, *, torn: int = 100) -> tuple[Driver, Driver]:
+    """Run a tap that asks for 10; return how it ended on both sides."""
+    return exchanged(mint, payer, payee, Charge(10, "CNY", mint.draw(16)), torn)
+
+
+def exchanged(mint: Mint, payer: Wallet, payee: Wallet, charge: Charge, torn: int = 100) -> tuple[Driver, Driver]:
+    one, other = [
+        Driver(wallet, order, first, mint.suite.ephemeral(mint.draw()), mint.draw(), clock=clock)
+        for wallet, order, first in ((payer, Pay(), True), (payee, charge, False))
+    ]
+    waiting = deque([(other, frame) for frame in one.begin()] + [(one, frame) for frame in other.begin()])
+    for _ in range(torn):
+        if not waiting:
+            break
+        receiver, frame = waiting.popleft()
+        sender = one if receiver is other else other
+        if not receiver.ended:
+            waiting.extend((sender, answer) for answer in receiver.receive(frame))
+    one.stop(Code.LINK_LOST)
+    other.stop(Code.LINK_LOST)
+    return one, other
+
+
+def clock() -> float:
+    return float(EPOCH * limits.EPOCH_SECONDS)
+
+
+def test_a_retired_wallet_neither_asks_nor_pays(mint: Mint) -> None:
+    """§20-3."""
+    old, _ = retired(mint, 50)
+    for payer, payee in ((old, mint.wallet()), (mint.wallet(50), old)):
+        reports = [driver.result for driver in tap(mint, payer, payee)]
+        assert Code.RETIRED in [report.code for report in reports]
+        assert {report.result for report in reports} == {Result.NOT_PAID}
+
+
+@pytest.mark.parametrize("emulated", [True, False], ids=["on flash", "in memory"])
+def test_the_keystore_itself_refuses_a_stolen_host(mint: Mint, emulated: bool) -> None:
+    """§20-1, §20-2. The host's checks are out of the way: the keystore is asked directly."""
+    flash = MemoryFlash(SIZE)
+    keystore: Keystore = MemoryKeystore(mint.scheme, mint.draw())
+    if emulated:
+        keystore = EmulatedKeystore.create(mint.scheme, flash, mint.draw())
+    key, scheme = keystore.public, mint.scheme.id
+    named = signed(scheme, key, SuccessorBody(mint.draw() + b"\3" * (len(key) - 32), EPOCH))
+    sign_with(keystore, named)
+    for _ in range(20):  # over what compacts its cell
+        if emulated:
+            keystore = EmulatedKeystore(mint.scheme, flash)
+        assert keystore.head.successor == named.id
+        assert sign_with(keystore, named)
+        head = keystore.head
+        place = Opening(mint.draw(16), head.ctr, head.ctr + 1)
+        spans = (Span(Parent(bytes(32), Side.TOKEN, 0), 0, 5),)
+        pays = signed(scheme, key, TransferBody(key, spans, EPOCH, ()), place._replace(request=bytes(32)))
+        asks = signed(scheme, key, GrantBody(bytes(32), b"", 0, 1, b"", 1, 2))
+        other = signed(scheme, key, SuccessorBody(key, EPOCH))
+        for statement in (pays, asks, other):
+            with refused(Code.RETIRED):
+                sign_with(keystore, statement)
+        assert keystore.head == head
+        assert sign_with(keystore, signed(scheme, key, PresentBody(bytes(32), True, EPOCH)))
+        assert sign_with(keystore, signed(scheme, key, TransferBody(key, spans, EPOCH, ()), place))
+
+
+def test_a_rotation_closes_what_is_open_first(mint: Mint) -> None:
+    """§20-3."""
+    payer, old, new = mint.wallet(50), mint.wallet(), heir(mint)
+    tap(mint, payer, old, torn=2)
+    assert old.book.open
+    turn(mint, old, new)
+    assert not old.book.open
+    mint.settle_in(payer)
+    assert (payer.book.in_doubt(), available(payer)) == (0, 50)
+
+
+# The sync
+
+
+class Torn:
+    """Reaches the ledger, until it is told not to: before the upload arrives, or after, with the reply lost."""
+
+    def __init__(self, mint: Mint, at: int, *, arrives: bool) -> None:
+        self._mint, self._left, self._arrives = mint, at, arrives
+
+    def __call__(self, wallet: Wallet, prepared: Prepared) -> Reply:
+        self._left -= 1
+        if self._left < 0 and not self._arrives:
+            raise TapError(Code.ISSUER_UNREACHABLE)
+        reply = tell(wallet, prepared, self._mint)
+        if self._left < 0:
+            raise TapError(Code.ISSUER_UNREACHABLE)
+        return reply
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_torn_rotation_is_taken_up_again(mint: Mint, at: int, arrives: bool) -> None:
+    """§20-8, §20-9."""
+    old, new, till = mint.wallet(100), heir(mint), mint.wallet()
+    mint.pay(old, till, 30)
+    with refused(Code.ISSUER_UNREACHABLE):
+        rotate(old, new, Torn(mint, at, arrives=arrives), mint.draw())
+    assert mint.account().accounted
+    if new.book.joined:
+        sync_device(new, reach(mint), Drbg(mint.draw()), deposit=False)
+    else:
+        assert (old.book.successor is None) == (at == 0), "who cannot reach the issuer stays as it was"
+        turn(mint, old, new)
+    assert (available(old), available(new)) == (0, 70)
+    mint.settle_in(till, deposit=True)
+    assert mint.account().accounted
+    assert not mint.ledger.audit().conflicts
+
+
+def test_a_certificate_needs_the_successors_own_word(mint: Mint) -> None:
+    """§20-5. Whoever names a key that it does not hold gets nothing, and the key is left alone."""
+    old, other = mint.wallet(), mint.wallet()
+    named = mint.sign(old, SuccessorBody(other.book.key, EPOCH))
+    strangers = mint.sign(other, SuccessorBody(mint.suite.signer(mint.draw()).public, EPOCH))
+
+    def offer(successor: Successor, heir: bytes) -> None:
+        upload = encode_upload(upload_of(old.book, successor))
+        challenge = mint.challenge()
+        word = sync_statement(mint.scheme, old.book.key, upload, challenge, EPOCH)
+        item = SignedUpload(
+            upload, challenge, EPOCH, mint.signer(old).sign(word.id), heir or mint.signer(old).sign(word.id)
+        )
+        mint.sync(encode_signed_upload(item))
+
+    for successor, heir_word, code in (
+        (named, b"", Code.BAD_SIGNATURE),
+        (named, bytes(64), Code.BAD_SIGNATURE),
+        (named.sealed(bytes(64)), b"", Code.BAD_SIGNATURE),
+        (strangers, b"", Code.WRONG_CERTIFICATE),
+        (mint.sign(old, SuccessorBody(old.book.key, EPOCH)), b"", Code.BAD_KEY),
+        (mint.sign(old, PresentBody(bytes(32), True, EPOCH)), b"", Code.MALFORMED),
+    ):
+        with refused(code):
+            offer(cast("Successor", successor), heir_word)
+    assert mint.ledger.lines.line(old.book.key) == (old.book.key,)
+
+
+def test_a_key_has_one_successor_and_it_is_fresh(mint: Mint) -> None:
+    """§20-6. The upload is taken all the same."""
+    old, new = retired(mint)
+    again = mint.clone(old)
+    again.keystore = MemoryKeystore(mint.scheme, mint.secrets[old.book.key])
+    again.book.successor = None
+    for wallet, chosen in ((again, heir(mint)), (mint.wallet(10), mint.wallet()), (mint.wallet(10), new)):
+        if chosen.book.joined:
+            wallet.write(Retired(wallet.book.succeeded_by(chosen.book.key)))
+        with refused(Code.WRONG_CERTIFICATE):
+            turn(mint, wallet, chosen)
+        assert not wallet.book.pending, "its deposit was taken"
+        assert mint.ledger.lines.line(wallet.book.key)[-1] != chosen.book.key or wallet is again
+    with refused(Code.RETIRED):
+        prepare(old, Drbg(mint.draw()), deposit=True, heir=heir(mint).keystore)
+
+
+def test_a_bank_without_certificates_left_takes_the_upload() -> None:
+    """§20-6."""
+    mint = Mint(quota=1)
+    old, new = mint.wallet(80), heir(mint)
+    with refused(Code.WRONG_CERTIFICATE):
+        turn(mint, old, new)
+    bank = mint.authority.bank
+    bank.certificate = mint.authority.office.certify_bank(bank.certificate.key, 1, 2, EPOCH + 901)
+    turn(mint, old, new)
+    assert available(new) == 80
+    assert mint.account().accounted
+
+
+def test_a_certificate_for_another_key_is_refused(mint: Mint) -> None:
+    """§20-7."""
+    old, new, other = mint.wallet(10), heir(mint), mint.wallet()
+
+    def swapped(wallet: Wallet, prepared: Prepared) -> Reply:
+        return tell(wallet, prepared, mint)._replace(successor=other.book.certificate)
+
+    with refused(Code.WRONG_CERTIFICATE):
+        rotate(old, new, swapped, mint.draw())
+    assert not new.book.joined
+    turn(mint, old, new)
+    assert available(new) == 10
+
+
+# What is handed back
+
+
+def test_a_deposit_from_before_is_paid_out_and_not_issued_again(mint: Mint) -> None:
+    """§20-9. The reply to it was lost, so that it is pending still when the key is retired."""
+    old, new = mint.wallet(40), heir(mint)
+    prepared = prepare(old, Drbg(mint.draw()), deposit=True)
+    tell(old, prepared, mint)
+    mint.fund(old, 5)
+    turn(mint, old, new)
+    assert available(new) == 5
+    assert mint.account().accounted
+
+
+def test_value_bound_to_a_purpose_stays_bound(mint: Mint) -> None:
+    """§20-9."""
+    old, new = mint.wallet(10), heir(mint)
+    bound = (Condition(4, (7).to_bytes(8, "big")),)
+    mint.ledger.issue(old.book.key, 20, EPOCH, mint.draw(8), bound)
+    mint.settle_in(old)
+    (before,) = [token for token in old.book.graph.tokens.values() if token.conditions]
+    turn(mint, old, new)
+    found = {token.conditions: token for token in new.book.graph.tokens.values()}
+    assert {conditions: token.amount for conditions, token in found.items()} == {(): 10, bound: 20}
+    assert (found[bound].spend_by, found[bound].claim_by) == (before.spend_by, before.claim_by)
+
+
+def test_a_token_for_a_retired_key_is_its_lines(mint: Mint) -> None:
+    """§20-9."""
+    old, new = retired(mint)
+    mint.ledger.issue(old.book.key, 25, EPOCH, mint.draw(8))
+    mint.settle_in(new)
+    assert available(new) == 25
+
+
+def test_what_comes_back_to_a_retired_key_goes_on_to_the_present_one(mint: Mint) -> None:
+    """§20-4, §20-9. Its last payment was refused after the rotation: twice rotated, the units still come home."""
+    old, second, third, till = mint.wallet(100), heir(mint), heir(mint), mint.wallet()
+    tap(mint, old, till, torn=2)
+    turn(mint, old, second)
+    turn(mint, second, third)
+    assert third.retired == (old, second)
+    assert (old.book.in_doubt(), available(third)) == (10, 90)
+    assert mint.account().accounted
+    mint.settle_in(till)
+    report = sync_device(third, reach(mint), Drbg(mint.draw()), deposit=False)
+    assert report.healed == 1
+    report = sync_device(third, reach(mint), Drbg(mint.draw()), deposit=False)
+    assert (report.deposited, report.funded, available(third)) == (10, 10, 100)
+    assert mint.account().accounted
+
+
+# How long it lives
+
+
+def test_a_retired_key_lives_as_long_as_it_may_be_asked(mint: Mint) -> None:
+    """§20-10."""
+    old, new, payer = mint.wallet(20), heir(mint), mint.wallet(20)
+    mint.pay(payer, old, 5)
+    mint.pay(old, mint.wallet(), 5, cut=2)
+    turn(mint, old, new)
+    (sent,) = old.book.pending.values()
+    assert last_use(old.book) == EPOCH + limits.MAX_LIFE
+    assert has_business(old)
+    mint.epoch = old.book.claim_by(sent.transfer) + 1
+    sync_device(new, reach(mint), Drbg(mint.draw()), deposit=False)
+    sync_device(new, reach(mint), Drbg(mint.draw()), deposit=False)
+    assert not has_business(old)
+    assert not is_over(old, EPOCH + limits.MAX_LIFE)
+    assert is_over(old, EPOCH + limits.MAX_LIFE + 1)
+
+
+# Naming
+
+
+def cheat(mint: Mint) -> tuple[Wallet, Wallet]:
+    """A copied wallet pays with the same money at two tills; the copy rotates before anybody has synced."""
+    thief, new = mint.wallet(100), heir(mint)
+    clone = mint.clone(thief)
+    one, other = mint.wallet(), mint.wallet()
+    mint.pay(thief, one, 70)
+    mint.pay(clone, other, 60)
+    turn(mint, thief, new)
+    assert available(new) == 30
+    mint.settle_in(one, deposit=True)
+    mint.settle_in(other, deposit=True)
+    return thief, new
+
+
+def test_naming_follows_the_line(mint: Mint) -> None:
+    """§20-11."""
+    thief, new = cheat(mint)
+    line = (thief.book.key, new.book.key)
+    assert set(mint.ledger.policy.hotlist) == set(line)
+    audit = mint.ledger.audit()
+    assert {named.line for named in audit.conflicts} == {tuple(wallet_id(key) for key in line)}
+    assert {named.wallet_id for named in audit.conflicts} == {wallet_id(thief.book.key)}
+    payee = mint.wallet()
+    assert mint.pay(new, payee, 5) == "not_paid"
+    with refused(Code.WRONG_CERTIFICATE):
+        turn(mint, new, heir(mint))
+    assert len(mint.ledger.lines.line(thief.book.key)) == 3, "the link stands"
+    assert set(mint.ledger.policy.hotlist) == set(mint.ledger.lines.line(thief.book.key))
+
+
+def test_no_file_or_reply_tells_the_link(mint: Mint) -> None:
+    """§20-11. Evidence against the old key does not hold the new one, nor does what anybody else is told."""
+    old, new = retired(mint, 10)
+    other = mint.wallet()
+    challenge = mint.signed_upload(other)
+    assert new.book.key not in mint.sync(challenge)
+    assert old.book.key not in mint.sync(mint.signed_upload(other))
+    thieves = Mint(seed="thieves")
+    thief, heiress = cheat(thieves)
+    shown = [named.evidence for named in thieves.ledger.audit().conflicts]
+    assert shown
+    assert all(thief.book.key in one and heiress.book.key not in one for one in shown)
+
+
+def test_an_audit_checks_every_link(mint: Mint) -> None:
+    """§20-5."""
+    old, new = retired(mint)
+    mint.ledger.audit()
+    (body,) = [row[0] for row in mint.store.ask("SELECT body FROM successor")]
+    mint.store.ask("UPDATE successor SET body = %s RETURNING key", values=(body[:-1] + bytes([body[-1] ^ 1]),))
+    with refused(Code.LEDGER_CORRUPT):
+        mint.ledger.audit()
+    assert mint.ledger.lines.line(new.book.key) == (old.book.key, new.book.key)
