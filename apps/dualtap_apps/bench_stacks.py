@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -21,7 +21,7 @@ from dualtap_apps.toyscheme import ToyScheme
 from dualtap_devices.driver import Driver, run
 from dualtap_devices.wallet import Wallet
 from dualtap_transports import apdu_loopback, loopback, nfc, tcp
-from dualtap_transports.link import Link, Scheme
+from dualtap_transports.link import Link, Listener, Scheme
 
 if TYPE_CHECKING:
     from dualtap_transports.ble_dongle import Dongle
@@ -75,6 +75,30 @@ def _by_scheme(scheme: Scheme, where: str) -> Generator[tuple[Link, Link]]:
         yield near, listener.accept(PATIENCE)
 
 
+class _Reader:
+    """A reader of a pcscd that runs until ``held`` is closed, in which a virtual card of ours stays for all taps."""
+
+    def __init__(self, held: ExitStack) -> None:
+        self._held = held
+        self._found: tuple[str, Listener] | None = None
+
+    @contextmanager
+    def __call__(self) -> Generator[tuple[Link, Link]]:
+        """Read the card; raises ``BAD_INPUT`` or ``ImportError`` where there can be no pcscd."""
+        from dualtap_transports import pcsc
+
+        name, card = self._found = self._found or self._started()
+        near = pcsc.SCHEME.connect(name, PATIENCE)
+        yield near, card.accept(PATIENCE)
+
+    def _started(self) -> tuple[str, Listener]:
+        from dualtap_transports import foreign, virtual_reader, vpcd
+
+        foreign.scard()
+        found = self._held.enter_context(virtual_reader.running())
+        return found.names[0], self._held.enter_context(closing(vpcd.SCHEME.listen(found.addresses[0])))
+
+
 @contextmanager
 def _bumble() -> Generator[tuple[Link, Link]]:
     """Join unmodified bleak with Bumble's host, over Bumble's virtual controllers in this process."""
@@ -124,30 +148,38 @@ def _bumble() -> Generator[tuple[Link, Link]]:
 
 def stacks(taps: int) -> list[dict[str, object]]:
     """Return for each stack the median of the wall times of ``taps`` taps, link included, or what is missing for it."""
-    kinds: dict[str, Callable[[], AbstractContextManager[tuple[Link, Link]]]] = {
-        "loopback": _loopback,
-        "tcp": partial(_by_scheme, tcp.SCHEME, _LOCAL),
-        "apdu": _apdu,
-        "nfc-udp": partial(_by_scheme, nfc.SCHEME, f"udp:{_LOCAL}"),
-        "ble-bumble": _bumble,
-    }
     toy, found = ToyScheme(P256), list[dict[str, object]]()
     payer, payee = toy.memory_wallet(Carrier.WATCH, 1_000_000), toy.memory_wallet(Carrier.POS)
-    for name, opened in kinds.items():
-        joins, times, size = list[float](), list[float](), 0
-        try:
-            for _ in range(taps):
-                began = time.perf_counter()
-                with opened() as ends:
-                    joins.append(time.perf_counter() - began)
-                    seconds, size = _tap(payer, payee, ends)
-                    times.append(seconds)
-        except (ImportError, TapError) as error:
-            found.append({"stack": name, "missing": getattr(error, "detail", "") or str(error)})
-            continue
-        link_ms, tap_ms = (round(1000 * statistics.median(item), 1) for item in (joins, times))
-        found.append({"stack": name, "ms": tap_ms, "link_ms": link_ms, "bytes": size, "taps": taps})
+    with ExitStack() as held:
+        kinds: dict[str, Callable[[], AbstractContextManager[tuple[Link, Link]]]] = {
+            "loopback": _loopback,
+            "tcp": partial(_by_scheme, tcp.SCHEME, _LOCAL),
+            "apdu": _apdu,
+            "nfc-udp": partial(_by_scheme, nfc.SCHEME, f"udp:{_LOCAL}"),
+            "pcsc-vpcd": _Reader(held),
+            "ble-bumble": _bumble,
+        }
+        for name, opened in kinds.items():
+            try:
+                found.append({"stack": name, **_measured(payer, payee, opened, taps)})
+            except (ImportError, TapError) as error:
+                found.append({"stack": name, "missing": getattr(error, "detail", "") or str(error)})
     return found
+
+
+def _measured(
+    payer: Wallet, payee: Wallet, opened: Callable[[], AbstractContextManager[tuple[Link, Link]]], taps: int
+) -> dict[str, object]:
+    """Return the medians of ``taps`` taps over one stack."""
+    joins, times, size = list[float](), list[float](), 0
+    for _ in range(taps):
+        began = time.perf_counter()
+        with opened() as ends:
+            joins.append(time.perf_counter() - began)
+            seconds, size = _tap(payer, payee, ends)
+            times.append(seconds)
+    link_ms, tap_ms = (round(1000 * statistics.median(item), 1) for item in (joins, times))
+    return {"ms": tap_ms, "link_ms": link_ms, "bytes": size, "taps": taps}
 
 
 def _tap(payer: Wallet, payee: Wallet, ends: tuple[Link, Link]) -> tuple[float, int]:

@@ -25,16 +25,19 @@ LANES = 2
 
 
 class Carried(Life):
-    """The town, whose taps go through ``joins``: each a reader and a card that waits for it."""
+    """The town, whose taps go through lanes: each a reader, and a card that waits for it."""
 
-    open_lanes: ClassVar[Callable[[ExitStack], list[Callable[[], Ends]]]]
-    taps: ClassVar[int]
+    taps: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
         self._stack = ExitStack()
-        self._lanes = cycle(type(self).open_lanes(self._stack))
+        self._lanes = cycle(self.open_lanes(self._stack))
         self.town.join_ends = self._join
+
+    def open_lanes(self, stack: ExitStack) -> list[Callable[[], Ends]]:
+        """Return what opens the links of taps, in turn."""
+        raise NotImplementedError
 
     def _join(self) -> Ends:
         type(self).taps += 1
@@ -78,8 +81,7 @@ def test_the_promises_hold_over_nfc() -> None:
     """§1-1, §1-2, §1-3, §1-4, §1-7, over SPEC §18: every frame of every tap goes through nfcpy, as ISO-DEP."""
 
     class Fields(Carried):
-        @staticmethod
-        def open_lanes(stack: ExitStack) -> list[Callable[[], Ends]]:
+        def open_lanes(self, stack: ExitStack) -> list[Callable[[], Ends]]:
             listeners = [nfc.SCHEME.listen("udp:127.0.0.1:0") for _ in range(LANES)]
             for listener in listeners:
                 stack.callback(listener.close)
@@ -97,8 +99,7 @@ def test_the_promises_hold_in_a_reader(pcscd: Pcscd) -> None:
         lanes = [lane(pcsc.SCHEME, *each) for each in zip(pcscd.readers, listeners, strict=True)]
 
         class Readers(Carried):
-            @staticmethod
-            def open_lanes(stack: ExitStack) -> list[Callable[[], Ends]]:
+            def open_lanes(self, stack: ExitStack) -> list[Callable[[], Ends]]:
                 del stack
                 return lanes
 
