@@ -13,12 +13,12 @@ from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
 from dualtap.suite import SUITES, sha256
 from dualtap_apps.exits import Exit
-from dualtap_apps.keyring import BANK
 from dualtap_apps.money import show
 from dualtap_apps.output import emit, wallet_id
 from dualtap_apps.schemes import Office, read_scheme, today
 from dualtap_devices.disk import opened
 from dualtap_issuer.audit import account, take_store
+from dualtap_issuer.listing import BANK
 from dualtap_issuer.rules import World
 
 

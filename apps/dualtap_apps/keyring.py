@@ -19,10 +19,12 @@ from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import Authority, AuthorityCertificate, Scheme
 from dualtap.suite import SUITES, Signer
 from dualtap_issuer.authority import Bank, Institution, Ordinals, PolicyKey, Root
+from dualtap_issuer.listing import BANK, INSTITUTION
+from dualtap_issuer.makers import PARTY
 
 FIRST = "first"
 """The name of the institution and of the bank with which a scheme begins."""
-INSTITUTION, BANK, MAKER = "institution", "bank", "maker"
+MAKER = PARTY
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 

@@ -8,16 +8,17 @@ from pathlib import Path
 
 from dualtap.errors import Code, TapError
 from dualtap.statements import Authority, Present, PresentBody, Scheme
-from dualtap.suite import SUITES, sha256
+from dualtap.suite import SUITES
 from dualtap.wire import signed
 from dualtap_apps.dates import day
 from dualtap_apps.exits import Exit
-from dualtap_apps.keyring import BANK, INSTITUTION, MAKER, Key, Keyring, check_name
-from dualtap_apps.output import emit, wallet_id
+from dualtap_apps.keyring import MAKER, Key, Keyring, check_name
+from dualtap_apps.output import emit
 from dualtap_apps.schemes import Office, read_scheme, today
 from dualtap_issuer import makers
 from dualtap_issuer.authority import check_possession
 from dualtap_issuer.ledger import Ledger
+from dualtap_issuer.listing import BANK, INSTITUTION, listed
 
 
 def _proved(scheme: Scheme, key: Key) -> bytes:
@@ -148,23 +149,3 @@ def show(folder: Path, db: str, as_json: bool) -> Exit:
     lines += [f"last date signed for everybody: {day(header.epoch)}" if header else "no date signed for everybody yet"]
     emit(as_json, fields, *lines)
     return Exit.OK
-
-
-def listed(ledger: Ledger) -> dict[str, list[dict[str, object]]]:
-    """Return the institutions, banks and makers that a ledger knows."""
-    names = {key: name for what in (INSTITUTION, BANK) for name, key in ledger.store.parties(what).items()}
-    found: dict[str, list[dict[str, object]]] = {"institutions": [], "banks": [], "makers": []}
-    for one in sorted(ledger.trust.authorities, key=lambda one: (one.number, one.key)):
-        row: dict[str, object] = {
-            "name": names.get(one.key, ""), "number": one.number, "key": one.key.hex(), "id": wallet_id(one.key),
-            "expires": one.expires,
-        }  # fmt: skip
-        if one.authority is Authority.INSTITUTION:
-            found["institutions"].append(row)
-        elif one.authority is Authority.BANK:
-            above = ledger.trust.issuer_key(one.issuer)
-            used = ledger.store.ordinals(one.key)
-            found["banks"].append({**row, "institution": names.get(above, ""), "quota": one.quota, "used": used})
-    for name, key in ledger.store.parties(makers.PARTY).items():
-        found["makers"].append({"name": name, "key": key.hex(), "id": sha256(key)[:8].hex()})
-    return found

@@ -11,14 +11,14 @@ from dualtap.errors import Code, TapError
 from dualtap.statements import Carrier, Tier
 from dualtap_apps.dates import day
 from dualtap_apps.exits import Exit
-from dualtap_apps.keyring import INSTITUTION
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
 from dualtap_apps.output import emit, wallet_id
 from dualtap_apps.schemes import Office, read_scheme, today
 from dualtap_issuer import makers
 from dualtap_issuer.ledger import Ledger
-from dualtap_issuer.netting import Claim, Netting, Sum
+from dualtap_issuer.listing import INSTITUTION, called, net_fields
+from dualtap_issuer.netting import Netting, Sum
 
 TIERS: Mapping[str, int] = {"wallet": 1, "till": 2, "anonymous": 3, "child": 4}
 """Tiers by the names that people use; any other is named by its number, 0 to 255."""
@@ -154,38 +154,17 @@ def net(folder: Path, db: str, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def net_fields(found: Netting, names: Mapping[bytes, str]) -> dict[str, object]:
-    """Return netting as JSON fields, institutions by name and in their order, amounts in minor units."""
-
-    def claims(of: tuple[Claim, ...]) -> list[tuple[str, str, str, int, int]]:
-        return sorted((one.currency, _called(one.creditor, names), _called(one.debtor, names), *one.sum) for one in of)
-
-    told = ("currency", "creditor", "debtor", "at_risk", "final")
-    positions = sorted((one.currency, _called(one.institution, names), *one.sum) for one in found.positions)
-    return {
-        "claims": [dict(zip(told, row, strict=True)) for row in claims(found.claims)],
-        "pairs": [dict(zip(told, row, strict=True)) for row in claims(found.pairs)],
-        "positions": [
-            dict(zip(("currency", "institution", "at_risk", "final"), row, strict=True)) for row in positions
-        ],
-    }
-
-
-def _called(key: bytes, names: Mapping[bytes, str]) -> str:
-    return names.get(key) or wallet_id(key)
-
-
-def _sentences(found: Netting, names: Mapping[bytes, str]) -> list[str]:
+def _sentences(found: Netting, names: dict[bytes, str]) -> list[str]:
     def amounts(sum_: Sum, currency: str) -> str:
         return f"{_signed(sum_.final, currency)} final, {_signed(sum_.at_risk, currency)} at risk"
 
     lines = ["between two:"] if found.pairs else []
     lines += [
-        f"  {_called(one.debtor, names)} owes {_called(one.creditor, names)} {amounts(one.sum, one.currency)}"
+        f"  {called(one.debtor, names)} owes {called(one.creditor, names)} {amounts(one.sum, one.currency)}"
         for one in found.pairs
     ]
     lines += ["all together, what each is owed (negative: owes):"] if found.positions else ["nothing was issued yet"]
-    return lines + [f"  {_called(one.institution, names)} {amounts(one.sum, one.currency)}" for one in found.positions]
+    return lines + [f"  {called(one.institution, names)} {amounts(one.sum, one.currency)}" for one in found.positions]
 
 
 def _signed(amount: int, currency: str) -> str:

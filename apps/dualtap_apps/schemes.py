@@ -24,11 +24,12 @@ from dualtap.statements import Carrier, Condition, PresentBody, Role, Scheme, Ti
 from dualtap.suite import SUITES
 from dualtap.wire import signed
 from dualtap_apps.exits import Exit
-from dualtap_apps.keyring import BANK, INSTITUTION, Keyring, found
+from dualtap_apps.keyring import Keyring, found
 from dualtap_apps.output import emit
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.ledger import Ledger, Terms
+from dualtap_issuer.listing import BANK, INSTITUTION
 from dualtap_issuer.store import Store
 
 QUOTA = 1_000_000

@@ -37,9 +37,14 @@ def issuer() -> None:
 @click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="For devices.")
 @click.option("--admin", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="For the institution.")
 @click.option(
-    "--admin-token", type=FOLDER, metavar="FILE", help="Its token, made if missing  [default: FOLDER/admin.token]"
+    "--admin-token",
+    type=FOLDER,
+    metavar="FILE",
+    help="Its token, made if missing  [default: FOLDER/admin[-NAME].token]",
 )
-@click.option("--admin-log", type=FOLDER, metavar="FILE", help="The log of its calls.  [default: FOLDER/admin.log]")
+@click.option(
+    "--admin-log", type=FOLDER, metavar="FILE", help="The log of its calls.  [default: FOLDER/admin[-NAME].log]"
+)
 @AS_JSON
 def serve_command(
     folder: Path,
@@ -52,7 +57,8 @@ def serve_command(
     as_json: bool,
 ) -> None:
     """Serve the scheme in FOLDER until SIGTERM: devices sync here, sealed. Logs are JSON lines on stderr."""
-    token, log = admin_token or folder / "admin.token", admin_log or folder / "admin.log"
+    name = f"admin-{institution}" if institution else "admin"
+    token, log = admin_token or folder / f"{name}.token", admin_log or folder / f"{name}.log"
     raise SystemExit(int(serve(folder, db, (listen, admin), (token, log), as_json, institution)))
 
 

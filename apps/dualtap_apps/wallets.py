@@ -15,7 +15,7 @@ from dualtap.book import amount_of
 from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
 from dualtap_apps.exits import Exit
-from dualtap_apps.keyring import BANK, MAKER, Keyring
+from dualtap_apps.keyring import MAKER, Keyring
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
 from dualtap_apps.output import emit, wallet_id
@@ -28,6 +28,7 @@ from dualtap_devices.models import MODELS
 from dualtap_devices.remote import HttpCarrier, is_address
 from dualtap_devices.syncing import SyncReport, sync
 from dualtap_devices.wallet import Wallet
+from dualtap_issuer.listing import BANK
 from dualtap_issuer.makers import CHIP, attest
 
 

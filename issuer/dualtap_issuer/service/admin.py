@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,7 +21,10 @@ from dualtap.records import encode_record
 from dualtap.statements import Carrier, Condition, PresentBody, Role, Tier
 from dualtap.wire import encode_certificate, signed
 from dualtap_issuer.ledger import Ledger, wallet_id
+from dualtap_issuer.quotas import Overstep
 from dualtap_issuer.rules import Conflict
+from dualtap_issuer.service import rulings
+from dualtap_issuer.service.calls import COUNT, DIGEST, EPOCH, KEY, TEXT, Fields, Work, bytes_of, call, int_of
 from dualtap_issuer.service.clerk import Clerk
 from dualtap_issuer.service.desk import Desk
 from dualtap_issuer.service.devices import HEALTH, JSON, Endpoint, health, routes
@@ -30,16 +33,10 @@ from dualtap_issuer.service.journal import Journal
 from dualtap_issuer.service.metrics import METRICS_TYPE, Metrics
 from dualtap_issuer.service.openapi import Operation
 from dualtap_issuer.service.problems import Problem
+from dualtap_issuer.service.rulings import HEX, NAME
 from dualtap_issuer.service.settings import Settings
-from dualtap_issuer.service.shapes import Shape, array, hexes, integer, one_of, parse, record
+from dualtap_issuer.service.shapes import array, hexes, integer, one_of, parse, record
 
-Fields: TypeAlias = dict[str, object]
-Work: TypeAlias = Callable[[Ledger, Fields], Fields]
-
-EPOCH = integer(0, 2**24)
-KEY, DIGEST = hexes(32, 33), hexes(32)
-TEXT: Shape = {"type": "string"}
-COUNT: Shape = {"type": "integer", "minimum": 0}
 _CONFLICT = record(
     {"wallet_id": hexes(8), "kind": one_of(*(fraud.name.lower() for fraud in Fraud)), "first": DIGEST, "second": DIGEST}
 )
@@ -51,48 +48,42 @@ _CERTIFY = record(
         "challenge": DIGEST, "key": KEY, "epoch": EPOCH, "signature": hexes(64),
         "carrier": one_of(*(carrier.name.lower() for carrier in Carrier)), "tier": integer(0, 255),
     },
-    {"days": integer(1, limits.MAX_LIFE)},
+    {"days": integer(1, limits.MAX_LIFE), "category": integer(0, 9999), "bank": NAME, "attestation": HEX},
 )  # fmt: skip
 _ISSUE = record(
     {"owner": KEY, "amount": integer(1, limits.AMOUNT)},
     {"serial": hexes(8), "conditions": array(_CONDITION, limits.CONDITIONS)},
 )
+_FAULT = record({"bank": KEY, "fault": one_of(*(found.value for found in Overstep)), "ordinal": COUNT,
+                 "certificates": array(DIGEST, 2**31)})  # fmt: skip
 _AUDIT = record(
     dict.fromkeys(("issued", "settled", "at_risk", "outstanding", "overspend"), COUNT)
-    | {"conflicts": array(_CONFLICT, 2**31)}
+    | {"conflicts": array(_CONFLICT, 2**31), "banks": array(_FAULT, 2**31)}
 )
 _METRICS = Operation("/metrics", "GET", "Counters, in Prometheus' text format", "text/plain", result=TEXT)
 
 
-def _call(
-    path: str, method: str, summary: str, result: Shape, body: Shape | None = None, errors: tuple[int, ...] = ()
-) -> Operation:
-    taken = (400, 408, 413, 415, 422) if body else ()
-    return Operation(
-        path, method, summary, JSON, (*taken, *errors), JSON if body else "", body, result, secured=True
-    )  # fmt: skip
-
-
 CALLS = (
-    _call("/admin/challenge", "POST", "A challenge for a wallet's new key", record({"challenge": DIGEST})),
-    _call(
+    call("/admin/challenge", "POST", "A challenge for a wallet's new key", record({"challenge": DIGEST})),
+    call(
         "/admin/certify", "POST", "Certify the key that answered a challenge: signature over a Present whose session is"
         " the challenge, as initiator (SPEC §3-15). Gives the certificate, and the News record with which a wallet"
         " joins (SPEC §12)", record({"wallet_id": hexes(8), "certificate": TEXT, "news": TEXT}), _CERTIFY, (403, 409),
     ),
-    _call(
+    call(
         "/admin/issue", "POST", "Issue a token, to be fetched by the owner's next sync. A serial given here makes the"
         " call safe to repeat: the second is refused", record({"serial": hexes(8), "amount": COUNT, "spend_by": EPOCH,
         "claim_by": EPOCH}), _ISSUE, (),
     ),
-    _call("/admin/policy", "GET", "The policy in force", _POLICY),
-    _call(
+    call("/admin/policy", "GET", "The policy in force", _POLICY),
+    call(
         "/admin/settle", "POST", "Credit the holders of all tokens whose claim_by is before an epoch, at most today's;"
         " no sync is stamped before it afterwards", record({"settled": COUNT}), record({"epoch": EPOCH}), (409,),
     ),
-    _call("/admin/audit", "GET", "Recompute everything, compare, and count", _AUDIT),
-    _call("/admin/conflicts", "GET", "Who is named, and by which two statements",
+    call("/admin/audit", "GET", "Recompute everything, compare, and count", _AUDIT),
+    call("/admin/conflicts", "GET", "Who is named, and by which two statements",
           record({"conflicts": array(_CONFLICT, 2**31)})),
+    *rulings.CALLS,
 )  # fmt: skip
 EVIDENCE = Operation(
     "/admin/evidence/{first}/{second}", "GET", "The portable evidence of a conflict (SPEC §15)",
@@ -141,7 +132,16 @@ class Guarded:
 
 def admin(guarded: Guarded, desk: Desk, metrics: Metrics, guard: Guard, epoch: Callable[[], int]) -> ASGIApp:
     """Return the application. ``epoch`` gives the date with which calls are stamped."""
-    works = (_challenge, _certify(epoch), _issue(epoch), _policy, _settle(epoch), _audit, _conflicts)
+    works = (
+        _challenge,
+        _certify(epoch),
+        _issue(epoch),
+        _policy,
+        _settle(epoch),
+        _audit,
+        _conflicts,
+        *rulings.works(epoch),
+    )
     endpoints: list[Endpoint] = [_endpoint(guarded, call, work) for call, work in zip(CALLS, works, strict=True)]
 
     async def evidence(request: Request) -> Response:
@@ -178,32 +178,28 @@ def _endpoint(guarded: Guarded, call: Operation, work: Work) -> Callable[[Reques
     return endpoint
 
 
-def _hex(given: Fields, name: str) -> bytes:
-    return bytes.fromhex(cast("str", given[name]))
-
-
-def _int(given: Fields, name: str) -> int:
-    return int(cast("float", given[name]))
-
-
 def _challenge(ledger: Ledger, _: Fields) -> Fields:
     return {"challenge": ledger.challenge(secrets.token_bytes(32)).hex()}
 
 
 def _certify(epoch: Callable[[], int]) -> Work:
     def certify(ledger: Ledger, given: Fields) -> Fields:
-        scheme, key, today = ledger.scheme, _hex(given, "key"), epoch()
+        scheme, key, today = ledger.scheme, bytes_of(given, "key"), epoch()
         scheme.suite.verifier(key)
-        body = PresentBody(_hex(given, "challenge"), True, _int(given, "epoch"))
-        proof = signed(scheme.id, key, body).sealed(_hex(given, "signature"))
+        body = PresentBody(bytes_of(given, "challenge"), True, int_of(given, "epoch"))
+        proof = signed(scheme.id, key, body).sealed(bytes_of(given, "signature"))
         # Before the challenge is used up: else who only guesses could spoil another's.
         ledger.trust.verify_statement(proof)
-        tier = _int(given, "tier")
+        tier = int_of(given, "tier")
         if tier not in {known.number for known in ledger.policy.tiers}:
             raise TapError(Code.BAD_INPUT, f"no limits are known for tier {tier}; /admin/policy lists them")
         carrier = Carrier[cast("str", given["carrier"]).upper()]
-        days = _int(given, "days") if "days" in given else ledger.terms.spend
-        certificate = ledger.certify(proof, carrier, tier, Role.PAY | Role.COLLECT, today + days)
+        days = int_of(given, "days") if "days" in given else ledger.terms.spend
+        category = int_of(given, "category") if "category" in given else 0
+        bank = rulings.bank_named(ledger, cast("str", given["bank"])) if "bank" in given else None
+        certificate = ledger.certify(
+            proof, carrier, tier, Role.PAY | Role.COLLECT, today + days, category, bytes_of(given, "attestation"), bank
+        )
         news = encode_record(ledger.news(today, certificate))
         return {
             "wallet_id": wallet_id(key), "certificate": encode_certificate(certificate).hex(), "news": news.hex()
@@ -214,12 +210,12 @@ def _certify(epoch: Callable[[], int]) -> Work:
 
 def _issue(epoch: Callable[[], int]) -> Work:
     def issue(ledger: Ledger, given: Fields) -> Fields:
-        serial = _hex(given, "serial") if "serial" in given else secrets.token_bytes(8)
+        serial = bytes_of(given, "serial") if "serial" in given else secrets.token_bytes(8)
         conditions = tuple(
-            Condition(_int(item, "code"), _hex(item, "value"))
+            Condition(int_of(item, "code"), bytes_of(item, "value"))
             for item in cast("list[Fields]", given.get("conditions", []))
         )
-        token = ledger.issue(_hex(given, "owner"), _int(given, "amount"), epoch(), serial, conditions)
+        token = ledger.issue(bytes_of(given, "owner"), int_of(given, "amount"), epoch(), serial, conditions)
         return {
             "serial": serial.hex(), "amount": token.amount, "spend_by": token.spend_by, "claim_by": token.claim_by
         }  # fmt: skip
@@ -238,7 +234,7 @@ def _policy(ledger: Ledger, _: Fields) -> Fields:
 
 def _settle(epoch: Callable[[], int]) -> Work:
     def settle(ledger: Ledger, given: Fields) -> Fields:
-        until = _int(given, "epoch")
+        until = int_of(given, "epoch")
         if until > epoch():
             raise Problem(409, f"epoch {until} has not come; what is stamped before it could not be stored any more")
         return {"settled": ledger.settle(until)}
@@ -251,6 +247,11 @@ def _audit(ledger: Ledger, _: Fields) -> Fields:
     return {
         "issued": found.issued, "settled": found.settled, "at_risk": found.at_risk,
         "outstanding": found.outstanding, "overspend": found.overspend, **_conflicts(ledger, {}),
+        "banks": [
+            {"bank": fault.bank.hex(), "fault": fault.overstep.value, "ordinal": fault.ordinal,
+             "certificates": [digest.hex() for digest in fault.certificates]}
+            for fault in found.banks
+        ],
     }  # fmt: skip
 
 
