@@ -19,6 +19,7 @@ from dualtap_issuer import makers
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.listing import INSTITUTION, called, net_fields
 from dualtap_issuer.netting import Netting, Sum
+from dualtap_issuer.policies import check_tiers
 
 TIERS: Mapping[str, int] = {"wallet": 1, "till": 2, "anonymous": 3, "child": 4}
 """Tiers by the names that people use; any other is named by its number, 0 to 255."""
@@ -56,10 +57,13 @@ def set_policy(
         raise TapError(Code.BAD_INPUT, "nothing to set: name a tier and its limits, or --attested")
     carriers = None if attested is None else _carriers(attested)
     with Office.open(folder, db) as office:
-        if tier:
-            office.ledger.set_tiers(_changed(office.ledger.policy.tiers, tier_number(tier), changes), today())
+        tiers = _changed(office.ledger.policy.tiers, tier_number(tier), changes) if tier else None
+        if tiers is not None:
+            check_tiers(tiers)
         if carriers is not None:
             makers.demand(office.ledger.store, carriers)
+        if tiers is not None:
+            office.ledger.set_tiers(tiers, today())
         return _show(office.ledger, currency, as_json)
 
 

@@ -99,17 +99,15 @@ def demanded(store: Door) -> frozenset[Carrier]:
     return frozenset(map(Carrier, store.setting("attested") or b""))
 
 
-def check_demand(carriers: Collection[Carrier]) -> None:
-    """Raise ``BAD_INPUT`` for a carrier without a chip of its own."""
+def demand(store: Door, carriers: Collection[Carrier]) -> None:
+    """Demand from now on that the chips of these carriers, and of no others, are attested.
+
+    Raises ``BAD_INPUT`` for a carrier without a chip of its own.
+    """
     for carrier in carriers:
         if carrier not in SECURE:
             chips = ", ".join(one.name.lower() for one in sorted(SECURE))
             raise TapError(Code.BAD_INPUT, f"a {carrier.name.lower()} is no secure element; {chips} are")
-
-
-def demand(store: Door, carriers: Collection[Carrier]) -> None:
-    """Demand from now on that the chips of these carriers, and of no others, are attested; see :func:`check_demand`."""
-    check_demand(carriers)
     with store.transaction():
         store.put_setting("attested", bytes(sorted(set(carriers))))
 

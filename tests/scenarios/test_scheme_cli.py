@@ -213,6 +213,8 @@ BAD = (
     ("scheme policy set @town wallet --payments many", 2, "no count"),
     ("scheme policy set @town wallet --payments -1", 2, "no count"),
     ("scheme policy set @town --attested phone", 2, "no secure element"),
+    ("scheme policy set @town wallet --payment 5.00 --attested phone", 2, "no secure element"),
+    ("scheme policy set @town wallet --payments 4294967296 --attested card", 2, "no count"),
     ("scheme policy set @town --attested brick", 2, "no carrier"),
     ("scheme policy show @nowhere", 6, "no scheme"),
     ("scheme epoch @nowhere", 6, "no scheme"),

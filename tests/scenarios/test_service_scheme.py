@@ -157,8 +157,8 @@ def test_a_maker_is_registered_and_its_word_demanded(two: Two, north: Service) -
     assert north.call("POST", "/admin/makers", given).status == 200
     assert north.call("POST", "/admin/makers", given).status == 200, "again"
     problem(north.call("POST", "/admin/makers", given | {"name": "other"}), 422, "registered for another")
-    problem(north.call("POST", "/admin/policy", {"attested": ["phone"]}), 422, "no secure element")
-    assert north.call("POST", "/admin/policy", {"attested": ["card"]}).status == 200
+    problem(north.call("POST", "/admin/attested", {"attested": ["phone"]}), 422, "none of")
+    assert north.call("POST", "/admin/attested", {"attested": ["card", "card"]}).json == {"attested": ["card"]}
     keystore = MemoryKeystore(two.anchor, two.draw())
     asked = present(two, north, keystore) | {"carrier": "card", "tier": 1}
     problem(north.call("POST", "/admin/certify", asked), 422, "must attest")
@@ -168,19 +168,18 @@ def test_a_maker_is_registered_and_its_word_demanded(two: Two, north: Service) -
     assert north.call("POST", "/admin/certify", asked | {"attestation": said.hex()}).status == 200, (
         "a refusal costs no challenge"
     )
-    assert north.call("POST", "/admin/policy", {"attested": []}).status == 200
+    assert north.call("POST", "/admin/attested", {"attested": []}).status == 200
     assert north.call("GET", "/admin/scheme").json["attested"] == []
 
 
 def test_policies_and_dates_are_signed(two: Two, north: Service) -> None:
     before = north.call("GET", "/admin/policy").json
     tiers = cast("list[dict[str, int]]", before["tiers"])
-    problem(north.call("POST", "/admin/policy", {}), 422, "nothing to set")
-    problem(north.call("POST", "/admin/policy", {"tiers": tiers[::-1]}), 422, "in order")
-    problem(north.call("POST", "/admin/policy", {"tiers": []}), 422, "1 to 64")
-    problem(north.call("POST", "/admin/policy", {"tiers": [{**tiers[0], "payments": 2**40}]}), 422, "too large")
+    problem(north.call("POST", "/admin/tiers", {"tiers": tiers[::-1]}), 422, "in order")
+    problem(north.call("POST", "/admin/tiers", {"tiers": []}), 422, "1 to 64")
+    problem(north.call("POST", "/admin/tiers", {"tiers": [{**tiers[0], "payments": 2**40}]}), 422, "too large")
     more = [*tiers, Tier(9, 1, 2, 3, 4)._asdict()]
-    answer = north.call("POST", "/admin/policy", {"tiers": more})
+    answer = north.call("POST", "/admin/tiers", {"tiers": more})
     assert cast("int", answer.json["version"]) == cast("int", before["version"]) + 1
     after = north.call("GET", "/admin/policy").json
     assert (after["tiers"], after["hotlist"]) == (more, before["hotlist"])

@@ -22,7 +22,7 @@ from dualtap_issuer.shadow import shadow
 NAME: Shape = {"type": "string", "pattern": "^([a-z0-9][a-z0-9_-]{0,31})$"}
 HEX: Shape = {"type": "string", "pattern": "^(([0-9a-f]{2}){1,512})$"}
 AMOUNT: Shape = {"type": "integer"}
-CARRIERS = one_of(*(carrier.name.lower() for carrier in Carrier))
+CHIPS = one_of(*(carrier.name.lower() for carrier in sorted(makers.SECURE)))
 TIER = record(dict.fromkeys(Tier._fields, integer(0, limits.AMOUNT)))
 _PARTY = {"name": TEXT, "number": COUNT, "key": KEY, "id": TEXT, "expires": COUNT}
 _CLAIM = record({"currency": TEXT, "creditor": TEXT, "debtor": TEXT, "at_risk": AMOUNT, "final": AMOUNT})
@@ -32,7 +32,7 @@ _SCHEME = record(
         "institutions": array(record(_PARTY), 64),
         "banks": array(record({**_PARTY, "institution": TEXT, "quota": COUNT, "used": COUNT}), 64),
         "makers": array(record({"name": TEXT, "key": KEY, "id": TEXT}), 2**31),
-        "attested": array(CARRIERS, len(Carrier)),
+        "attested": array(CHIPS, len(Carrier)),
         "epoch": EPOCH,
         "dated": {"type": ["integer", "null"]},
         "closed": EPOCH,
@@ -56,10 +56,11 @@ CALLS: tuple[Operation, ...] = (
     call("/admin/makers", "POST", "Register a device maker's key", record({"id": TEXT}),
          record({"name": NAME, "key": KEY})),
     call(
-        "/admin/policy", "POST", "Put a policy with these tiers in force, the hotlist kept; and say whose chips makers"
-        " must attest", record({"version": COUNT}),
-        record({}, {"tiers": array(TIER, 64), "attested": array(CARRIERS, len(Carrier))}),
+        "/admin/tiers", "POST", "Put a policy with these tiers in force, in the order of their numbers; the hotlist is"
+        " kept", record({"version": COUNT}), record({"tiers": array(TIER, 64)}),
     ),
+    call("/admin/attested", "POST", "Say whose chips makers must attest from now on", record({"attested": array(CHIPS,
+         len(Carrier))}), record({"attested": array(CHIPS, len(Carrier))})),
     call("/admin/date", "POST", "Sign today's date, for institutions without the policy key; the policy is brought up"
          " to date", record({"epoch": EPOCH, "policy": COUNT, "header": TEXT}), None, (422,)),
     call("/admin/net", "GET", "Audit, then tell what the institutions hold of one another's value: the claims, each"
@@ -73,7 +74,8 @@ CALLS: tuple[Operation, ...] = (
 def works(epoch: Callable[[], int]) -> tuple[Work, ...]:
     """Return what the calls do, in their order."""
     return (
-        _scheme(epoch), _authorities(epoch), _banks(epoch), _maker, _policy(epoch), _date(epoch), _net, _account,
+        _scheme(epoch), _authorities(epoch), _banks(epoch), _maker, _tiers(epoch), _attested, _date(epoch), _net,
+        _account,
     )  # fmt: skip
 
 
@@ -141,24 +143,20 @@ def _maker(ledger: Ledger, given: Fields) -> Fields:
     return {"id": found}
 
 
-def _policy(epoch: Callable[[], int]) -> Work:
+def _tiers(epoch: Callable[[], int]) -> Work:
     def decide(ledger: Ledger, given: Fields) -> Fields:
-        if not given:
-            raise TapError(Code.BAD_INPUT, "nothing to set: give tiers, or attested")
-        carriers = [Carrier[name.upper()] for name in cast("list[str]", given.get("attested", []))]
-        if "attested" in given:
-            makers.check_demand(carriers)
-        if "tiers" in given:
-            tiers = tuple(
-                Tier(**{name: int(number) for name, number in row.items()})
-                for row in cast("list[dict[str, float]]", given["tiers"])
-            )
-            ledger.set_tiers(tiers, epoch())
-        if "attested" in given:
-            makers.demand(ledger.store, carriers)
-        return {"version": ledger.policy.version}
+        tiers = tuple(
+            Tier(**{name: int(number) for name, number in row.items()})
+            for row in cast("list[dict[str, float]]", given["tiers"])
+        )
+        return {"version": ledger.set_tiers(tiers, epoch()).version}
 
     return decide
+
+
+def _attested(ledger: Ledger, given: Fields) -> Fields:
+    makers.demand(ledger.store, [Carrier[name.upper()] for name in cast("list[str]", given["attested"])])
+    return {"attested": sorted(carrier.name.lower() for carrier in makers.demanded(ledger.store))}
 
 
 def _date(epoch: Callable[[], int]) -> Work:
