@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from dualtap import suite as suites
 from dualtap.keystore import Head, Keystore
+from dualtap.pin import Pin
 from dualtap.statements import Kind, TapeOpening
 from dualtap.suite import DIGEST, Ephemeral, Sealer, Suite, Verify
 from dualtap_transports.timing.cards import SHA_BLOCK, Work, ccm_blocks, sha_blocks
@@ -110,10 +111,15 @@ class MeteredKeystore:
         """The last tape entry signed."""
         return self._keystore.head
 
-    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening) -> bytes:
+    @property
+    def pin(self) -> Pin | None:
+        """Its PIN."""
+        return self._keystore.pin
+
+    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening, private: bytes) -> bytes:
         """Sign a tape entry."""
         self._meter.add(Work(sign=1))
-        return self._keystore.sign_tape(kind, public, opening)
+        return self._keystore.sign_tape(kind, public, opening, private)
 
     def sign(self, kind: Kind, public: bytes) -> bytes:
         """Sign what is off the tape."""

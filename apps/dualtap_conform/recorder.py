@@ -35,7 +35,7 @@ from dualtap.suite import Drbg, sha256
 from dualtap.tap import Tap
 from dualtap.timed import NONCE
 from dualtap.wire import Hello, Message, RequestMessage, Welcome, signed
-from dualtap_conform.ops.taps import carry_out, order_json, span_json, step_json
+from dualtap_conform.ops.taps import carry_out, order_json, span_json, step_json, vouch
 from dualtap_conform.setup import Json, Object, Setup
 from dualtap_conform.stage import CURRENCY, TODAY, Stage, private_of
 from dualtap_conform.vector import Vector
@@ -85,6 +85,8 @@ class Play:
     late: int = 0
     pongs: tuple[int, ...] = ()
     """Milliseconds that pass before each Pong arrives, in turn."""
+    verification: Verification = Verification.PIN
+    """How the user of the device in question is verified; another's is with its PIN."""
 
 
 class Chance(Drbg):
@@ -244,6 +246,7 @@ class _Tap:
         events = deque([event])
         while events:
             taken = events.popleft()
+            vouch(actor.wallet, taken)
             effects = actor.tap.step(taken, self._now + self._ms / 1000)
             if actor is self.mine:
                 self.events.append(self._event_json(taken, effects))
@@ -255,7 +258,8 @@ class _Tap:
                         events.append(Signature(sign_with(actor.wallet.keystore, statement)))
                     case Ask():
                         agrees = actor is self.other or self.play.agrees
-                        events.append(Consent(Verification.PIN) if agrees else Decline())
+                        given = self.play.verification if actor is self.mine else Verification.PIN
+                        events.append(Consent(given) if agrees else Decline())
                     case Send(frame):
                         (self._outward if actor is self.mine else self._inward).append(frame)
                         self._watch(frame)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
+from dualtap.allowance import BY_CHIP
 from dualtap.context import Order
 from dualtap.errors import Code, TapError
 from dualtap.events import (
@@ -25,8 +26,9 @@ from dualtap.events import (
     Signature,
     Stop,
 )
-from dualtap.keystore import sign_with
+from dualtap.keystore import Keystore, sign_with
 from dualtap.session import NO_HANDOVER, Handover
+from dualtap.statements import Verification
 from dualtap.suite import Drbg, Ephemeral
 from dualtap.tap import Tap
 from dualtap_devices.wallet import Wallet
@@ -53,6 +55,20 @@ def steady() -> Callable[[], float]:
     """Return a clock that gives seconds since 1970 and never runs backwards, whatever sets this machine's time."""
     began = time.time() - time.monotonic()
     return lambda: began + time.monotonic()
+
+
+def honest(answer: Consent | Decline, keystore: Keystore) -> Consent | Decline:
+    """Return what a person said, without a claim that the keystore will not sign: it would leave a tail unsigned."""
+    claims = isinstance(answer, Consent) and answer.verification >= BY_CHIP
+    if claims and (keystore.pin is None or not keystore.pin.cell.verified):
+        return Consent(Verification.PRESENCE)
+    return answer
+
+
+def forget(keystore: Keystore) -> None:
+    """Take back that the user is verified, where the payment that it was for was not made (SPEC §22-14)."""
+    if keystore.pin is not None:
+        keystore.pin.forget()
 
 
 class Driver:
@@ -144,9 +160,11 @@ class Driver:
                     case Send(frame):
                         frames.append(frame)
                     case Ask():
-                        events.append(self._person(effect))
+                        events.append(honest(self._person(effect), self.wallet.keystore))
                     case Report():
                         self.reports.append(effect)
+        if self.tap.ended:
+            forget(self.wallet.keystore)
         return frames
 
 

@@ -1,4 +1,4 @@
-"""An emulated secure element's keystore: a secret, and the (counter, id) of what it signed last.
+"""An emulated secure element's keystore: a secret, the (counter, id) of what it signed last, and a PIN.
 
 It guards nothing against whoever reads its file: it stands for a chip while one is prototyped.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Head, check_sign, check_tape
+from dualtap.pin import PinCell
 from dualtap.statements import Kind, Scheme, TapeOpening
 from dualtap.suite import DIGEST, Signer
 from dualtap_devices.flash import Flash
+from dualtap_devices.pin import KeptPin, decode_cell, encode_cell
 from dualtap_devices.slots import ALIGN, SlotStore
 
 SIZE = 2 * 16 * ALIGN
@@ -33,9 +35,14 @@ class EmulatedKeystore:
             raise TapError(Code.STORE_FAILED, "no keystore here")
         secret, *cells = self._log.records
         self._signer: Signer = scheme.suite.signer(secret)
-        self._head = Head(0, b"")
-        if cells:
-            self._head = _head(cells[-1])
+        self._head, kept = Head(0, b""), PinCell()
+        for cell in cells:
+            found = decode_cell(cell)
+            if found is not None:
+                kept = found
+            else:
+                self._head = _head(cell)
+        self._pin = KeptPin(secret, kept, self._write_pin)
 
     @classmethod
     def create(cls, scheme: Scheme, flash: Flash, secret: bytes) -> EmulatedKeystore:
@@ -56,31 +63,44 @@ class EmulatedKeystore:
         """The last tape entry signed."""
         return self._head
 
-    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening) -> bytes:
+    @property
+    def pin(self) -> KeptPin:
+        """The PIN; none is set at first."""
+        return self._pin
+
+    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening, private: bytes) -> bytes:
         """Sign a tape entry in order; see :class:`dualtap.keystore.Keystore`."""
-        head = check_tape(self._head, self._scheme.id, self.public, kind, public, opening)
-        if head != self._head:
-            self._write(head)
+        before, pin = self._head, self._pin
+        head = check_tape(before, self._scheme.id, self.public, kind, public, opening, private, pin.cell)
+        if head != before:
+            self._write(head, pin.without_claim() if kind is Kind.TRANSFER else pin.cell)
         return self._signer.sign(head.id)
 
     def sign(self, kind: Kind, public: bytes) -> bytes:
         """Sign what is off the tape; see :class:`dualtap.keystore.Keystore`."""
         head, named = check_sign(self._head, self._scheme.id, self.public, kind, public)
         if head != self._head:
-            self._write(head)
+            self._write(head, self._pin.cell)
         return self._signer.sign(named)
 
-    def _write(self, head: Head) -> None:
-        """Make the new head durable, before anything is signed; after a failure, nothing new until reopened."""
-        cell = _cell(head)
+    def _write(self, head: Head, cell: PinCell) -> None:
+        """Make both durable at once, before anything is signed; after a failure, nothing new until reopened."""
+        new = [_cell(head)] if head != self._head else []
+        if cell != self._pin.cell:
+            new.append(encode_cell(cell))
         try:
-            if self._log.cost((cell,)) > self._log.free:
-                self._log.compact((self._log.records[0], cell))
+            if self._log.cost(new) > self._log.free:
+                whole = [self._log.records[0], encode_cell(cell)]
+                self._log.compact([*whole, _cell(head)] if head != Head(0, b"") else whole)
             else:
-                self._log.append((cell,))
+                self._log.append(new)
         except TapError as error:
             raise TapError(Code.KEYSTORE_REFUSED, "its last write was not confirmed") from error
         self._head = head
+        self._pin.kept(cell)
+
+    def _write_pin(self, cell: PinCell) -> None:
+        self._write(self._head, cell)
 
 
 def _cell(head: Head) -> bytes:
@@ -103,15 +123,20 @@ class MemoryKeystore:
         self._scheme = scheme
         self._signer: Signer = scheme.suite.signer(secret)
         self.head = Head(0, b"")
+        self.pin = KeptPin(secret, PinCell(), lambda cell: None)
+        """The PIN; none is set at first."""
 
     @property
     def public(self) -> bytes:
         """The wallet's public key."""
         return self._signer.public
 
-    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening) -> bytes:
+    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening, private: bytes) -> bytes:
         """Sign a tape entry in order; see :class:`dualtap.keystore.Keystore`."""
-        self.head = check_tape(self.head, self._scheme.id, self._signer.public, kind, public, opening)
+        before, own, pin = self.head, self._signer.public, self.pin
+        self.head = check_tape(before, self._scheme.id, own, kind, public, opening, private, pin.cell)
+        if kind is Kind.TRANSFER and self.head != before:
+            pin.kept(pin.without_claim())
         return self._signer.sign(self.head.id)
 
     def sign(self, kind: Kind, public: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import cast
 
-from dualtap import limits
+from dualtap import allowance, limits
 from dualtap.conditions import understood
 from dualtap.errors import Code, TapError
 from dualtap.graph import Graph
@@ -31,6 +31,7 @@ from dualtap.records import (
     SignedTail,
     Since,
     Snapshot,
+    Spent,
     Synced,
     Taken,
     Told,
@@ -98,6 +99,7 @@ class Book:
         self.previous = b""
         self.counter = 0
         self.since = Since()
+        self.spent = Spent()
         self.successor: Successor | None = None
         """What retired this key, not signed: the key asks and pays nothing any more (SPEC §20-3)."""
         self.unsaved: SignedTail | None = None
@@ -145,6 +147,10 @@ class Book:
     def in_doubt(self) -> int:
         """Return the minor units of transfers whose outcome is not known here."""
         return sum(amount_of(sent.transfer) for sent in self.pending.values())
+
+    def held(self) -> int:
+        """Return the minor units that count against a balance: all that is held, and all that may come back."""
+        return sum(holding.amount for holding in self.holdings) + self.in_doubt()
 
     def received_unsettled(self) -> int:
         """Return the minor units that were received and are still held here."""
@@ -333,6 +339,7 @@ class Book:
             self.taken[taken.transfer] = taken._replace(refunded=taken.refunded + amount)
         if opening.request:
             self.since = self.since._replace(payments=self.since.payments + 1)
+            self.spent = allowance.paid(self.spent, transfer, amount)
         self._line(what, amount, self.currency(transfer), transfer.body.payee, transfer.id, transfer.body.epoch)
 
     def _cut(self, parent: Parent, start: int, end: int) -> None:
@@ -396,6 +403,7 @@ class Book:
             self._line("accepted", amount, currency, transfer.body.payee, key, outcome.body.epoch)
             return
         self.graph.warrants[key] = Warrant(transfer.shown().answered(), outcome)
+        self.spent = allowance.given_back(self.spent, transfer, amount)
         for index, (parent, start, end) in enumerate(transfer.body.spans):
             token = self.graph.origin(parent).token
             self.holdings.append(Holding(Parent(key, Side.PAYER, index), token, start, end))
@@ -459,6 +467,7 @@ class Book:
             self.previous,
             self.counter,
             self.since,
+            self.spent,
         )
 
     def compacted(self) -> tuple[Record, ...]:
@@ -490,7 +499,8 @@ class Book:
         self.tape = list(snapshot.tape)
         self.heard, self.witnessed = list(snapshot.heard), list(snapshot.witnessed)
         self.delivered = snapshot.delivered
-        self.previous, self.counter, self.since = snapshot.previous, snapshot.counter, snapshot.since
+        self.previous, self.counter = snapshot.previous, snapshot.counter
+        self.since, self.spent = snapshot.since, snapshot.spent
 
 
 def amount_of(transfer: Transfer) -> int:

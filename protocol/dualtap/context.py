@@ -24,6 +24,7 @@ from dualtap.statements import (
     Request,
     Signed,
     Transfer,
+    Verification,
     WalletCertificate,
 )
 from dualtap.states import Part, State
@@ -36,6 +37,7 @@ class Charge:
     """What a payee asks for: minor units, currency (ISO 4217), the basket (16 bytes) and the part of it (0-255).
 
     ``details`` is a 32-byte hash of what is sold, or empty. ``person`` is set if a person, not a loop, starts it.
+    ``verification`` is the least verification of the payer's user that is taken.
     """
 
     amount: int
@@ -44,6 +46,7 @@ class Charge:
     part: int = 0
     details: bytes = b""
     person: bool = False
+    verification: Verification = Verification.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Code(IntEnum):
     BASKET_PAID = 56
     BASKET_WAITS = 57
     NOT_A_REFUND = 58
+    UNVERIFIED = 59
     NOT_OWNER = 60
     SPANS_OVERLAP = 61
     SPAN_OUTSIDE = 62
@@ -73,6 +74,8 @@ class Code(IntEnum):
     QUARANTINED = 84
     KEYSTORE_REFUSED = 85
     IN_USE = 86
+    PIN_WRONG = 87
+    PIN_BLOCKED = 88
     RETIRED = 89
     NOT_EVIDENCE = 90
     LEDGER_CORRUPT = 91
@@ -125,6 +128,7 @@ TABLE: dict[Code, Row] = {
     Code.BASKET_PAID: Row(_ME, "this basket has been paid", "start another basket"),
     Code.BASKET_WAITS: Row(_ME, "this basket was tried too often", "cancel it, then charge again"),
     Code.NOT_A_REFUND: Row(_ME, "this refund does not match a received payment", "name a receipt of this wallet"),
+    Code.UNVERIFIED: Row(_ME, "the user was not verified as this payment needs it", "pay again with the PIN"),
     Code.NOT_OWNER: Row(_PEER, "the signer does not own what it spends", "do not accept this device"),
     Code.SPANS_OVERLAP: Row(_PEER, "a transfer spends a unit twice", "do not accept this device"),
     Code.SPAN_OUTSIDE: Row(_PEER, "a span lies outside what its parent gave", "do not accept this device"),
@@ -148,6 +152,8 @@ TABLE: dict[Code, Row] = {
     Code.QUARANTINED: Row(_ME, "the store is older than its keystore", "sync this device: it cannot pay"),
     Code.KEYSTORE_REFUSED: Row(_ME, "the keystore refused to sign", "reopen this wallet"),
     Code.IN_USE: Row(_ME, "another process has this wallet open", "wait until it ends"),
+    Code.PIN_WRONG: Row(_ME, "the PIN is wrong", "enter the right one"),
+    Code.PIN_BLOCKED: Row(_ME, "the PIN is blocked", "unblock it with the issuer's code"),
     Code.RETIRED: Row(_ME, "this key was rotated out: it signs nothing new", "use the device's present key"),
     Code.NOT_EVIDENCE: Row(_PEER, "the statements prove nothing", "keep the device's history and sync"),
     Code.LEDGER_CORRUPT: Row(_SCHEME, "the ledger's rows contradict its statements", "restore the ledger"),

@@ -35,7 +35,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The person agreed, verified in this way."""
+    """The person agreed, verified in this way: never claim more than the keystore has seen (SPEC §22-6)."""
 
     verification: Verification = Verification.PRESENCE
 
@@ -78,11 +78,15 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the person whether to pay; answer with :class:`Consent` or :class:`Decline`."""
+    """Ask the person whether to pay; answer with :class:`Consent` or :class:`Decline`.
+
+    A consent with less than ``verification`` ends the tap as ``UNVERIFIED``.
+    """
 
     amount: int
     currency: str
     payee: WalletCertificate
+    verification: Verification = Verification.NONE
 
 
 class Result(Enum):

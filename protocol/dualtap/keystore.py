@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from dualtap.errors import Code, TapError
+from dualtap.pin import Pin, PinCell, check_claim
 from dualtap.statements import KIND, OFF_TAPE, ON_TAPE, ZERO, Body, Kind, Signed, TapeOpening, statement_id
-from dualtap.suite import DIGEST
+from dualtap.suite import DIGEST, sha256
 
 _RETIRED = frozenset({Kind.PRESENT, Kind.SYNC})
 """What a retired key signs off the tape, besides its one Successor again."""
@@ -40,11 +41,18 @@ class Keystore(Protocol):
         """The last tape entry signed."""
         ...
 
-    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening) -> bytes:
-        """Sign a tape entry: ``public`` is H(public), 32 bytes.
+    @property
+    def pin(self) -> Pin | None:
+        """The PIN that this keystore keeps, or ``None`` for one without: it then signs no transfer that claims one."""
+        ...
+
+    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening, private: bytes) -> bytes:
+        """Sign a tape entry: ``public`` is H(public), 32 bytes; ``private`` the private half whose hash is shown.
 
         Writes (ctr, id) in one atomic write and signs only if ``prev`` is at least the last counter, or for the
-        last id again. Raises ``KEYSTORE_REFUSED`` for anything else, also for a kind that is off the tape.
+        last id again. With a new Transfer the same write takes back that the user is verified. Raises
+        ``KEYSTORE_REFUSED`` for anything else, also for a kind that is off the tape, and ``UNVERIFIED`` for a
+        Transfer that claims a PIN that was not seen (SPEC §22-13).
         """
         ...
 
@@ -57,14 +65,26 @@ class Keystore(Protocol):
         ...
 
 
-def check_tape(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes, opening: TapeOpening) -> Head:
+def check_tape(
+    head: Head,
+    scheme: bytes,
+    key: bytes,
+    kind: Kind,
+    public: bytes,
+    opening: TapeOpening,
+    private: bytes,
+    cell: PinCell | None,
+) -> Head:
     """Return the head after signing this entry, or raise ``KEYSTORE_REFUSED``: the rule of every keystore.
 
-    Raises ``RETIRED`` for a transfer to a wallet by a retired key. SPEC §13-2 to §13-4 and §20-2.
+    ``cell`` is what it keeps of a PIN, if it has one. Raises ``RETIRED`` for a transfer to a wallet by a retired key, and
+    ``UNVERIFIED`` for a claim that it cannot make. SPEC §13-2 to §13-4, §13-10, §20-2 and §22-13.
     """
     if kind not in ON_TAPE:
         raise TapError(Code.KEYSTORE_REFUSED, f"{kind.name} is not on the tape")
     _check_digests(public, opening.salt, opening.private, opening.request)
+    if len(private) not in (1, 1 + DIGEST) or sha256(private) != opening.private:
+        raise TapError(Code.KEYSTORE_REFUSED, "the private half is another")
     entry = statement_id(scheme, kind, key, public, opening.commitment())
     if entry == head.id:
         return head
@@ -73,6 +93,7 @@ def check_tape(head: Head, scheme: bytes, key: bytes, kind: Kind, public: bytes,
         raise TapError(Code.RETIRED)
     if opening.prev < head.ctr or opening.ctr <= opening.prev:
         raise TapError(Code.KEYSTORE_REFUSED, "this interval of the tape is taken")
+    check_claim(kind, private, cell)
     return head._replace(ctr=opening.ctr, id=entry)
 
 
@@ -110,4 +131,4 @@ def sign_with(keystore: Keystore, statement: Signed[Body]) -> bytes:
         return keystore.sign(kind, statement.public)
     if statement.place is None:
         raise TapError(Code.KEYSTORE_REFUSED, "an entry whose place on the tape is not known")
-    return keystore.sign_tape(kind, statement.public, statement.place)
+    return keystore.sign_tape(kind, statement.public, statement.place, statement.shown().private.half())

@@ -22,6 +22,18 @@ BASKET_REQUESTS = 8
 """Requests for one basket before a person is asked: strangers' taps must not fill the tape."""
 CALLED = 4
 """Requests that may be open where a Call would make another: a stranger that calls must not fill the log."""
+PIN_TRIES = 3
+"""Wrong PINs in a row after which a keystore takes none: a thief guesses one in 3,333 PINs of four digits."""
+UNBLOCK_TRIES = 10
+"""Wrong unblocking codes in all after which a keystore takes none: it is longer than a PIN, and typed from a letter."""
+PIN_LEAST = 4
+"""Digits of the shortest PIN."""
+PIN_MOST = 12
+"""Digits of the longest PIN."""
+UNBLOCK_LEAST = 8
+"""Digits of the shortest unblocking code: ten tries guess one in ten million."""
+UNBLOCK_MOST = 16
+"""Digits of the longest unblocking code."""
 EPOCH_STEP = 400
 """Epochs (days) by which one tap may move a device's date; a sync may move it by any."""
 EPOCH_SECONDS = 86_400

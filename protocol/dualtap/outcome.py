@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from dualtap import limits
+from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.events import Signature
@@ -71,14 +73,24 @@ def examine(context: Context, asked: Asked, message: TransferMessage) -> Transfe
     profile = book.profile
     accept = Acceptance(asked.currency, context.epoch, profile.hops, profile.spans, asked.basket)
     amount = verify(trust, received, accept, book.graph)
+    if message.verification < asked.verification:
+        raise TapError(Code.UNVERIFIED, "the payer's user was not verified as asked")
     if amount != asked.amount:
         raise TapError(Code.WRONG_AMOUNT)
     if book.since.receipts >= tier.receipts or book.since.received + amount > tier.received:
         raise TapError(Code.OVER_LIMIT, "this wallet must sync before it collects more")
+    check_balance(book, amount)
     if book.accepted(asked.basket, asked.part):
         raise TapError(Code.BASKET_PAID)
     book.examined, context.payer = received, payer.key
     return received.transfer
+
+
+def check_balance(book: Book, amount: int) -> None:
+    """Raise ``OVER_LIMIT`` if a wallet would hold more than its tier allows, with what is in doubt (SPEC §22-7)."""
+    most = book.tier.balance
+    if most < limits.AMOUNT and book.held() + amount > most:
+        raise TapError(Code.OVER_LIMIT, "this wallet would hold more than its tier allows")
 
 
 def send_decided(context: Context, event: Signature) -> Outcome:

@@ -12,7 +12,7 @@ from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Result, Signature
 from dualtap.heal import report_healed, show_pending, take_outcome
-from dualtap.outcome import answer, send_decided
+from dualtap.outcome import answer, check_balance, send_decided
 from dualtap.records import Answered, Asked, Sent
 from dualtap.statements import (
     CloseBody,
@@ -35,6 +35,7 @@ from dualtap.wire import (
     basket,
     currency,
     details,
+    enumeration,
     signed,
     uint,
 )
@@ -65,6 +66,7 @@ def check_charge(charge: Charge) -> None:
         (basket, charge.basket, "a basket has 16 bytes"),
         (uint(255), charge.part, "a part is from 0 to 255"),
         (details, charge.details, "details are a hash of 32 bytes, or empty"),
+        (enumeration(Verification), int(charge.verification), "a verification is one that the scheme knows"),
     ):
         try:
             check(value)
@@ -80,6 +82,7 @@ def clear(context: Context) -> None:
             close(context, key, Code.TIMEOUT, State.CLEARING)
             return
     if not book.accepted(charge.basket, charge.part):
+        check_balance(book, charge.amount)
         need = book.profile.message + 2 * ENTRY_ROOM
         if book.open and book.free < book.reserved() + need:
             # An abandoned sale must not block the next customer: the oldest gives its room back.
@@ -133,11 +136,12 @@ def ask(context: Context) -> None:
         profile.hops,
         profile.spans,
         profile.message,
-        Verification.NONE,
+        charge.verification,
         trust.epoch,
     )
     request = signed(book.scheme.id, book.key, body)
-    asked = Asked(request.id, charge.basket, charge.part, charge.amount, charge.currency, trust.epoch)
+    last = trust.epoch, charge.verification
+    asked = Asked(request.id, charge.basket, charge.part, charge.amount, charge.currency, *last)
     context.asked = asked
     context.persist(asked)
     context.sign(request, State.SIGN_REQUEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from dualtap import limits, timed
+from dualtap import allowance, limits, timed
 from dualtap.book import ENTRY_ROOM
 from dualtap.both import refused, send_present, sign_present, stop, take_present
 from dualtap.context import Context, Pay
@@ -148,8 +148,14 @@ def ask(context: Context) -> None:
     """Ask the person (SPEC §11.3-9)."""
     body = cast("Request", context.request).body
     payee = cast("RequestMessage", context.request_message).certificate
-    context.effects.append(Ask(body.amount, body.currency, payee))
+    context.effects.append(Ask(body.amount, body.currency, payee, needed(context)))
     context.state = State.AWAIT_CONSENT
+
+
+def needed(context: Context) -> Verification:
+    """Return the least verification of the user with which this payer may pay this request (SPEC §22-5)."""
+    book, body = context.book, cast("Request", context.request).body
+    return allowance.needed(book.tier, book.spent, body.amount, body.verification)
 
 
 def pong(context: Context, message: PongMessage) -> None:
@@ -192,6 +198,7 @@ def check_request(context: Context, message: RequestMessage, request: Request) -
         raise TapError(Code.WRONG_CURRENCY)
     if body.amount > tier.payment or book.since.payments >= tier.payments:
         raise TapError(Code.OVER_LIMIT)
+    allowance.check_day(tier, book.spent, book.trust.epoch, body.amount)
     timed.check(context, body.amount > tier.untimed)
     book.reserve(2 * ENTRY_ROOM)
 
@@ -215,6 +222,8 @@ def consent(context: Context, event: Consent) -> None:
     # While the person thought, another tap of this wallet may have used up a limit, or made the same refund.
     check_request(context, cast("RequestMessage", context.request_message), asked)
     check_refund(context, asked)
+    if event.verification < needed(context):
+        raise TapError(Code.UNVERIFIED, "the user was not verified as this payment needs it")
     timed.check_done(context)
     chosen = context.chosen
     if chosen.bound or not all(book.holds(span) for span in chosen.spans):

@@ -23,6 +23,7 @@ from dualtap.statements import (
     TapeStatement,
     Token,
     Transfer,
+    Verification,
     WalletCertificate,
     Warrant,
 )
@@ -81,6 +82,7 @@ class Asked(NamedTuple):
     amount: int
     currency: str
     epoch: int
+    verification: Verification = Verification.NONE
 
 
 class Answered(NamedTuple):
@@ -179,6 +181,19 @@ class Since(NamedTuple):
     received: int = 0
 
 
+class Spent(NamedTuple):
+    """What counts against a payer's ``day`` and ``unverified`` (SPEC §22): never a sync's business.
+
+    ``day`` is the sum paid in ``epoch``; ``unverified`` the sum since the user was verified, for the transfer at the
+    counter ``verified``. Minor units.
+    """
+
+    epoch: int = 0
+    day: int = 0
+    unverified: int = 0
+    verified: int = 0
+
+
 class Question(NamedTuple):
     """A request and its outcome, if it has one."""
 
@@ -229,6 +244,7 @@ class Snapshot(NamedTuple):
     previous: bytes
     counter: int
     since: Since
+    spent: Spent
 
 
 Record: TypeAlias = (
@@ -299,12 +315,13 @@ news_check = record(
     maybe(issued_check(Header)),
     maybe(issued_check(Policy)),
 )
-_asked = record(Asked, digest, basket, uint(255), money, _text, epoch)
+_asked = record(Asked, digest, basket, uint(255), money, _text, epoch, enumeration(Verification))
 _holding = record(Holding, parent, digest, money, money)
 _line = record(Line, _text, money, _text, _name, blob(0, 32), epoch)
 _taken = record(Taken, digest, _name, money, money)
 _told_line = record(ToldLine, digest, enumeration(Standing), epoch, money, _text)
 _since = record(Since, number, number, money)
+_spent = record(Spent, epoch, money, money, counter)
 
 
 def successor_check(scheme: bytes) -> Check[Successor]:
@@ -359,6 +376,7 @@ def decoder(scheme: bytes) -> Check[Record]:
             blob(0, 32),
             counter,
             _since,
+            _spent,
         ),
         Retired: record(Retired, successor_check(scheme)),
         Told: record(Told, list_of(_told_line, ITEMS)),

@@ -348,6 +348,10 @@ class Private(NamedTuple):
     verification: Verification = Verification.NONE
     refund_of: bytes = b""
 
+    def half(self) -> bytes:
+        """Return the bytes that are hashed into the commitment (SPEC §4.2-2)."""
+        return bytes([self.verification]) + self.refund_of
+
 
 class TapeOpening(NamedTuple):
     """Shows a statement's place on its tape, ``(prev, ctr]``, and nothing else."""
@@ -406,7 +410,7 @@ class Opening(NamedTuple):
 
 def private_digest(private: Private) -> bytes:
     """Return the digest of a transfer's private half: the verification's byte, then what it refunds."""
-    return _NOTHING_PRIVATE if private == _UNSAID else sha256(bytes([private.verification]) + private.refund_of)
+    return _NOTHING_PRIVATE if private == _UNSAID else sha256(private.half())
 
 
 _UNSAID = Private()

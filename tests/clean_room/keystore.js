@@ -4,9 +4,11 @@ const fs = require('node:fs');
 const { idOf, commitmentOfTape } = require('./statements');
 const { onTape } = require('./wire');
 const { pack, unpack } = require('./msgpack');
+const { H } = require('./suite');
 const { refuse } = require('./errors');
 
 const OFF_TAPE = [16, 17, 18, 19, 20];                        // §13-6
+const PIN = 2;
 const NOTHING = { ctr: 0n, id: Buffer.alloc(0), successor: Buffer.alloc(0) };
 const SUCCESSOR = 19, RETIRED = [17, 18];                     // §20-1, §20-2
 
@@ -21,14 +23,16 @@ class Keystore {
 
   /** §13-2 to §13-5: the id that it would sign; the cell is written first. */
   tapeId(kind, hash, opening) {
-    const { salt, prev, ctr, private: half, request } = opening || {};
+    const { salt, prev, ctr, private: half, request, half: shown } = opening || {};
     if (!onTape(kind) || ![32, 33, 34].includes(kind)) refuse('KEYSTORE_REFUSED', 'kind');
     if ([hash, salt, half, request].some((b) => !b || b.length !== 32)) refuse('KEYSTORE_REFUSED', 'length');
+    if (![1, 33].includes(shown.length) || !H(shown).equals(half)) refuse('KEYSTORE_REFUSED', 'half'); // §13-10
     const id = idOf(this.scheme, kind, this.key, hash, commitmentOfTape(opening));
     if (id.equals(this.cell.id)) return id;
     const pays = kind === 32 && !request.equals(Buffer.alloc(32));
     if (this.cell.successor.length && pays) refuse('RETIRED');
     if (!(this.cell.ctr <= prev && prev < ctr)) refuse('KEYSTORE_REFUSED', 'counter');
+    if (kind === 32 && shown[0] >= PIN) refuse('UNVERIFIED');  // §22-13: this keystore has no PIN
     this.write({ ...this.cell, ctr, id });
     return id;
   }

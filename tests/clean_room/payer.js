@@ -11,6 +11,7 @@ const { randomBytes } = require('node:crypto');
 const { Refusal, refuse, nameOf, numberOf, byNumber } = require('./errors');
 
 const ROLE_PAY = 1, ROLE_COLLECT = 2;                        // §4.3: not the numbers of Want
+const PIN = 2, AMOUNT = Number.MAX_SAFE_INTEGER;              // §4.3: a sum of AMOUNT is no limit
 const SESSION_SECONDS = 60, EPOCH_SECONDS = 86400, TAG = 16, CARD_MESSAGE = 1024, PINGS = 4;
 const hex = (b) => b.toString('hex');
 const sum = (spans) => spans.reduce((n, s) => n + s.end - s.start, 0);
@@ -260,7 +261,8 @@ class Payer {
 
   ask() {
     const { amount, currency } = this.request;
-    this.effects.push({ do: 'ask', amount, currency, payee: this.certificate.key, certificate: this.certificate });
+    this.effects.push({ do: 'ask', amount, currency, payee: this.certificate.key, certificate: this.certificate,
+      verification: this.needed });
     this.state = 'await consent';                             // §11.3-9
   }
 
@@ -273,6 +275,14 @@ class Payer {
   get terms() {
     const { certificate, today, wallet } = this;
     return { certificate, now: today, date: wallet.trust.date, keyLength: wallet.suite.keyLength };
+  }
+
+  /** §22-5: the least verification with which this may be paid. */
+  get needed() {
+    const { amount, verification } = this.request;
+    const { unverified } = this.wallet.trust.tier(this.wallet.certificate.tier);
+    const over = unverified < AMOUNT && this.wallet.unverified() + amount > unverified;
+    return over ? Math.max(verification, PIN) : verification;
   }
 
   /** §11.3-5 to §11.3-7, in this order; gives spans that would do, in a message that fits. */
@@ -289,6 +299,7 @@ class Payer {
     if (currencies.length && !currencies.includes(request.currency)) refuse('WRONG_CURRENCY');
     const tier = trust.tier(wallet.certificate.tier);         // §7-21
     if (!tier || request.amount > tier.payment || wallet.payments >= tier.payments) refuse('OVER_LIMIT');
+    if (tier.day < AMOUNT && wallet.paidOn(trust.date) + request.amount > tier.day) refuse('OVER_LIMIT'); // §22-1
     if (this.far() && (this.within === null || !this.now())) refuse('OVER_LIMIT');             // §24-5
     if (wallet.paid(certificate.key, request.basket, request.part)) refuse('BASKET_PAID');     // §11.4-8
     if (!wallet.room(1024)) refuse('STORE_FULL');             // §12-8
@@ -340,6 +351,7 @@ class Payer {
     if (wallet.tail && !wallet.tail.signed) refuse('KEYSTORE_REFUSED', 'an unsigned tail');    // §12-5
     const given = spans && spans.length;
     const own = this.check();
+    if (verification < this.needed) refuse('UNVERIFIED');     // §22-6
     const chosen = given ? spans : own;
     const open = payable(wallet, this.request, this.terms);
     const inside = (s) => open.some((h) => sameParent(h.parent, s.parent) && h.start <= s.start && s.end <= h.end);

@@ -73,12 +73,13 @@ const OPERATIONS = {
   },
 
   keystore(suite, i) {
+    if (i.calls.some((call) => call.pin)) return null;        // §22: this keystore has no PIN
     const keystore = new Keystore(suite, schemeId(suite, bytes(i.root)), bytes(i.private));
-    return { answers: i.calls.map(({ kind, public: hash, opening: o }) => {
+    return { answers: i.calls.map(({ kind, public: hash, opening: o, shown }) => {
       const number = typeof kind === 'string' ? KINDS[kind] : kind;
       try {
         const opening = o && { salt: bytes(o.salt), prev: counter(o.prev), ctr: counter(o.ctr),
-          private: bytes(o.private), request: bytes(o.request) };
+          private: bytes(o.private), request: bytes(o.request), half: bytes(shown) };
         return { id: hex(o ? keystore.tapeId(number, bytes(hash), opening) : keystore.id(number, bytes(hash))) };
       } catch (e) { return { error: nameOrThrow(e) }; }
     }) };
@@ -114,7 +115,8 @@ function oneTap(wallet, tap) {
   }) };
 }
 
-const MEMBERS = { persist: ['records'], sign: ['kind', 'id'], send: ['frame'], ask: ['amount', 'currency', 'payee'],
+const MEMBERS = { persist: ['records'], sign: ['kind', 'id'], send: ['frame'],
+  ask: ['amount', 'currency', 'payee', 'verification'],
   report: ['result', 'amount', 'currency', 'transfer', 'code'] };
 function shown(effect) {
   const plain = (v) => (Buffer.isBuffer(v) ? hex(v) : v);

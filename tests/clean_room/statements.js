@@ -23,7 +23,8 @@ const issuedHash = (name, it) => H(encodePublic(name, it, true));
 // §4.2-2
 const placeSalt = (seed) => H(Buffer.from('place'), seed);
 const requestSalt = (seed) => H(Buffer.from('request'), seed);
-const privateHash = ({ verification, refund_of: refund }) => H(Buffer.from([verification]), refund);
+const privateHalf = ({ verification, refund_of: refund }) => Buffer.concat([Buffer.from([verification]), refund]);
+const privateHash = (half) => H(privateHalf(half));
 const placeOf = ({ seed, prev, ctr, private: half }) => H(placeSalt(seed), u64(prev), u64(ctr), privateHash(half));
 const requestOf = ({ seed, request }) => (request.length ? H(requestSalt(seed), request) : ZERO);
 const commitmentOf = (opening) => H(placeOf(opening), requestOf(opening));
@@ -32,7 +33,8 @@ const bare = ({ seed, prev, ctr }) => (
   { seed, prev, ctr, private: { verification: 0, refund_of: EMPTY }, request: EMPTY });
 /** §4.2: what the keystore is told of a place. */
 const tapeOpening = (o) => ({
-  salt: placeSalt(o.seed), prev: o.prev, ctr: o.ctr, private: privateHash(o.private), request: requestOf(o) });
+  half: privateHalf(o.private), salt: placeSalt(o.seed), prev: o.prev, ctr: o.ctr, private: privateHash(o.private),
+  request: requestOf(o) });
 /** §13-1: the keystore's own way to the commitment. */
 const commitmentOfTape = (t) => H(H(t.salt, u64(t.prev), u64(t.ctr), t.private), t.request);
 

@@ -11,6 +11,7 @@ const { refuse } = require('./errors');
 const { syncFolder } = require('./keystore');
 
 const TOKEN = 0, PAYER = 2;                                   // Side
+const PIN = 2;                                                // Verification
 const NUMBERS = { News: 1, Funded: 2, Sent: 5, SignedTail: 6, Moved: 7, Healed: 8 };
 const NAMES = Object.fromEntries(Object.entries(NUMBERS).map(([k, v]) => [v, k]));
 // §12-1: a record's fields, of which whole forms are stored as their bytes.
@@ -207,6 +208,22 @@ class Wallet {
   token(parent) {
     while (parent.side !== TOKEN) parent = this.sent.get(hex(parent.id)).statement.body.spans[parent.place].parent;
     return this.tokens.get(hex(parent.id));
+  }
+
+  /** §22-1, §22-3: what was paid in an epoch, but for what is dead. */
+  paidOn(epoch) { return this.sum((e) => e.statement.body.epoch === epoch); }
+
+  /** §22-5: what was paid since the user was last verified. */
+  unverified() {
+    const said = (e) => e.statement.shown.private.verification >= PIN;
+    const last = [...this.sent.values()].filter(said).reduce((most, e) => (
+      e.statement.shown.ctr > most ? e.statement.shown.ctr : most), -1n);
+    return this.sum((e) => !said(e) && BigInt(e.statement.shown.ctr) > BigInt(last));
+  }
+
+  sum(which) {
+    const units = (e) => e.statement.body.spans.reduce((n, s) => n + s.end - s.start, 0);
+    return [...this.sent.values()].filter((e) => !e.dead && which(e)).reduce((n, e) => n + units(e), 0);
   }
 
   /** §8.2-2: the payer's sides on a path; a payer-only card has no payee's side on any (§10.1-4). */

@@ -48,7 +48,7 @@ from tests.support.breaking import (
 class Signing(MemoryKeystore):
     """A keystore that signs anything."""
 
-    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening) -> bytes:
+    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening, private: bytes) -> bytes:
         entry = statement_id(self._scheme.id, kind, self.public, public, opening.commitment())
         self.head = Head(opening.ctr, entry)
         return self._signer.sign(entry)

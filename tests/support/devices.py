@@ -19,6 +19,7 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Report
 from dualtap.keystore import Head, Keystore
 from dualtap.limits import Profile
+from dualtap.pin import Pin
 from dualtap.records import Funded, News
 from dualtap.statements import Kind, ReceiptBody, Scheme, TapeOpening, statement_id
 from dualtap.suite import Drbg, Ephemeral, Signer, Suite, Verify
@@ -97,8 +98,12 @@ class Recorded:
     def head(self) -> Head:
         return self._inner.head
 
-    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening) -> bytes:
-        signature = self._inner.sign_tape(kind, public, opening)
+    @property
+    def pin(self) -> Pin | None:
+        return self._inner.pin
+
+    def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening, private: bytes) -> bytes:
+        signature = self._inner.sign_tape(kind, public, opening, private)
         entry = statement_id(self._scheme.id, kind, self.public, public, opening.commitment())
         self._signed.add(Signature(self.public, entry, opening.prev, opening.ctr))
         self.after_signing()

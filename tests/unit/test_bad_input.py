@@ -699,7 +699,7 @@ def test_a_keystore_refuses_fields_that_could_be_read_with_other_borders() -> No
         TapeOpening(bytes(32), 0, 1, bytes(32), bytes(33)),
     ):
         with pytest.raises(TapError, match=Code.KEYSTORE_REFUSED.name):
-            keystore.sign_tape(Kind.CLOSE, bytes(32), opening)
+            keystore.sign_tape(Kind.CLOSE, bytes(32), opening, b"\0")
     with pytest.raises(TapError, match=Code.KEYSTORE_REFUSED.name):
         keystore.sign(Kind.REQUEST, bytes(31))
     assert keystore.head.ctr == 0

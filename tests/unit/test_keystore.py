@@ -8,7 +8,7 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Head, Keystore
-from dualtap.statements import OFF_TAPE, ON_TAPE, Kind, Scheme, TapeOpening, statement_id
+from dualtap.statements import OFF_TAPE, ON_TAPE, Kind, Private, Scheme, TapeOpening, statement_id
 from dualtap.suite import ED25519, SUITES, sha256
 from dualtap_devices.flash import CrashFlash, Faults, MemoryFlash, PowerCut
 from dualtap_devices.keystore import SIZE, EmulatedKeystore, MemoryKeystore
@@ -17,6 +17,7 @@ from tests.support.devices import survivals
 SECRET = sha256(b"the secret of a keystore")
 SCHEME = Scheme.of(ED25519, ED25519.signer(sha256(b"root")).public)
 PUBLIC = sha256(b"the public half of a statement")
+NOTHING = Private().half()
 MAKERS: dict[str, Callable[[Scheme], Keystore]] = {
     "emulated": lambda scheme: EmulatedKeystore.create(scheme, MemoryFlash(SIZE), SECRET),
     "memory": lambda scheme: MemoryKeystore(scheme, SECRET),
@@ -29,7 +30,7 @@ def keystore(request: pytest.FixtureRequest) -> Keystore:
 
 
 def place(prev: int, ctr: int, name: bytes = b"") -> TapeOpening:
-    return TapeOpening(sha256(b"salt" + name), prev, ctr, sha256(b"private"), bytes(32))
+    return TapeOpening(sha256(b"salt" + name), prev, ctr, sha256(NOTHING), bytes(32))
 
 
 def entry_id(keystore: Keystore, kind: Kind, opening: TapeOpening) -> bytes:
@@ -43,7 +44,7 @@ def refused(act: Callable[[], object]) -> None:
 
 
 def sign(keystore: Keystore, prev: int, ctr: int) -> bytes:
-    return keystore.sign_tape(Kind.RECEIPT, PUBLIC, place(prev, ctr))
+    return keystore.sign_tape(Kind.RECEIPT, PUBLIC, place(prev, ctr), NOTHING)
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -53,7 +54,7 @@ def test_it_signs_the_id_that_it_computes(suite: str, maker: str, kind: Kind) ->
     """§13-1."""
     scheme = Scheme.of(SUITES[suite], SUITES[suite].signer(sha256(b"root")).public)
     keystore = MAKERS[maker](scheme)
-    signature = keystore.sign_tape(kind, PUBLIC, place(0, 3))
+    signature = keystore.sign_tape(kind, PUBLIC, place(0, 3), NOTHING)
     signed = statement_id(scheme.id, kind, keystore.public, PUBLIC, place(0, 3).commitment())
     scheme.suite.verifier(keystore.public)(signature, signed)
     assert keystore.head == Head(3, signed)
@@ -75,7 +76,7 @@ def test_an_interval_that_is_taken_or_empty_is_refused(keystore: Keystore, prev:
     """§4.1-5, §13-4."""
     sign(keystore, 0, 5)
     before = keystore.head
-    refused(lambda: keystore.sign_tape(Kind.RECEIPT, PUBLIC, place(prev, ctr, b"another")))
+    refused(lambda: keystore.sign_tape(Kind.RECEIPT, PUBLIC, place(prev, ctr, b"another"), NOTHING))
     assert keystore.head == before
 
 
@@ -91,7 +92,7 @@ def test_a_kind_is_signed_by_its_own_call_only(keystore: Keystore) -> None:
     """§13-2, §13-6."""
     for kind in Kind:
         if kind not in ON_TAPE:
-            refused(lambda kind=kind: keystore.sign_tape(kind, PUBLIC, place(0, 1)))  # type: ignore[misc]
+            refused(lambda kind=kind: keystore.sign_tape(kind, PUBLIC, place(0, 1), NOTHING))  # type: ignore[misc]
         if kind not in OFF_TAPE:
             refused(lambda kind=kind: keystore.sign(kind, PUBLIC))  # type: ignore[misc]
     assert keystore.head == Head(0, b"")

@@ -84,7 +84,7 @@ def test_the_payer_says_and_does_one_thing_at_a_time() -> None:
     playbook = Playbook(meeting, meeting.payer)
     playbook >> Begin() << Hello
     playbook >> playbook.received << Ask(125, "CNY", till.book.certificate)
-    playbook >> Consent(Verification.PIN) << Persist << Sign
+    playbook >> Consent(Verification.PRESENCE) << Persist << Sign
     playbook >> playbook.signature << TransferMessage
     playbook >> playbook.received << Persist << Report
     playbook.done()
@@ -177,9 +177,9 @@ def test_the_person_is_asked_for_the_right_amount_and_may_decline() -> None:
 def test_how_the_person_was_verified_is_told_to_the_payee() -> None:
     world = World()
     watch, till = world.wallet(fund=1000), world.wallet()
-    meeting = world.meet(watch, till, 77, person=lambda ask: Consent(Verification.PIN)).run()
+    meeting = world.meet(watch, till, 77, person=lambda ask: Consent(Verification.NONE)).run()
     (shown,) = [seen.message for seen in meeting.heard if isinstance(seen.message, TransferMessage)]
-    assert shown.verification is Verification.PIN
+    assert shown.verification is Verification.NONE
 
 
 # Tears
@@ -829,9 +829,15 @@ def test_limits_between_syncs(tier: Tier, amounts: tuple[int, ...]) -> None:
 
 def test_a_tier_that_the_policy_does_not_know_has_no_limits_to_spend_within() -> None:
     """§7-21."""
-    world = World(tiers=())
-    meeting = world.meet(world.wallet(fund=100), world.wallet(), 1).run()
-    assert told(meeting.payer) == [(Result.NOT_PAID, Code.OVER_LIMIT)]
+    world = World()
+    listed = world.wallet(fund=100)
+    unlisted = world.wallet(
+        fund=100, news=News(listed.book.certificate, world.authorities, world.header, world.ruled(2, tiers=()))
+    )
+    assert told(world.meet(unlisted, listed, 1).run().payer) == [(Result.NOT_PAID, Code.OVER_LIMIT)]
+    meeting = world.meet(listed, unlisted, 1).run()
+    assert told(meeting.payee) == [(Result.NOT_PAID, Code.OVER_LIMIT)]
+    assert meeting.payee.signed == []
 
 
 def test_roles() -> None:

@@ -195,7 +195,7 @@ def test_an_entry_moves_again_if_the_power_goes_before_it_is_signed(world: World
     wallet = payer if stop is stopped_payer else payee
 
     class Cut(MemoryKeystore):
-        def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening) -> bytes:
+        def sign_tape(self, kind: Kind, public: bytes, opening: TapeOpening, private: bytes) -> bytes:
             raise PowerCut
 
     for _ in range(3):
@@ -220,8 +220,9 @@ def test_an_entry_that_the_keystore_signed_never_moves(world: World) -> None:
     world.suite.verifier(payer.book.key)(tail(payer).signature, unsigned.id)
 
 
-def signing(statement: TapeStatement) -> tuple[bytes, TapeOpening]:
-    return public_digest(cast("tuple[object, ...]", statement.body)), statement.shown().tape()
+def signing(statement: TapeStatement) -> tuple[bytes, TapeOpening, bytes]:
+    opening = statement.shown()
+    return public_digest(cast("tuple[object, ...]", statement.body)), opening.tape(), opening.private.half()
 
 
 def test_a_skip_behind_a_signed_entry_moves_nothing_and_is_not_reused(world: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 from dualtap import limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Head, check_off_tape, check_tape
+from dualtap.pin import PinCell
 from dualtap.records import decoder, encode_record
 from dualtap.statements import (
     Body,
@@ -44,6 +45,7 @@ KEY = bytes(range(32))
 REQUEST = RequestBody(KEY, True, 1250, "CNY", bytes(16), 0, b"", 7, 16, 16384, Verification.NONE, 20_000)
 SPAN = Span(Parent(KEY, Side.TOKEN, 0), 0, 1250)
 OPENING = Opening(bytes(16), 3, 7, Private(Verification.PIN, KEY), KEY)
+HALF, SEEN = OPENING.private.half(), PinCell(verified=True)
 BODIES: dict[str, Body] = {
     "request": REQUEST,
     "present": PresentBody(KEY, False, 20_000),
@@ -144,7 +146,7 @@ def test_a_keystore_signs_each_kind_by_its_own_call() -> None:
     for kind in Kind:
         on, off = kind in (Kind.TRANSFER, Kind.RECEIPT, Kind.CLOSE), 16 <= kind < 32
         for allowed, sign in (
-            (on, lambda kind=kind: check_tape(head, bytes(32), KEY, kind, KEY, OPENING.tape())),
+            (on, lambda kind=kind: check_tape(head, bytes(32), KEY, kind, KEY, OPENING.tape(), HALF, SEEN)),
             (off, lambda kind=kind: check_off_tape(bytes(32), KEY, kind, KEY)),
         ):
             if allowed:
@@ -161,12 +163,12 @@ def test_a_keystore_signs_in_order(prev: int, ctr: int, fine: bool) -> None:
     opening = OPENING._replace(prev=prev, ctr=ctr).tape()
     head = Head(7, b"")
     if fine:
-        after = check_tape(head, bytes(32), KEY, Kind.CLOSE, KEY, opening)
+        after = check_tape(head, bytes(32), KEY, Kind.CLOSE, KEY, opening, HALF, SEEN)
         assert after.ctr == ctr
-        assert check_tape(after, bytes(32), KEY, Kind.CLOSE, KEY, opening) == after, "the same entry again"
+        assert check_tape(after, bytes(32), KEY, Kind.CLOSE, KEY, opening, HALF, SEEN) == after, "the same entry again"
         return
     with pytest.raises(TapError) as caught:
-        check_tape(head, bytes(32), KEY, Kind.CLOSE, KEY, opening)
+        check_tape(head, bytes(32), KEY, Kind.CLOSE, KEY, opening, HALF, SEEN)
     assert caught.value.code is Code.KEYSTORE_REFUSED
 
 

@@ -32,7 +32,6 @@ UNPROVOKED = {
     Code.IN_USE: "two processes: tests/scenarios/test_cli.py",
     Code.LEDGER_CORRUPT: "the issuer's: tests/unit/test_ledger.py",
     Code.ISSUER_UNREACHABLE: "the issuer's: tests/scenarios/test_cli.py",
-    Code.BAD_INPUT: "a device's own mistake, never on the wire: tests/unit/test_bad_input.py",
 }
 """Errors that no vector can bring about, why, and where they are tested."""
 

@@ -45,9 +45,11 @@ class Chip:
     ) -> Chip:
         """Ask for an entry of the tape; what it says follows from ``what``, but for the parts that are given."""
         at = prev.to_bytes(8, "big"), ctr.to_bytes(8, "big")
-        public, salt, private, request = (
-            parts.get(name, self._stage.draw(f"{name} {what}")) for name in ("public", "salt", "private", "request")
+        public, salt, request = (
+            parts.get(name, self._stage.draw(f"{name} {what}")) for name in ("public", "salt", "request")
         )
+        shown = parts.get("shown", b"\0" + self._stage.draw(f"refund {what}"))
+        private = parts.get("private", sha256(shown).digest())
         place = sha256(salt + at[0] + at[1] + private).digest()
         named = self._id(kind, public, sha256(place + request).digest())
         opening: Object = {
@@ -57,15 +59,24 @@ class Chip:
             "private": private.hex(),
             "request": request.hex(),
         }
-        return self._ask(kind, public, opening, named, refused)
+        return self._ask(kind, public, opening, named, refused, shown)
 
     def off(self, kind: int, what: str = "", *, refused: bool | str = False, public: bytes | None = None) -> Chip:
         """Ask for something off the tape."""
         public = self._stage.draw(f"public {what}") if public is None else public
         return self._ask(kind, public, None, self._id(kind, public, bytes(32)), refused)
 
-    def _ask(self, kind: int, public: bytes, opening: Object | None, named: str, refused: bool | str) -> Chip:
-        self._calls.append({"kind": kind, "public": public.hex(), "opening": opening})
+    def pin(self, what: str, *given: str, verified: bool = False, error: str = "") -> Chip:
+        """Do something with the PIN: what is given, and then whether the user is verified, or the error."""
+        self._calls.append({"pin": what, "given": [item.encode().hex() for item in given]})
+        self._answers.append({"error": error} if error else {"verified": verified})
+        return self
+
+    def _ask(
+        self, kind: int, public: bytes, opening: Object | None, named: str, refused: bool | str, shown: bytes = b""
+    ) -> Chip:
+        half = None if opening is None else shown.hex()
+        self._calls.append({"kind": kind, "public": public.hex(), "opening": opening, "shown": half})
         code = refused if isinstance(refused, str) else REFUSED
         self._answers.append({"error": code} if refused else {"id": named})
         return self
@@ -95,7 +106,7 @@ def _order(stage: Stage) -> Iterator[Vector]:
     yield made.vector(("13-3", "13-4"), "GoingBack", "only the last id is signed again, not the one before")
     for changed, what in (
         ({"public": stage.draw("other")}, "says something else"), ({"salt": stage.draw("other")}, "has another salt"),
-        ({"private": stage.draw("other")}, "has another private half"), ({"request": bytes(32)}, "has no request"),
+        ({"shown": b"\1"}, "has another private half"), ({"request": bytes(32)}, "has no request"),
     ):  # fmt: skip
         made = chip().entry(0, 3).entry(0, 3, TRANSFER, "", True, **changed)
         yield made.vector(("13-3", "13-4"), "TwoAtOnePlace", f"a second entry at the same place {what}")
@@ -162,10 +173,11 @@ def _lengths(stage: Stage) -> Iterator[Vector]:
         for name, what in (("salt", "the salt"), ("private", "the private digest"), ("request", "the request digest")):
             made = chip().entry(0, 1, TRANSFER, "", True, **{name: data[:size]}).entry(0, 1)
             yield made.vector(("13-7",), "WrongSize", f"{what} has {size} bytes")
-    data = stage.draw("borders") + stage.draw("more")
-    made = chip().entry(0, 1, private=data[:33], request=data[33:64], refused=True)
-    made.entry(0, 1, private=data[:32], request=data[32:64])
+    data = sha256(b"\0").digest() + stage.draw("more")
+    made = chip().entry(0, 1, shown=b"\0", private=data[:33], request=data[33:64], refused=True)
+    made.entry(0, 1, shown=b"\0", private=data[:32], request=data[32:64])
     yield made.vector(("13-7",), "Borders", "private digest and request digest share their bytes otherwise")
+    data = stage.draw("borders")
     made = chip().entry(0, 1, salt=data[:31], refused=True).entry(0, 1, salt=data[:32])
     yield made.vector(("13-7",), "Borders", "a salt that is one byte short, then whole")
 
@@ -194,9 +206,24 @@ def _retired(stage: Stage) -> Iterator[Vector]:
     yield made.vector(("20-1", "13-7"), "Retired", "a Successor that is refused retires nothing")
 
 
+def _halves(stage: Stage) -> Iterator[Vector]:
+    for half, what in (
+        (b"", "is empty"), (b"\1", "says something else"), (bytes(32), "has 32 bytes"), (bytes(34), "has 34 bytes"),
+    ):  # fmt: skip
+        made = Chip(stage, "wallet").entry(0, 1, shown=half, private=sha256(b"\0").digest(), refused=True)
+        if half != b"\1":
+            made.entry(0, 1, shown=half, refused=True)
+        made.entry(0, 1, shown=b"\0")
+        yield made.vector(("13-10",), "PrivateHalf", f"a private half that {what}")
+    for half, what in ((b"\2", "PIN"), (b"\3", "DEVICE")):
+        made = Chip(stage, "wallet").entry(0, 1, shown=half, refused="UNVERIFIED").entry(0, 1, shown=b"\1")
+        comment = f"a transfer that says {what} is not signed by a keystore that was given no PIN"
+        yield made.vector(("22-13",), "Verification", comment)
+
+
 def vectors() -> Iterator[Vector]:
     """Yield every vector of the file."""
     for suite in SUITES.values():
         stage = Stage(suite)
-        for part in (_order, _kinds, _lengths, _retired):
+        for part in (_order, _kinds, _lengths, _retired, _halves):
             yield from part(stage)

@@ -21,7 +21,7 @@ from dualtap.wire import (
 from dualtap_conform.families.payer_taps import flipped, on_hello, on_outcome
 from dualtap_conform.recorder import Alter, Frame, Plain, Play, Recorder, Said
 from dualtap_conform.setup import Setup, set_up
-from dualtap_conform.stage import CURRENCY, TODAY, Stage
+from dualtap_conform.stage import CURRENCY, TIER, TODAY, Stage
 from dualtap_conform.vector import Vector
 from dualtap_devices.wallet import Wallet
 
@@ -199,6 +199,11 @@ def _forged(stage: Stage) -> Iterator[Vector]:
     scene.collect(payer(stage, "other"), scene.charge(100, "two"))
     comment = "The tier allows one receipt between two syncs: the second transfer is closed."
     yield scene.vector("8.1-14", "OverLimit", comment, "collected", "not_paid OVER_LIMIT")
+    scene = Recorder(stage, "balance", set_up(stage, "pos", policy=stage.policy(2, (TIER._replace(balance=200),))))
+    for amount in (201, 200, 1):
+        scene.collect(payer(stage), scene.charge(amount, f"{amount}"))
+    comment = "201 is more than the till may hold: no Hello is answered. 200 is not, and then 1 is."
+    yield scene.vector("22-7 22-8", "OverLimit", comment, "not_paid OVER_LIMIT", "collected", "not_paid OVER_LIMIT")
 
 
 def _double(stage: Stage) -> Iterator[Vector]:

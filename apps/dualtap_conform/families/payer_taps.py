@@ -19,6 +19,7 @@ from dualtap.wire import (
     Want,
     encode_hello,
 )
+from dualtap_conform.families.payer_limits import limited
 from dualtap_conform.recorder import Alter, Frame, Plain, Play, Recorder, Said
 from dualtap_conform.setup import Setup, set_up
 from dualtap_conform.stage import TODAY, Stage
@@ -392,5 +393,6 @@ def vectors() -> Iterator[Vector]:
             _demands,
             _outcomes,
             _backwards,
+            limited,
         ):
             yield from family(stage)

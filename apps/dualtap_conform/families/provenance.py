@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dualtap.suite import SUITES
 from dualtap_conform.stage import Stage
-from dualtap_conform.value import bundles, conflicts, dead, good, proofs, spans
+from dualtap_conform.value import bundles, conflicts, dead, good, proofs, spans, tiers
 from dualtap_conform.vector import Vector
 
 
@@ -20,3 +20,4 @@ def vectors() -> Iterator[Vector]:
         yield from dead.refused(stage)
         yield from proofs.refused(stage)
         yield from conflicts.refused(stage)
+        yield from tiers.judged(stage)

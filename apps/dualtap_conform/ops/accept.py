@@ -54,7 +54,7 @@ def _take(wallet: Wallet, question: Object, now: int) -> tuple[Transfer, int]:
     book = wallet.book
     body, raw = read_request(question["request"]), unhex(question["message"])
     asked_id = signed(book.scheme.id, book.key, body).id
-    asked = Asked(asked_id, body.basket, body.part, body.amount, body.currency, body.epoch)
+    asked = Asked(asked_id, *body[4:6], body.amount, body.currency, body.epoch, body.verification)
     wallet.write(asked)
     random = Drbg(bytes(32))
     charge = Charge(body.amount, body.currency, body.basket, body.part, body.details)

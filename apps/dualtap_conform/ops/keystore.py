@@ -21,10 +21,26 @@ def keystore(suite: str, given: Object) -> Object:
     answers: list[Json] = []
     for call in cast("list[Object]", given["calls"]):
         try:
-            answers.append({"id": _sign(scheme, opened, call).hex()})
+            if "pin" in call:
+                answers.append({"verified": _pin(opened, call)})
+            else:
+                answers.append({"id": _sign(scheme, opened, call).hex()})
         except TapError as error:
             answers.append({"error": cast("Code", error.code).name})
     return {"answers": answers}
+
+
+def _pin(opened: MemoryKeystore, call: Object) -> bool:
+    """Do with the PIN what a call says; return whether the user is verified then."""
+    acts: dict[str, Callable[..., None]] = {
+        act.__name__: act
+        for act in (
+            opened.pin.personalise, opened.pin.set, opened.pin.verify, opened.pin.change, opened.pin.unblock,
+            opened.pin.forget,
+        )
+    }  # fmt: skip
+    acts[cast("str", call["pin"])](*[unhex(item) for item in cast("list[Json]", call["given"])])
+    return opened.pin.cell.verified
 
 
 def _sign(scheme: Scheme, opened: MemoryKeystore, call: Object) -> bytes:
@@ -40,7 +56,8 @@ def _sign(scheme: Scheme, opened: MemoryKeystore, call: Object) -> bytes:
     else:
         prev, ctr = (int.from_bytes(unhex(opening[name]), "big") for name in ("prev", "ctr"))
         salt, private, request = (unhex(opening[name]) for name in ("salt", "private", "request"))
-        signature = opened.sign_tape(kind, public, TapeOpening(salt, prev, ctr, private, request))
+        shown = unhex(call["shown"])
+        signature = opened.sign_tape(kind, public, TapeOpening(salt, prev, ctr, private, request), shown)
         named = opened.head.id
     scheme.suite.verifier(opened.public)(signature, named)
     return named

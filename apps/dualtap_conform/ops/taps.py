@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from dualtap import limits
+from dualtap.allowance import BY_CHIP
 from dualtap.book import Book
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
@@ -34,6 +35,8 @@ from dualtap.timed import NONCE
 from dualtap_conform.setup import Json, Object, Setup, unhex
 from dualtap_conform.stage import secret_of
 from dualtap_devices.wallet import Wallet
+
+_PIN = b"1234"
 
 
 class Choices(Drbg):
@@ -90,6 +93,7 @@ def read_order(value: Object) -> Order:
         charge["part"],
         unhex(charge["details"]),
         charge["person"],
+        Verification(charge["verification"]),
     )
 
 
@@ -105,6 +109,7 @@ def order_json(order: Order) -> Object:
             "part": order.part,
             "details": order.details.hex(),
             "person": order.person,
+            "verification": int(order.verification),
         }
     }
 
@@ -137,8 +142,14 @@ def effect_json(effect: Effect, record_of: Callable[[bytes], object]) -> Object:
             return {"do": "sign", "kind": KIND[type(statement.body)].name, "id": statement.id.hex()}
         case Send(frame):
             return {"do": "send", "frame": frame.hex()}
-        case Ask(amount, currency, payee):
-            return {"do": "ask", "amount": amount, "currency": currency, "payee": payee.key.hex()}
+        case Ask(amount, currency, payee, verification):
+            return {
+                "do": "ask",
+                "amount": amount,
+                "currency": currency,
+                "payee": payee.key.hex(),
+                "verification": int(verification),
+            }
         case Report(result, amount, currency, transfer, _, code):
             named = code.name if isinstance(code, Code) else code
             return {
@@ -154,6 +165,15 @@ def effect_json(effect: Effect, record_of: Callable[[bytes], object]) -> Object:
 def step_json(tap: Tap, effects: tuple[Effect, ...], record_of: Callable[[bytes], object]) -> Object:
     """Return one step of an answer: where the tap stands, and what is to be done."""
     return {"state": tap.state.value, "effects": [effect_json(effect, record_of) for effect in effects]}
+
+
+def vouch(wallet: Wallet, event: Event) -> None:
+    """Verify the user to the keystore, where the vector says that this was done."""
+    pin = wallet.keystore.pin
+    if pin is not None and isinstance(event, Consent) and event.verification >= BY_CHIP:
+        if not pin.cell.pin:
+            pin.set(_PIN)
+        pin.verify(_PIN)
 
 
 def carry_out(wallet: Wallet, effects: tuple[Effect, ...]) -> None:
@@ -184,7 +204,9 @@ def _tap(wallet: Wallet, given: Object) -> Object:
         if "ping" in event:
             choices.ping = unhex(event["ping"])
         now = cast("int", event.get("now", given["now"])) + cast("int", event.get("ms", 0)) / 1000
-        effects = tap.step(read_event(event), now)
+        taken = read_event(event)
+        vouch(wallet, taken)
+        effects = tap.step(taken, now)
         carry_out(wallet, effects)
         steps.append(step_json(tap, effects, record_of))
     return {"steps": steps}

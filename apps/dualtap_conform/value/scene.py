@@ -84,6 +84,7 @@ class Scene:
     basket: str = ""
     header: Header | None = None
     policy: Policy | None = None
+    verification: Verification = Verification.NONE
     authorities: tuple[AuthorityCertificate, ...] | None = None
     certificates: dict[str, WalletCertificate] = field(default_factory=dict[str, WalletCertificate])
     tokens: dict[bytes, Token] = field(default_factory=dict[bytes, Token])
@@ -186,7 +187,7 @@ class Scene:
             self._body = RequestBody(
                 self.stage.draw(f"session {number}"), False, self.asked or 0, self.currency,
                 self.stage.draw(self.basket or f"basket {number}", 16), self.part, b"", profile.hops, profile.spans,
-                profile.message, Verification.NONE, (self.header or self.stage.header()).epoch,
+                profile.message, self.verification, (self.header or self.stage.header()).epoch,
             )  # fmt: skip
         return self._body
 
