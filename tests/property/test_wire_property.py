@@ -26,6 +26,7 @@ from dualtap.records import (
     SignedTail,
     Since,
     Snapshot,
+    Spent,
     Synced,
     Taken,
     Witnessed,
@@ -226,7 +227,7 @@ welcomes = st.builds(Welcome, bytes_of, keys, wants, blobs)
 # Records
 
 news = st.builds(News, st.none() | wallets, tuples(authorities), st.none() | headers, st.none() | policies)
-asked = st.builds(Asked, digests, baskets, bytes_of, money, currencies, epochs)
+asked = st.builds(Asked, digests, baskets, bytes_of, money, currencies, epochs, verifications)
 holdings = st.builds(Holding, parents, digests, money, money)
 lines = st.builds(Line, texts, money, currencies, maybe_digests, maybe_digests, epochs)
 sent = st.builds(Sent, sent_statements, baskets, bytes_of)
@@ -246,7 +247,7 @@ records: SearchStrategy[Record] = st.one_of(
         Snapshot, news, tuples(tokens), tuples(sent_statements), tuples(dead), tuples(wallets), tuples(holdings),
         tuples(sent), tuples(questions), tuples(takings), tuples(lines), tuples(tape_entries), tuples(outcomes),
         tuples(st.builds(Witnessed, digests, blobs)), counters, maybe_digests, counters,
-        st.builds(Since, numbers, numbers, money),
+        st.builds(Since, numbers, numbers, money), st.builds(Spent, epochs, money, money, counters),
     ),
 )  # fmt: skip
 uploads = st.builds(
