@@ -77,8 +77,8 @@ def check_tape(
 ) -> Head:
     """Return the head after signing this entry, or raise ``KEYSTORE_REFUSED``: the rule of every keystore.
 
-    ``cell`` is what it keeps of a PIN, if it has one. Raises ``RETIRED`` for a transfer to a wallet by a retired key, and
-    ``UNVERIFIED`` for a claim that it cannot make. SPEC §13-2 to §13-4, §13-10, §20-2 and §22-13.
+    ``cell`` is what it keeps of a PIN, if it has one. Raises ``RETIRED`` for a transfer to a wallet by a retired key,
+    and ``UNVERIFIED`` for a claim that it cannot make. SPEC §13-2 to §13-4, §13-10, §20-2 and §22-13.
     """
     if kind not in ON_TAPE:
         raise TapError(Code.KEYSTORE_REFUSED, f"{kind.name} is not on the tape")
