@@ -29,6 +29,7 @@ from dualtap_conform.report import check_report, read_key, read_public, report_o
 from dualtap_conform.summary import summary, tally
 from dualtap_conform.tester import Outcome, Verdict, checks_for, examine
 from dualtap_transports.link import Link, open_scheme
+from dualtap_transports.nearness import round_trip_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ def device(path: Path, on: str, part: str) -> Exit:
 
     scheme, address = open_scheme(on)
     served = Device(*read_file(path, part))
+    served.within = round_trip_of(scheme)
     listener = scheme.listen(address)
     # A handler may run while the main thread waits: of all that wakes one, this alone may be used in it.
     told: SimpleQueue[str] = SimpleQueue()

@@ -33,6 +33,7 @@ class Bench:
 
     ``connect`` opens a link to it; ``run`` (fresh bytes) makes the peers of this run others than any before;
     ``patience`` and ``quiet`` are seconds to wait: for an answer, and where none should come.
+    ``late`` is how long a Pong takes that comes too late on any link (SPEC §24-3), in seconds.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class Bench:
         run: bytes,
         patience: float = 10.0,
         quiet: float = 0.5,
+        late: float = 0.2,
     ) -> None:
         self.setup, self.part, self.connect, self.run = setup, part, connect, run
-        self.patience, self.quiet = patience, quiet
+        self.patience, self.quiet, self.late = patience, quiet, late
         self.stage = Stage(setup.suite)
         if self.stage.scheme.root != setup.root:
             raise TapError(Code.BAD_INPUT, "a setup of another scheme; write one by `dualtap conform setup`")

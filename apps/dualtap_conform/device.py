@@ -7,6 +7,7 @@ its state between taps in memory, and has a test port.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -24,7 +25,12 @@ CURRENCY = "CNY"
 
 
 class Device:
-    """A device under test. ``draw`` gives fresh bytes."""
+    """A device under test. ``draw`` gives fresh bytes.
+
+    It measures how near a payee is, by a watch that tells no date: ``within`` is what its link allows, in seconds.
+    """
+
+    within: float | None = None
 
     def __init__(self, setup: Setup, part: Part, draw: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self.wallet = setup.wallet()
@@ -46,7 +52,11 @@ class Device:
         """Return what runs the next tap."""
         wallet = self.wallet
         ephemeral = wallet.book.scheme.suite.ephemeral(self.draw(32))
-        return Driver(wallet, self.order(), False, ephemeral, self.draw(32), clock=lambda: 0.0)
+        began = time.monotonic() - 1.0
+        return Driver(
+            wallet, self.order(), False, ephemeral, self.draw(32), clock=lambda: time.monotonic() - began,
+            within=self.within,
+        )  # fmt: skip
 
     def attend(self, link: Link, timeout: float | None = None) -> None:
         """Serve one connection: questions to the test port, or one tap. Closes the link."""

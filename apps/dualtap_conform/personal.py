@@ -12,10 +12,12 @@ from dualtap.states import Part
 from dualtap.suite import Suite
 from dualtap_conform.paths import read_json
 from dualtap_conform.setup import Object, Setup, set_up
-from dualtap_conform.stage import TODAY, Stage
+from dualtap_conform.stage import TIER, TODAY, Stage
 
 PAYEE_LOG = 256 * 1024
 """Least bytes of log of a payee: some two hundred outcomes of a run go into it. For a payer its own is enough."""
+UNTIMED = 20_000
+"""Minor units that a device under test pays without a timed round."""
 UNKNOWN_CONDITION = Condition(2**32 - 1, b"")
 
 
@@ -31,7 +33,7 @@ def personalise(suite: Suite, part: Part, profile: Profile) -> Setup:
         stage,
         name,
         certificate=stage.certificate(name, role=role),
-        policy=stage.policy(hotlist=(stage.key("hotlisted"),)),
+        policy=stage.policy(tiers=(TIER._replace(untimed=UNTIMED),), hotlist=(stage.key("hotlisted"),)),
         tokens=tuple(_tokens(stage, name)) if part is Part.PAYER else (),
         profile=profile if part is Part.PAYER else replace(profile, log=max(profile.log, PAYEE_LOG)),
     )

@@ -17,6 +17,8 @@ from dualtap.wire import (
     VERSION,
     Hello,
     Message,
+    PingMessage,
+    PongMessage,
     RefuseMessage,
     TransferMessage,
     Want,
@@ -83,6 +85,8 @@ class Puppet:
         """Whether a Hello was said to which a Welcome is due."""
         self.known: frozenset[bytes] | None = None
         """The requests of the payee that the tester plays, if it does: only these may be shown to it."""
+        self.pongs = True
+        """Whether Pings are answered by themselves, as an honest payee does."""
         self.first: bytes = b""
         """The sealed message of the Welcome, not opened yet."""
 
@@ -175,6 +179,14 @@ class Puppet:
         self.send(self.established().seal(plaintext))
 
     def hear_any(self, expected: str = "an answer", clause: str = "") -> Message:
+        """Return the device's next message that no Pong answers."""
+        while True:
+            message = self._next(expected, clause)
+            if not (self.pongs and isinstance(message, PingMessage)):
+                return message
+            self.say(PongMessage(message.nonce))
+
+    def _next(self, expected: str, clause: str) -> Message:
         """Return the device's next message."""
         if self.first:
             frame, self.first = self.first, b""

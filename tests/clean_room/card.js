@@ -14,6 +14,8 @@ const { answer } = require('./port');
 const { Refusal } = require('./errors');
 
 const COUNTER_STEP = 4;                                       // §4.1-6
+const NEAR = 0.05;                                            // §24-3: seconds, on TCP
+const now = () => 1 + performance.now() / 1000;               // §24-5: a watch, that tells no date
 const PRESENCE = 1;                                           // Verification: somebody held the card there
 const LONGEST = 1 << 20;                                      // of a question at the test port
 
@@ -37,7 +39,7 @@ class Card {
   /** One tap over a socket; gives the reports. `done` when it has ended. */
   tap(socket, initiator, first, done) {
     this.wallet.finish(this.keystore);                        // §12-5
-    const payer = new Payer(this.wallet, { initiator, ephemeral: this.wallet.suite.newPrivate() });
+    const payer = new Payer(this.wallet, { initiator, ephemeral: this.wallet.suite.newPrivate(), now, within: NEAR });
     const reports = [];
     let over = false;
     const give = (event) => {

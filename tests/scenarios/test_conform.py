@@ -40,6 +40,8 @@ from tests.support.broken_devices import BROKEN, Broken
 SPEC = Path(__file__).parents[2] / "protocol" / "SPEC.md"
 PATIENCE = 5.0
 QUIET = 0.5
+LATE = 0.05
+"""Seconds that a Pong takes which comes too late; a device in this process allows half of it."""
 
 
 class Doorway(Protocol):
@@ -97,16 +99,18 @@ def bench(
     patience: float = PATIENCE,
     quiet: float = QUIET,
     doorway: Callable[[], Doorway] = Loopback,
+    late: float = LATE,
 ) -> Generator[Bench]:
     """A device that is served in a thread, and the bench on which it is tested."""
     door = doorway()
     listener = door.listen()
     made = make(setup, part)
+    made.within = made.within or late / 2
     made.draw = Drbg(sha256(b"the device's chance")).take
     thread = threading.Thread(target=serve, args=(made, listener))
     thread.start()
     try:
-        yield Bench(setup, part, door.connect, b"test run", patience, quiet)
+        yield Bench(setup, part, door.connect, b"test run", patience, quiet, late)
     finally:
         listener.close()
         thread.join()

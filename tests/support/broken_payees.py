@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from dualtap import outcome, payee, provenance, tap
+from dualtap import outcome, payee, provenance, tap, timed
 from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
@@ -26,7 +28,7 @@ from dualtap.statements import (
 from dualtap.states import Part
 from dualtap.suite import Drbg, Signer
 from dualtap.trust import Trust
-from dualtap.wire import Message, OutcomeMessage, TransferMessage
+from dualtap.wire import Message, OutcomeMessage, PingMessage, TransferMessage
 from dualtap_conform.device import Device
 from dualtap_conform.setup import Setup
 from dualtap_conform.stage import secret_of
@@ -237,4 +239,26 @@ def counts_in_fours(patch: Patch) -> type[Device]:
         return most - 1
 
     patch.setattr(Drbg, "below", greatest)
+    return Device
+
+
+@broken(Part.PAYEE, "24-2")
+def gives_other_bytes_back(patch: Patch) -> type[Device]:
+    patch.setitem(payee.ACTIONS, "ping", lambda found, message: timed.ping(found, PingMessage(bytes(8))))
+    return Device
+
+
+@broken(Part.PAYEE, "24-2")
+def takes_its_time(patch: Patch) -> type[Device]:
+    def slow(found: Context, message: PingMessage) -> None:
+        time.sleep(0.06)  # longer than the tests' tester calls late
+        timed.ping(found, message)
+
+    patch.setitem(payee.ACTIONS, "ping", slow)
+    return Device
+
+
+@broken(Part.PAYEE, "24-6")
+def answers_pings_without_end(patch: Patch) -> type[Device]:
+    patch.setattr(timed, "limits", SimpleNamespace(PINGS=99))
     return Device

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
-from dualtap import heal, payer
+from dualtap import heal, payer, timed
 from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
@@ -26,10 +27,11 @@ from dualtap.statements import (
 from dualtap.states import Part
 from dualtap.suite import Drbg
 from dualtap.trust import Trust
-from dualtap.wire import OutcomeMessage, TransferMessage, signed
+from dualtap.wire import OutcomeMessage, PongMessage, TransferMessage, signed
 from dualtap_conform.device import Device
 from dualtap_conform.setup import Setup
 from dualtap_conform.stage import secret_of
+from dualtap_devices.driver import Driver
 from dualtap_devices.keystore import MemoryKeystore
 from tests.support.breaking import (
     Patch,
@@ -251,4 +253,47 @@ def takes_no_outcome_with_a_bad_date(patch: Patch) -> type[Device]:
         return take(found, message)
 
     patch.setattr(payer, "take_outcome", strict)
+    return Device
+
+
+@broken(Part.PAYER, "24-1")
+def measures_nobody(patch: Patch) -> type[Device]:
+    patch.setattr(timed, "check", nothing)
+    return Device
+
+
+@broken(Part.PAYER, "24-3")
+def takes_any_time(patch: Patch) -> type[Device]:
+    class Patient(Device):
+        def driver(self) -> Driver:
+            driver = super().driver()
+            driver.tap._context.timing.within = 60.0
+            return driver
+
+    return Patient
+
+
+@broken(Part.PAYER, "24-4")
+def takes_any_pong(patch: Patch) -> type[Device]:
+    measured = timed.measured
+    patch.setattr(timed, "measured", lambda found, _: measured(found, PongMessage(found.timing.nonce)))
+    return Device
+
+
+@broken(Part.PAYER, "24-4")
+def measures_without_end(patch: Patch) -> type[Device]:
+    patch.setattr(timed, "limits", SimpleNamespace(PINGS=99))
+    return Device
+
+
+@broken(Part.PAYER, "24-2")
+def pings_by_the_same_bytes(patch: Patch) -> type[Device]:
+    start = timed.start
+
+    def lazy(found: Context) -> None:
+        kept, found.random = found.random, cast("Drbg", SimpleNamespace(take=bytes))
+        start(found)
+        found.random = kept
+
+    patch.setattr(timed, "start", lazy)
     return Device

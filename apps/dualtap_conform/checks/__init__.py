@@ -7,6 +7,7 @@ from dualtap_conform.checks.collecting import CHECKS as COLLECTING
 from dualtap_conform.checks.dating import CHECKS as DATING
 from dualtap_conform.checks.greeting import CHECKS as GREETING
 from dualtap_conform.checks.healing import CHECKS as HEALING
+from dualtap_conform.checks.measuring import CHECKS as MEASURING
 from dualtap_conform.checks.paying import CHECKS as PAYING
 from dualtap_conform.checks.plain import CHECKS as PLAIN
 from dualtap_conform.checks.remembering import CHECKS as REMEMBERING
@@ -14,5 +15,5 @@ from dualtap_conform.checks.requests import CHECKS as REQUESTS
 from dualtap_conform.checks.running import CHECKS as RUNNING
 
 CHECKS: tuple[Check, ...] = (
-    *GREETING, *PLAIN, *REQUESTS, *PAYING, *HEALING, *COLLECTING, *REMEMBERING, *DATING, *RUNNING
+    *GREETING, *PLAIN, *REQUESTS, *PAYING, *MEASURING, *HEALING, *COLLECTING, *REMEMBERING, *DATING, *RUNNING
 )  # fmt: skip
