@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-power test-postgres test-radio check vectors format bench clean
+.PHONY: demo test test-power test-postgres test-radio model check vectors format bench clean
 
 demo: $(STAMP)
 	$(BIN)/dualtap demo
@@ -25,6 +25,11 @@ test-radio: $(STAMP)
 # What else is needed (PostgreSQL 15 or later) is in .ci/run; each test process starts a server of its own.
 test-postgres: $(STAMP)
 	$(BIN)/pytest -n auto tests/postgres
+
+# What else is needed (Java) is in .ci/run.
+model: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[model]'
+	$(BIN)/python fuzz/model/run.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
