@@ -202,5 +202,7 @@ class Coded:
         """Show the code once there is one, and send a frame."""
         if self._driver.tap.transcript and not self._shown:
             self._shown = True
-            note(f"Code {spaced(self._driver.tap.transcript)}: the payer's screen must show the same")
+            note(
+                f"Code {spaced(self._driver.tap.transcript)}: where the payer's screen shows a code, it must be this one"
+            )
         self._link.send(frame)

@@ -46,6 +46,14 @@ def refused(call: Callable[[], object]) -> TapError:
     return caught.value
 
 
+def always(library: object) -> Callable[[str], object]:
+    def load(name: str) -> object:
+        del name
+        return library
+
+    return load
+
+
 # Names
 
 
@@ -82,7 +90,7 @@ def test_an_announcement_holds_a_random_name_and_where(monkeypatch: pytest.Monke
         Zeroconf=Responder, ServiceInfo=info, InterfaceChoice=SimpleNamespace(All="all"),
         IPVersion=SimpleNamespace(V4Only=4), get_adapters=lambda: [SimpleNamespace(ips=address)],
     )  # fmt: skip
-    monkeypatch.setattr(mdns, "_load", lambda name: library)
+    monkeypatch.setattr(mdns, "_load", always(library))
     with closing(LanScheme(Mdns()).listen(f"new@{host}" if host else "new")) as listener:
         introduce(listener, IDENT)
         name = name_of(IDENT)
@@ -124,7 +132,7 @@ def test_a_network_without_multicast_is_named(monkeypatch: pytest.MonkeyPatch) -
     library = SimpleNamespace(
         Zeroconf=broken, InterfaceChoice=SimpleNamespace(All="all"), IPVersion=SimpleNamespace(V4Only=4)
     )
-    monkeypatch.setattr(mdns, "_load", lambda name: library)
+    monkeypatch.setattr(mdns, "_load", always(library))
     error = refused(lambda: lan.SCHEME.connect("any@192.0.2.1", 0))
     assert error.code is Code.BAD_INPUT
     assert "use tcp:" in error.detail
@@ -313,7 +321,11 @@ def test_both_screens_show_one_code_and_the_payer_agrees_to_it(
             assert lan.SCHEME.directory.announced.wait(PATIENCE)
             assert taps.charge(places["shop"], "5", any_, None, PATIENCE, False, side="reader") == 0
         assert job.result(PATIENCE) == 0
-    shown = re.search(r"^Code (\d{3} \d{3}): the payer's screen must show the same$", capsys.readouterr().err, re.M)
+    shown = re.search(
+        r"^Code (\d{3} \d{3}): where the payer's screen shows a code, it must be this one$",
+        capsys.readouterr().err,
+        re.M,
+    )
     assert shown
     (question,) = asked
     assert question.endswith(f"whose screen shows code {shown[1]}?")
