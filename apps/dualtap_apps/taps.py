@@ -202,7 +202,6 @@ class Coded:
         """Show the code once there is one, and send a frame."""
         if self._driver.tap.transcript and not self._shown:
             self._shown = True
-            note(
-                f"Code {spaced(self._driver.tap.transcript)}: where the payer's screen shows a code, it must be this one"
-            )
+            shown = spaced(self._driver.tap.transcript)
+            note(f"Code {shown}: where the payer's screen shows a code, it must be this one")
         self._link.send(frame)
