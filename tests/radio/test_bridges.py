@@ -6,15 +6,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from dualtap.call import Call
+from dualtap.events import Result
 from dualtap_apps.cli import run
 from dualtap_apps.schemes import Office
 from dualtap_devices.disk import opened
+from dualtap_transports import nfc
+from dualtap_transports.link import Link
+from tests.playbook import EPOCH
+from tests.scenarios.test_bridge import COLLECT, PAY, Cards
 from tests.support.pcscd import Pcscd
 
 DUALTAP = [sys.executable, "-m", "dualtap_apps"]
@@ -108,3 +114,28 @@ def test_a_till_reads_a_card_over_nfc(town: Path) -> None:
     with started("pay", str(town / "anna"), "--on", "nfc:udp:127.0.0.1:0", "--as", "card", "--yes") as (where, pays):
         assert done("charge", str(town / "till"), "7.00", "--on", where, "--as", "reader")["result"] == "collected"
         assert said(pays)["result"] == "paid"
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["frame-lost", "frame-heard"])
+@pytest.mark.parametrize("call", [COLLECT, PAY], ids=["payee-called", "payer-called"])
+def test_torn_at_every_frame_over_two_of_nfcpys_devices_and_the_next_bridge_heals(call: Call, heard: bool) -> None:
+    """§26-4."""
+    with ExitStack() as stack:
+
+        def join() -> tuple[Link, Link]:
+            listener = nfc.SCHEME.listen("udp:127.0.0.1:0")
+            stack.callback(listener.close)
+            reader = nfc.SCHEME.connect(listener.address, PATIENCE)
+            return reader, listener.accept(PATIENCE)
+
+        at, over = -1, False
+        while not over:
+            at += 1
+            cards = Cards(seed=f"radio {at}", join=join)
+            cards.tap(call, at, heard)
+            over = len(cards.frames) <= at
+            again, _, _ = cards.tap(call)
+            assert again.result in (Result.PAID, Result.DONE)
+            assert not cards.payer.book.pending
+            assert (cards.payee.book.available(EPOCH), cards.payer.book.available(EPOCH)) == (120, 380)
+        assert at >= 4

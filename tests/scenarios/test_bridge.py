@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -14,7 +14,7 @@ from dualtap.call import Call, Charged, Introduction, encode_call
 from dualtap.context import Charge
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
-from dualtap.session import Handover
+from dualtap.session import Handover, ident
 from dualtap.statements import Carrier
 from dualtap.wire import Want
 from dualtap_devices.bridge import Bridged, bridge
@@ -26,6 +26,7 @@ from dualtap_transports import loopback
 from dualtap_transports.apdu_loopback import pair
 from dualtap_transports.link import Link
 from tests.playbook import EPOCH, World
+from tests.support.virtual import BleHarness
 
 PATIENCE = 20.0
 NOW = float(EPOCH * limits.EPOCH_SECONDS)
@@ -56,9 +57,12 @@ class Seen:
 
 
 class Cards:
-    """A payer's card and a payee's, each in a reader of one bridge."""
+    """A payer's card and a payee's, each in a reader of one bridge. ``join`` gives a reader's and a card's end."""
 
-    def __init__(self, seed: str = "bridge", carrier: Carrier = Carrier.CARD) -> None:
+    def __init__(
+        self, seed: str = "bridge", carrier: Carrier = Carrier.CARD, join: Callable[[], tuple[Link, Link]] = pair
+    ) -> None:
+        self.join = join
         self.world = World(seed=seed)
         profile = limits.CARD if carrier is Carrier.CARD else limits.FULL
         self.payer = self.world.wallet(carrier, 500, profile=profile)
@@ -73,7 +77,7 @@ class Cards:
         payer, payee = (self.payee, self.payer) if swapped else (self.payer, self.payee)
         self.frames = []
         with ThreadPoolExecutor(2) as pool:
-            pays, collects = pair(), pair()
+            pays, collects = self.join(), self.join()
             called, other = (collects[0], pays[0]) if call.want & Want.COLLECT else (pays[0], collects[0])
             called.send(encode_call(call))
             waits: Waiting = self.person
@@ -301,6 +305,34 @@ def test_a_called_device_uses_the_handover_that_it_is_told_and_no_other() -> Non
     assert paid.result is Result.PAID, "its own introduced the bridge"
     wrong, _, _ = cards.tap(Call(Want.PAY, None, TOLD))
     assert wrong.code is Code.BAD_KEY, "the ident names another key"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_one_card_in_the_reader_and_a_phone_over_bluetooth(told: bool) -> None:
+    """§25-5, §26-1: the card is called and told what introduced the phone; untold, it is in no session with it."""
+    cards = Cards()
+    ephemeral = cards.world.suite.ephemeral(cards.world.draw())
+    handover = Handover(b"\2" * 64, ident(ephemeral.public))
+    phone = replace(WAITING, ephemeral=ephemeral, handover=handover)
+    call = COLLECT._replace(introduction=Introduction(*vars_of(handover)) if told else None)
+    with ExitStack() as stack:
+        central, peripheral = BleHarness().open(stack)
+        reader, card = pair()
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        pays = pool.submit(attend, cards.payer, peripheral, phone, PATIENCE)
+        collects = pool.submit(attend, cards.payee, card, WAITING, PATIENCE)
+        reader.send(encode_call(call))
+        bridge(reader, central, PATIENCE)
+        paid, collected = ended(pays), ended(collects)
+    if told:
+        assert (paid.result, collected.result) == (Result.PAID, Result.COLLECTED)
+    else:
+        assert paid.code is Code.BAD_SEAL
+    cards.world.check()
+
+
+def vars_of(handover: Handover) -> tuple[bytes, bytes]:
+    return handover.said, handover.ident
 
 
 # What a bridge bears

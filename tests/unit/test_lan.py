@@ -17,8 +17,9 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
+from dualtap.session import Handover, ident
 from dualtap.session import code as code_of
-from dualtap.session import ident
+from dualtap.suite import sha256
 from dualtap_apps import taps
 from dualtap_apps.cli import run as command
 from dualtap_devices.bridge import bridge
@@ -63,6 +64,11 @@ def test_a_name_is_the_ident_and_nothing_else() -> None:
     assert ident_of(name_of(IDENT)) == IDENT
     for wrong in ("", "till 5", name_of(IDENT).upper(), name_of(IDENT)[:-1], name_of(IDENT) + "a", "7" * 26, "é" * 26):
         assert ident_of(wrong) == b"", wrong
+
+
+def test_what_both_put_into_the_transcript_is_as_written() -> None:
+    """§19.1-3."""
+    assert lan.agreed(IDENT) == Handover(sha256(b"") + sha256(b"dualtap lan 1" + IDENT), IDENT)
 
 
 @pytest.mark.parametrize("host", [LOCAL, ""])

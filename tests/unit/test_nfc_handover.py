@@ -379,6 +379,7 @@ HOSTILE: dict[str, tuple[Callable[[int, bytes], bytes | None], Code]] = {
     "says nothing": (lambda n, answer: None, Code.LINK_LOST),
     "says too little": (at(1, b"\x90"), Code.MALFORMED),
     "says more than it was asked": (at(4, bytes(9) + b"\x90\0"), Code.MALFORMED),
+    "gives more of its message than was asked": (at(5, bytes(300) + b"\x90\0"), Code.MALFORMED),
     "has a short container": (at(2, bytes(14) + b"\x90\0"), Code.MALFORMED),
     "is of another version": (with_container(_2="30"), Code.MALFORMED),
     "has a file of another kind": (with_container(_7="05"), Code.MALFORMED),
@@ -408,3 +409,21 @@ def test_a_tag_that_trickles_is_read_in_bounded_commands() -> None:
 def test_an_answer_that_is_lost_is_asked_for_again(place: int) -> None:
     """To read or write again changes nothing."""
     assert talk(honest(at(place, None)))[0] == encode_select(OFFER)
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["command-lost", "command-heard"])
+def test_a_reading_torn_at_any_command_leaves_a_tag_that_is_read_again(heard: bool) -> None:
+    """§19-17: and what was half written is nobody's request."""
+    _, commands = talk(honest(lambda n, answer: answer), REQUEST)
+    for place in range(commands):
+        end = TagEnd()
+        end.show(encode_select(OFFER))
+        conversation = read_message(REQUEST)
+        command = next(conversation)
+        for _ in range(place):
+            command = conversation.send(end.respond(command))
+        if heard:
+            end.respond(command)
+        end.reset("the field has gone")
+        assert talk(end.respond)[0] == encode_select(OFFER)
+        assert end.request == b""
