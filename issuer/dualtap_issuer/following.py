@@ -148,7 +148,8 @@ class Following:
     def _judge(self) -> None:
         """Index the spans of all that can now be judged, and of what waited for it; let the rest wait."""
         candidates = set(self._new.transfers) | self._woken(self._new.tokens)
-        candidates |= self._woken(charter(one.hint) for one in self._new.authorities.values())
+        if self._new.authorities:
+            candidates |= self._woken(charter(one.hint) for one in self._new.authorities.values())
         while True:
             before = set(self._shaped)
             waits = self._shape(cast("dict[bytes, Transfer]", self._values(candidates)))

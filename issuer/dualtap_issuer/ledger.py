@@ -183,7 +183,8 @@ class Ledger:
     def news(self, epoch: int, certificate: WalletCertificate | None = None) -> News:
         """Return what the scheme says at ``epoch``: for a reply, or for a wallet that joins."""
         policy = self.policy
-        self.trust.refresh(self.store)
+        if certificate is not None:  # a sync has looked already
+            self.trust.refresh(self.store)
         return News(certificate, self.trust.authorities, self.policies.header(epoch, policy), policy)
 
     def issue(
@@ -441,7 +442,8 @@ class Ledger:
         with self.store.transaction(alone=True):
             world = self._audited()
             credits, settled = unspent(world, self.store.settled())
-            found = net(world.facts, world.trust, credits, settled, set(world.institutions))
+            shares = settling.all_shares(self.store)
+            found = net(world.facts, world.trust, credits, settled, shares, set(world.institutions))
         check_balanced(found)
         return found
 

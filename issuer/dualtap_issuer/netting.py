@@ -7,7 +7,7 @@ is a claim of the second on the first. At risk until its token's ``claim_by``, f
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from dualtap.errors import Code, TapError
 from dualtap.statements import Authority
 from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts
+from dualtap_issuer.guarantee import Share
 from dualtap_issuer.rules import Credit, Leaf
 
 
@@ -79,19 +80,26 @@ def institution_of(trust: Trust, hint: bytes) -> bytes:
 
 
 def net(
-    facts: Facts, trust: Trust, credits: Iterable[Credit], settled: Mapping[bytes, list[Leaf]], institutions: set[bytes]
+    facts: Facts,
+    trust: Trust,
+    credits: Iterable[Credit],
+    settled: Mapping[bytes, list[Leaf]],
+    shares: Iterable[Share],
+    institutions: set[bytes],
 ) -> Netting:
     """Return the claims and net positions that these credits and settlements make between these institutions.
 
-    A wallet without a certificate is nobody's customer: what it is credited stays with who issued it.
+    Of an overspent token a holder has what the settlement paid it (``shares``): what the token backed, and what the
+    guarantee added, both at its issuer's cost. A wallet without a certificate is nobody's customer: what it is credited
+    stays with who issued it.
     """
     home = homes(facts, trust)
     owed: dict[tuple[str, bytes, bytes], Sum] = defaultdict(Sum)
-    for token, key, sum_ in _credited(credits, settled):
+    for token, key, sum_ in _credited(credits, settled, shares):
         issued = facts.tokens[token]
         debtor = trust.issuer_key(issued.issuer)
         creditor = home.get(key, debtor)
-        if creditor != debtor:
+        if creditor != debtor and sum_ != Sum():
             owed[issued.currency, creditor, debtor] = owed[issued.currency, creditor, debtor].plus(sum_)
     claims = tuple(Claim(*parties, sum_) for parties, sum_ in sorted(owed.items()))
     currencies = sorted({token.currency for token in facts.tokens.values()})
@@ -102,14 +110,20 @@ def net(
     return Netting(claims, tuple(_pairs(owed)), tuple(Position(*who, sum_) for who, sum_ in totals.items()))
 
 
-def _credited(credits: Iterable[Credit], settled: Mapping[bytes, list[Leaf]]) -> Iterator[tuple[bytes, bytes, Sum]]:
+def _credited(
+    credits: Iterable[Credit], settled: Mapping[bytes, list[Leaf]], shares: Iterable[Share]
+) -> Iterator[tuple[bytes, bytes, Sum]]:
     """Yield each token, who is credited, and how much: a settled token's leaves hold what its deposits credited."""
     for credit in credits:
         if credit.token not in settled:
             yield credit.token, credit.key, Sum(at_risk=credit.amount)
+    short = {(one.token, one.holder): one.claim - one.backed - one.guaranteed for one in shares}
     for token, leaves in settled.items():
+        held: Counter[bytes] = Counter()
         for leaf in leaves:
-            yield token, leaf.holder, Sum(final=leaf.amount)
+            held[leaf.holder] += leaf.amount
+        for holder, amount in held.items():
+            yield token, holder, Sum(final=max(0, amount - short.get((token, holder), 0)))
 
 
 def _pairs(owed: Mapping[tuple[str, bytes, bytes], Sum]) -> Iterator[Claim]:

@@ -29,6 +29,7 @@ from dualtap.trust import issue
 from dualtap.wire import encode_certificate
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import Bank, Institution, PolicyKey, Signers
+from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.netting import Claim, Netting, Position, Sum, check_balanced
 from dualtap_issuer.quotas import Overstep
@@ -89,6 +90,22 @@ def test_net_positions_are_what_the_devices_hold_of_others(seed: int) -> None:
         owed = sum(amount for (creditor, debtor), amount in held.items() if key == creditor)
         owes = sum(amount for (creditor, debtor), amount in held.items() if key == debtor)
         assert position.sum == Sum(at_risk=owed - owes)
+
+
+def test_of_overspent_value_an_institution_owes_what_its_settlement_paid() -> None:
+    """§16-15, §16-16: 1000 spent twice, backed once; the guarantee adds 150 for the token."""
+    league = League(3, terms=TERMS._replace(guarantee=Caps(100, 150)))
+    one, two, three = league.members
+    thief = league.customer(one, 1000)
+    clone, shops = league.clone(thief), [league.customer(member) for member in (two, three)]
+    for payer, shop, member in zip((thief, clone), shops, (two, three), strict=True):
+        assert league.pay(payer, shop, 1000) == "paid"
+        league.sync_at(member, shop, deposit=True)
+    assert {position.sum for position in one.ledger.net().positions} == {Sum(-2000), Sum(1000)}
+    one.ledger.settle(EPOCH + 16)
+    owed = {(claim.creditor, claim.debtor): claim.sum for claim in three.ledger.net().claims}
+    assert owed == {(two.key, one.key): Sum(final=575), (three.key, one.key): Sum(final=575)}
+    one.ledger.audit()
 
 
 def test_positions_that_do_not_sum_to_zero_are_told_to_nobody() -> None:

@@ -14,7 +14,7 @@ from dualtap_devices.slots import MemoryStore
 from dualtap_devices.syncing import SyncReport, sync
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import Bank, Institution, PolicyKey, Root, Signers
-from dualtap_issuer.ledger import Ledger
+from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.store import Store
 from tests.mint import EPOCH, TERMS, Mint
 
@@ -40,11 +40,17 @@ class League(Mint):
     """Institutions by number. What is inherited is of the first, which founded the scheme."""
 
     def __init__(
-        self, count: int = 2, seed: str = "league", quota: int = 100, path: Path | str = "", dated: bool = True
+        self,
+        count: int = 2,
+        seed: str = "league",
+        quota: int = 100,
+        path: Path | str = "",
+        dated: bool = True,
+        terms: Terms = TERMS,
     ) -> None:
         self.suite = SUITES["ed25519"]
         self._seed, self._drawn = sha256(seed.encode()), 0
-        self.epoch, self.quota, self.path = EPOCH, quota, path
+        self.epoch, self.quota, self.path, self.terms = EPOCH, quota, path, terms
         self.root = Root(self.suite, self.draw())
         self.scheme = self.root.scheme
         self.secrets, self.wallets = {}, []
@@ -64,7 +70,7 @@ class League(Mint):
         """Let an institution with one bank join, at this league's epoch."""
         signers = self.signers(number, with_policy_key)
         store = Store.open(self.path) if self.path else self.store
-        member = Member(self, Ledger(store, signers, TERMS, self.epoch))
+        member = Member(self, Ledger(store, signers, self.terms, self.epoch))
         self.members.append(member)
         return member
 
