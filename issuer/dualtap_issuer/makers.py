@@ -13,7 +13,7 @@ from dualtap import wire
 from dualtap.errors import Code, TapError
 from dualtap.statements import Carrier, Scheme, key_hint
 from dualtap.suite import Signer, sha256
-from dualtap.wire import any_blob, blob, enumeration, record, signature
+from dualtap.wire import blob, enumeration, record, signature
 from dualtap_issuer.door import Door
 
 MODEL = 32
@@ -58,7 +58,9 @@ def attest(scheme: Scheme, maker: Signer, chip: bytes, model: str, carrier: Carr
 
 def decode_attestation(data: bytes) -> Attestation:
     """Return the attestation in these bytes; raise ``MALFORMED``, ``NOT_CANONICAL`` or ``TOO_LARGE``."""
-    check = record(Attestation, blob(CHIP), any_blob, enumeration(Carrier), blob(32, 33), blob(4), signature)
+    check = record(
+        Attestation, blob(CHIP), blob(*range(1, MODEL + 1)), enumeration(Carrier), blob(32, 33), blob(4), signature
+    )
     return check(wire.unpack(data))
 
 

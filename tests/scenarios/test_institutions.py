@@ -63,7 +63,7 @@ def test_the_customer_of_one_institution_pays_the_customer_of_another() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_net_positions_are_what_the_devices_hold_of_others(seed: int) -> None:
-    """In random worlds, by the wallets' own books, before they deposit."""
+    """§16-20, in random worlds: by the wallets' own books, before they deposit."""
     league, draw = League(3, seed=f"net {seed}"), random.Random(seed)
     home = {wallet.book.key: member for member in league.members for wallet in [league.customer(member, 1000)]}
     wallets = list(league.wallets)
@@ -146,7 +146,7 @@ class Shopping(League):
 
 
 def test_conditional_value_waits_for_the_authority_that_decides() -> None:
-    """§5.6-7, §16-1: what could not be judged is judged when the bank's certificate comes, and counts from then on."""
+    """§5.6-7, §16-19: what could not be judged is judged when the bank's certificate comes, and counts from then on."""
     league = Shopping()
     league.ledger.audit()
     assert league.credited() == set()

@@ -142,6 +142,7 @@ def test_a_policy_changes_one_tier_and_keeps_the_rest(desk: Desk) -> None:
 
 
 def test_a_chip_is_attested_where_the_scheme_demands_it(desk: Desk) -> None:
+    """§7-24."""
     desk.json("scheme maker add @town chipworks")
     assert desk.json("scheme policy set @town --attested card,watch")["attested"] == ["card", "watch"]
     desk.run("wallet new @card --scheme @town --name C --carrier card", expect=2)
