@@ -108,6 +108,10 @@ def test_the_command_prints_the_key_its_split_and_every_stack_here(capfd: pytest
     out = json.loads(capfd.readouterr().out)
     assert out["nfc106_jcop4_ms"] == pytest.approx(sum(out["split_ms"].values()), abs=0.2)
     assert out["goal_ms"] == 300
+    rounds = out["timed_round"]
+    assert rounds["bytes"] == 56
+    assert 0 < max(rounds["nfc_ms"].values()) < rounds["nfc_allowed_ms"] / 2
+    assert 60 <= max(rounds["ble_ms"].values()) < rounds["ble_allowed_ms"]
     assert {row["carrier"] for row in out["modelled"]} == set(CARDS)
     stacks = {item["stack"]: item for item in out["stacks"]}
     assert set(stacks) == {"loopback", "tcp", "apdu", "nfc-udp", "pcsc-vpcd", "ble-bumble"}

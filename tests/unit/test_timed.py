@@ -15,19 +15,18 @@ from dualtap.records import News
 from dualtap.statements import Kind
 from dualtap.states import Part, State
 from dualtap.wire import PingMessage, PongMessage, RefuseMessage, encode
+from dualtap_apps.modelled_round import FRAME, ble_round, longest_ble_round, nfc_round
 from dualtap_devices.driver import Driver, exchange, steady
 from dualtap_devices.wallet import Wallet
 from dualtap_transports import ble, loopback, nfc, pcsc, tcp, vpcd
 from dualtap_transports.nearness import BLE_SECONDS, NFC_SECONDS, round_trip_of
 from dualtap_transports.timing.ble import Ble
-from dualtap_transports.timing.cards import CARDS, Work, ccm_blocks
+from dualtap_transports.timing.cards import CARDS
 from dualtap_transports.timing.nfc import RATES, Nfc
 from tests.playbook import TIER, Meeting, Said, World
 
 CAP = 1_000
 FIRST = 1_700_000_000.0
-PING = 28
-"""Bytes of a sealed Ping or Pong."""
 
 
 class Town(World):
@@ -77,7 +76,8 @@ def test_above_it_one_round_of_two_short_frames(starts: bool) -> None:
     assert isinstance(pong, PongMessage)
     assert ping.nonce == pong.nonce != bytes(8)
     assert meeting.payer.report.result is Result.PAID
-    assert [len(frame) for frame in meeting.frames].count(PING) == 2
+    assert [len(frame) for frame in meeting.frames].count(28) == 2
+    assert FRAME == 28
     town.check()
 
 
@@ -221,27 +221,11 @@ def test_every_kind_of_link_here_has_a_threshold() -> None:
     assert round_trip_of(object()) is None
 
 
-SEALING = Work(aes_blocks=2 * ccm_blocks(PING - 16))
-"""One is opened and one sealed."""
-
-
-def nfc_round(rate: int, card: str) -> float:
-    """Seconds of a round by a reader that pays: one APDU there and back."""
-    return Nfc(rate).apdu(5 + 1 + 3 + PING, 2 + 3 + PING + 2, CARDS[card].seconds(SEALING))
-
-
-def ble_round(interval: float, now: float) -> float:
-    """Seconds of a round that begins at ``now``: each side waits for the next connection event."""
-    link = Ble(interval)
-    there = link.arrival(now, [PING + 3])
-    return link.arrival(there + CARDS["phone"].seconds(SEALING), [PING + 3]) - now
-
-
 @pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize("rate", RATES)
 def test_50_ms_more_each_way_is_too_far_on_nfc(rate: int, card: str) -> None:
     """§24-3: the honest link passes with room for a reader's driver, and the relay fails whatever the link."""
-    honest = nfc_round(rate, card)
+    honest = nfc_round(Nfc(rate), CARDS[card])
     assert honest + 0.04 < NFC_SECONDS < honest + 0.1
     for extra, code in ((0.0, None), (0.1, Code.TOO_FAR)):
         town = Town(round_trip_of(nfc.SCHEME))
@@ -254,7 +238,9 @@ def test_50_ms_more_each_way_is_too_far_on_nfc(rate: int, card: str) -> None:
 @pytest.mark.parametrize("interval", [0.03, 0.04, 0.05])
 def test_an_honest_bluetooth_link_passes_by_its_own_threshold(interval: float) -> None:
     """§24-3: round trips of 60 to 100 ms, which NFC's threshold would refuse; one lost event more is allowed too."""
-    times = [ble_round(interval, 7.0 + step * interval / 10) for step in range(10)]
+    link, phone = Ble(interval), CARDS["phone"]
+    times = [ble_round(link, phone, 7.0 + step * interval / 10) for step in range(10)]
+    assert max(times) <= longest_ble_round(link, phone)
     assert 2 * interval <= max(times) + interval
     assert max(times) <= 2 * interval + 0.002
     for took in (2 * interval, 3 * interval - 0.001):
