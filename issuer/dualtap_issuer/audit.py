@@ -9,16 +9,15 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from dualtap.book import Book
-from dualtap.errors import Code, TapError
 from dualtap.evidence import outcome_of
 from dualtap.statements import TapeStatement
 from dualtap.trust import Trust
-from dualtap_issuer.facts import Facts, asked_fact, authority_fact, certificate_fact, statement_facts, token_fact
+from dualtap_issuer.facts import Facts, asked_fact, certificate_fact, statement_facts, token_fact
+from dualtap_issuer.findings import Finding
 from dualtap_issuer.marks import Mark, marks_of, overspent
 from dualtap_issuer.quotas import Fault
-from dualtap_issuer.renewals import renewals, replaced
+from dualtap_issuer.renewals import renewals
 from dualtap_issuer.rules import EVER, NEVER, Leaf, Lot, World
-from dualtap_issuer.store import Store
 
 
 class Named(NamedTuple):
@@ -36,6 +35,7 @@ class Audit(NamedTuple):
     ``settled`` is what deposits credited and what was credited at ``claim_by``; ``at_risk`` is the part of it that is
     provisional; ``outstanding`` is what is still in wallets: issued + overspend - settled. ``renewed`` is what was
     deposited for fresh tokens: it counts neither as settled nor as issued again, so that each unit is counted once.
+    ``questions`` are gaps on tapes and ordinals that certificates tell otherwise: they name nobody.
     """
 
     currency: str
@@ -47,6 +47,7 @@ class Audit(NamedTuple):
     conflicts: tuple[Named, ...]
     banks: tuple[Fault, ...] = ()
     renewed: int = 0
+    questions: tuple[Finding, ...] = ()
 
 
 class Account(NamedTuple):
@@ -67,41 +68,6 @@ class Account(NamedTuple):
     def accounted(self) -> bool:
         """Whether nothing was lost, and nothing came from nowhere."""
         return self.issued + self.overspend + self.unseen == self.held + self.in_doubt + self.settled
-
-
-def _corrupt(row: str) -> TapError:
-    return TapError(Code.LEDGER_CORRUPT, row)
-
-
-def check_genuine(facts: Facts, trust: Trust) -> None:
-    """Raise ``LEDGER_CORRUPT`` unless every token, certificate and statement is signed, under its own digest."""
-    for key, token in facts.tokens.items():
-        try:
-            trust.check_token(token, key)
-        except TapError as error:
-            raise _corrupt(f"token {key.hex()}") from error
-    for key, authority in facts.authorities.items():
-        try:
-            if authority_fact(trust, authority).digest != key:
-                raise _corrupt(f"authority {key.hex()}")
-            trust.verify(trust.issuer_key(authority.issuer), authority.signature, key)
-        except TapError as error:
-            raise _corrupt(f"authority {key.hex()}") from error
-    for key, certificate in facts.certificates.items():
-        try:
-            trust.check_genuine(certificate)
-        except TapError as error:
-            raise _corrupt(f"certificate {key.hex()}") from error
-        if certificate_fact(trust, certificate).digest != key:
-            raise _corrupt(f"certificate {key.hex()}")
-    for statement in facts.statements():
-        try:
-            trust.verify_statement(statement)
-        except TapError as error:
-            raise _corrupt(f"statement {statement.id.hex()}") from error
-        opening = facts.openings.get(statement.id)
-        if opening is not None and opening.tape().commitment() != statement.commitment:
-            raise _corrupt(f"opening of {statement.id.hex()}")
 
 
 def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
@@ -131,40 +97,6 @@ def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
     found["authority"].update((one.hint, key) for key, one in facts.authorities.items())
     found["certified"].update((one.key, key) for key, one in facts.certificates.items())
     return found
-
-
-def check_rows(world: World, store: Store) -> None:
-    """Raise ``LEDGER_CORRUPT``, naming a row, unless the store's rows are what its facts imply."""
-    expected, stored = index_of(world), store.index()
-    for table, rows in expected.items():
-        _same(table, rows, stored[table])
-    _same("mark", marks_of(world), set(store.marks()))
-    _same("credit", world.credits(), set(store.credits()))
-    _check_renewals(world)
-    for key, leaves in store.settled().items():
-        token = world.facts.tokens.get(key)
-        if token is None:
-            raise _corrupt(f"settled {key.hex()}")
-        _same("leaf", set(world.leaves(key, token.claim_by)), set(leaves))
-
-
-def _check_renewals(world: World) -> None:
-    """Raise ``LEDGER_CORRUPT``, naming a deposit, unless fresh tokens replace just what it credited."""
-    for deposit, given in renewals(world).items():
-        credited = sum(credit.amount for credit in world.credits_of(deposit))
-        if replaced(world.facts.tokens, given) != credited:
-            raise _corrupt(f"renewal {deposit.hex()}")
-
-
-def _same(table: str, expected: Iterable[tuple[object, ...]], stored: Iterable[tuple[object, ...]]) -> None:
-    differing = set(expected) ^ set(stored)
-    if differing:
-        shown = min([_shown(row) for row in differing])
-        raise _corrupt(f"{table} {shown}")
-
-
-def _shown(row: tuple[object, ...]) -> str:
-    return " ".join(value.hex() if isinstance(value, bytes) else str(value) for value in row)
 
 
 def overspend_of(world: World, marks: Iterable[Mark], settled: Collection[bytes], currency: str) -> int:

@@ -7,7 +7,8 @@ serials are passed in.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple, cast
 
 from dualtap import limits
@@ -44,6 +45,7 @@ from dualtap_issuer import audit, settling
 from dualtap_issuer.audit import Audit, Named
 from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
+from dualtap_issuer.findings import Finding, refuse
 from dualtap_issuer.following import behind
 from dualtap_issuer.guarantee import EVERYBODY, Caps, Registry
 from dualtap_issuer.ingest import Ingest, graph_of
@@ -54,6 +56,7 @@ from dualtap_issuer.policies import Policies, check_tiers
 from dualtap_issuer.quotas import faults
 from dualtap_issuer.renewals import fresh_tokens, hands_behind, unspent
 from dualtap_issuer.roll import Roll, admitted
+from dualtap_issuer.rowcheck import examine
 from dualtap_issuer.rows import OutcomeRow
 from dualtap_issuer.rules import Conflict, World
 from dualtap_issuer.standings import standings
@@ -439,29 +442,48 @@ class Ledger:
 
     def net(self) -> Netting:
         """Return what the institutions hold of one another's value, audited; raise as :meth:`audit`."""
-        with self.store.transaction(alone=True):
-            world = self._audited()
+        with self._snapshot():
+            world, _ = self._audited()
             credits, settled = unspent(world, self.store.settled())
             shares = settling.all_shares(self.store)
             found = net(world.facts, world.trust, credits, settled, shares, set(world.institutions))
         check_balanced(found)
         return found
 
-    def _audited(self) -> World:
-        """Return the world of the facts, inside a transaction; raise unless it is genuine and the rows agree."""
-        self._resume()
-        world = self.world()
-        audit.check_genuine(world.facts, world.trust)
-        audit.check_rows(world, self.store)
-        return world
+    @contextmanager
+    def _snapshot(self) -> Generator[None]:
+        """See the rows as they are at one instant, at which nothing is half written; others go on writing."""
+        with ExitStack() as stack:
+            stack.enter_context(self.store.snapshot())
+            while self.store.unfinished():
+                stack.close()
+                with self.store.transaction():
+                    self._resume()
+                stack.enter_context(self.store.snapshot())
+            self.trust.refresh(self.store)
+            yield
+
+    def _audited(self) -> tuple[World, list[Finding]]:
+        """Return the world of the facts, in a snapshot, and questions; raise unless it is genuine and rows agree."""
+        world, found = examine(self.store, self.scheme)
+        refuse(found)
+        return cast("World", world), found
+
+    def findings(self) -> list[Finding]:
+        """Recompute everything from the statements, and return every row that differs, with what it is about."""
+        with self._snapshot():
+            return examine(self.store, self.scheme)[1]
 
     def audit(self) -> Audit:
         """Recompute everything from the statements, compare it with the rows, and return the totals.
 
-        Raises ``LEDGER_CORRUPT``, naming the first row that differs.
+        It looks at one instant, while syncs go on. Raises ``LEDGER_CORRUPT``, naming the first row that differs, which
+        amount it is about, and how many more there are: :meth:`findings` has them all.
+
+        SPEC §16-14.
         """
-        with self.store.transaction(alone=True):
-            world = self._audited()
+        with self._snapshot():
+            world, questions = self._audited()
             self.lines.check()
             named = tuple(
                 Named(
@@ -474,7 +496,7 @@ class Ledger:
             )
             settled = self.store.settled()
             found = audit.totals(world, self.store.marks(), settled, self.terms.currency, named)
-            return found._replace(banks=faults(world.facts))
+            return found._replace(banks=faults(world.facts), questions=tuple(questions))
 
     def digest(self) -> bytes:
         """Return a digest of the stamped set: a function of nothing else."""

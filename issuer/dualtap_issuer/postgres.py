@@ -106,6 +106,22 @@ class PostgresStore(Store):
             with suppress(TapError):
                 self._run(f"SELECT pg_advisory_unlock{shared}({_GATE})")
 
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """Read as of one instant, for which alone the others' transactions are kept out."""
+        self._run(f"SELECT pg_advisory_lock({_GATE})")
+        try:
+            self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._run("SELECT count(*) FROM migration")  # the instant is that of the first read
+        finally:
+            with suppress(TapError):
+                self._run(f"SELECT pg_advisory_unlock({_GATE})")
+        try:
+            yield
+        finally:
+            with suppress(TapError):
+                self._run("ROLLBACK")
+
     def publish(self, todo: Iterable[TodoRow] = ()) -> bool:
         """Commit what was written so far, and go on.
 

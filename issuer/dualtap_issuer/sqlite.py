@@ -65,6 +65,17 @@ class SqliteStore(Store):
             raise
         self._run("COMMIT")
 
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """Read as of one instant: writers of a write-ahead log go on beside a reader."""
+        self._run("BEGIN DEFERRED")
+        try:
+            self._run("SELECT count(*) FROM migration")  # the instant is that of the first read
+            yield
+        finally:
+            if self._db.in_transaction:
+                self._run("ROLLBACK")
+
     def _run(self, query: str, values: Sequence[object] = ()) -> list[Raw]:
         with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
             return self._db.execute(query, values).fetchall()

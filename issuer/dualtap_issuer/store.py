@@ -108,6 +108,10 @@ class Store(Door, ABC):
         """
 
     @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read, inside, everything as it is at one instant, between other processes' transactions, and hold none up."""
+
+    @abstractmethod
     def publish(self, todo: Iterable[TodoRow] = ()) -> bool:
         """Show other processes what was written so far; return whether there may be others.
 

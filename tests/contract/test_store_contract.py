@@ -28,7 +28,7 @@ from dualtap.statements import (
 )
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer import audit, naming, settling
+from dualtap_issuer import naming, rowcheck, settling
 from dualtap_issuer.facts import Fact, FactKind
 from dualtap_issuer.guarantee import Caps, Liability, Ruling, Share
 from dualtap_issuer.ingest import Ingest
@@ -443,7 +443,7 @@ def take(mint: Mint, epoch: int, *items: TapeStatement | WalletCertificate) -> l
             else:
                 ingest.statement(item)
         ingest.finish()
-    audit.check_rows(ledger.world(), ledger.store)
+    rowcheck.check_rows(ledger.world(), ledger.store)
     return [credit.epoch for credit in ledger.store.credits()]
 
 

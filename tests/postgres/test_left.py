@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from dualtap_issuer import audit
+from dualtap_issuer import rowcheck
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.rows import TodoRow
 from dualtap_issuer.store import Store
@@ -40,5 +40,5 @@ def test_what_a_dead_process_left_is_finished(postgres: Postgres, commits: int) 
     again = Ledger(Store.open(where), mint.authority, TERMS)
     with closing(again.store) as store:
         assert store.unfinished() == []
-        audit.check_rows(again.world(), store)
+        rowcheck.check_rows(again.world(), store)
         assert again.policy.hotlist == (again.conflicts()[0].key,)

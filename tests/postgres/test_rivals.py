@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from dualtap.errors import TapError
-from dualtap_issuer import audit
+from dualtap_issuer import rowcheck
 from dualtap_issuer.facts import Facts
 from dualtap_issuer.rules import World
 from dualtap_issuer.store import Store
@@ -132,7 +132,7 @@ def told(where: str, rivals: tuple[Rival, Rival], seed: int, *, blind: bool) -> 
         for fact, epoch in store.facts():
             facts.put(fact, epoch)
         assert facts.digest() == expected.facts.digest()
-        audit.check_rows(World(facts, frozenset({INSTITUTION.public}), AUTHORITY.trust()), store)
+        rowcheck.check_rows(World(facts, frozenset({INSTITUTION.public}), AUTHORITY.trust()), store)
         check_names(store, expected)
         assert store.unfinished() == []
 

@@ -34,7 +34,7 @@ from dualtap.statements import (
 from dualtap.suite import SUITES, Signer, sha256
 from dualtap.trust import Trust, issue
 from dualtap.wire import signed
-from dualtap_issuer import audit, settling
+from dualtap_issuer import rowcheck, settling
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.facts import (
     Fact,
@@ -431,7 +431,7 @@ def check_order(seed: int, draw: random.Random) -> None:
             facts.put(fact, epoch)
         world = World(facts, frozenset({INSTITUTION.public}), AUTHORITY.trust())
         assert facts.digest() == expected.facts.digest()
-        audit.check_rows(world, store)
+        rowcheck.check_rows(world, store)
         check_names(store, expected)
         assert set(store.credits()) == expected.credits()
         check_settled(store, expected)
