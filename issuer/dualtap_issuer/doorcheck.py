@@ -7,7 +7,7 @@ from typing import Final
 
 from dualtap import wire
 from dualtap.errors import TapError
-from dualtap.records import BYTES, ITEMS
+from dualtap.records import BYTES, ITEMS, successor_check
 from dualtap.statements import Header, Policy
 from dualtap.trust import Trust, issued_id
 from dualtap_issuer.door import Raw
@@ -28,6 +28,7 @@ def front_door(facts: Facts, trust: Trust, store: Store) -> list[Finding]:
         *_migrations(store),
         *[Finding("todo", (row.digest,), Wrong.UNEXPECTED, *about(facts, row.digest)) for row in store.unfinished()],
         *_renewals(facts, store),
+        *_successors(trust, store),
     ]
 
 
@@ -68,9 +69,9 @@ def _ordinals(facts: Facts, store: Store) -> list[Finding]:
     for bank, number, key in rows:
         given[bank][number] = key
     found: list[Finding] = []
-    for bank, numbers in given.items():
-        found += _gaps("ordinal", (bank,), list(numbers), 0)
     banks = {one.hint: one.key for one in facts.authorities.values()}
+    for bank, numbers in given.items():
+        found += _gaps("ordinal", (bank,), list(numbers), 0) if bank in banks.values() else []
     found += [Finding("ordinal", (bank,), Wrong.QUESTION) for bank in given if bank not in banks.values()]
     for certificate in facts.certificates.values():
         bank = banks.get(certificate.issuer, b"")
@@ -88,8 +89,9 @@ def _deliveries(facts: Facts, store: Store) -> list[Finding]:
     found: list[Finding] = []
     seen: set[bytes] = set()
     for owner, number, token in rows:
-        queues[owner].append(number)
         known = facts.tokens.get(token)
+        if known is not None and known.owner == owner:
+            queues[owner].append(number)
         if known is None or known.owner != owner or token in seen:
             found.append(Finding("delivery", (owner, number, token), Wrong.ALTERED, *about(facts, token)))
         seen.add(token)
@@ -109,3 +111,18 @@ def _renewals(facts: Facts, store: Store) -> list[Finding]:
     """Return what waits to be renewed and is no deposit: a transfer that is not known."""
     rows = store.ask("SELECT transfer FROM renewal ORDER BY transfer")
     return [Finding("renewal", row, Wrong.UNEXPECTED) for row in rows if row[0] not in facts.transfers]
+
+
+def _successors(trust: Trust, store: Store) -> list[Finding]:
+    """Return the links to a next key that the key before did not sign."""
+    found: list[Finding] = []
+    for key, heir, body in store.ask("SELECT key, successor, body FROM successor ORDER BY key, successor"):
+        try:
+            named = successor_check(trust.scheme.id)(wire.unpack(body, BYTES, ITEMS))
+            trust.verify_statement(named)
+            said = (named.key, named.body.successor)
+        except TapError:
+            said = (b"", b"")
+        if said != (key, heir):
+            found.append(Finding("successor", (key, heir), Wrong.ALTERED))
+    return found

@@ -123,6 +123,20 @@ def _fails(check: Callable[..., object], *given: object) -> bool:
     return False
 
 
+def valued(facts: Facts, spans: set[Raw], found: list[Finding]) -> list[Finding]:
+    """Return findings of facts with the amounts that the index still tells: of a transfer's spans, or a token's."""
+    amounts: dict[object, int] = defaultdict(int)
+    currencies: dict[object, str] = {}
+    for token, _, _, _, start, end, transfer, _ in spans:
+        amounts[transfer] += end - start
+        amounts[token] = max(amounts[token], end)
+        currencies[transfer] = currency_of(facts, token)
+    return [
+        one if one.amount else one._replace(amount=amounts[one.row[0]], currency=currencies.get(one.row[0], ""))
+        for one in found
+    ]
+
+
 def about(facts: Facts, digest: bytes) -> tuple[int, str]:
     """Return the minor units, and their currency, that a token or a transfer is about."""
     token = facts.tokens.get(digest)

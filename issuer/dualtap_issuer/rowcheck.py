@@ -21,13 +21,14 @@ from dualtap_issuer.findings import (
     refuse,
     rolled,
     ungenuine,
+    valued,
 )
 from dualtap_issuer.following import death, introduction, lacking
 from dualtap_issuer.guarantee import Caps, Ruling
 from dualtap_issuer.marks import FAR, marks_of, overspent
 from dualtap_issuer.renewals import renewals, replaced
 from dualtap_issuer.roll import charter
-from dualtap_issuer.rules import World, gaps, union
+from dualtap_issuer.rules import Credit, World, gaps, union
 from dualtap_issuer.settling import settled_of
 from dualtap_issuer.store import Store
 
@@ -43,10 +44,10 @@ def examine(store: Store, scheme: Scheme) -> tuple[World | None, list[Finding]]:
     roll, bad = rolled(facts)
     found = found or bad
     if roll is None or found:
-        return None, found
+        return None, valued(facts, index["span"], found)
     found = ungenuine(facts, roll)
     if found:
-        return None, found
+        return None, valued(facts, index["span"], found)
     world = World(facts, roll.institutions, roll)
     found = lost(world, index, store.ask("SELECT owner, number, token FROM delivery"))
     if found:
@@ -79,9 +80,14 @@ def following(world: World, store: Store, index: dict[str, set[Raw]]) -> list[Fi
     for table, rows in index_of(world).items():
         found += differences(world, table, rows, index[table])
     found += differences(world, "mark", marks_of(world), store.marks())
-    found += differences(world, "credit", world.credits(), store.credits())
+    found += differences(world, "credit", map(_credit, world.credits()), map(_credit, store.credits()))
     found += [*_renewed(world), *_waits(world, store), *settlement(world, store)]
     return found
+
+
+def _credit(one: Credit) -> Raw:
+    """Return a credit as its row: the primary key first."""
+    return (one.token, one.transfer, one.number, one.key, one.amount, one.epoch)
 
 
 def differences(world: World, table: str, expected: Iterable[Raw], stored: Iterable[Raw]) -> list[Finding]:
@@ -99,10 +105,10 @@ def _amount(world: World, table: str, row: Any) -> tuple[int, str]:
         case "span" | "leaf":
             start, end = (row[4], row[5]) if table == "span" else (row[1], row[2])
             return end - start, currency_of(facts, row[0])
-        case "credit" | "share" | "liability":
-            return (row[4] if table == "credit" else row[2]), currency_of(
-                facts, row[2] if table == "credit" else row[0]
-            )
+        case "credit":
+            return row[4], currency_of(facts, row[0])
+        case "share" | "liability":
+            return row[2], currency_of(facts, row[0])
         case "hand" | "deposit":
             return about(facts, row[0])
         case "outcome":
