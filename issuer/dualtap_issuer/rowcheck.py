@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
-from dualtap.statements import Scheme, Side
+from dualtap.errors import Code, TapError
+from dualtap.graph import Origin, check_origins
+from dualtap.statements import Parent, Scheme, Side, Transfer
 from dualtap_issuer.audit import index_of
 from dualtap_issuer.door import Raw
 from dualtap_issuer.doorcheck import front_door
@@ -156,9 +158,9 @@ def _waits(world: World, store: Store) -> list[Finding]:
             found.append(Finding("wait", (missing, transfer), Wrong.UNEXPECTED, *about(world.facts, transfer)))
     for key, transfer in world.facts.transfers.items():
         if key not in world.shaped:
-            gone = {span.parent.id for span in transfer.body.spans if not _here(world, span.parent.id)}
-            if gone and not gone & stored[key]:
-                found.append(Finding("wait", (min(gone), key), Wrong.MISSING, *about(world.facts, key)))
+            gone = _stopped_at(world, transfer)
+            if gone and gone not in stored[key]:
+                found.append(Finding("wait", (gone, key), Wrong.MISSING, *about(world.facts, key)))
         elif transfer.body.payee in world.institutions:
             for missing, _ in sorted(lacking(world, key)):
                 if missing not in stored[key]:
@@ -166,8 +168,24 @@ def _waits(world: World, store: Store) -> list[Finding]:
     return found
 
 
-def _here(world: World, parent: bytes) -> bool:
-    return parent in world.facts.tokens or parent in world.shaped
+def _stopped_at(world: World, transfer: Transfer) -> bytes:
+    """Return what a transfer is cut from that is not here; empty if it is no statement for another reason."""
+
+    def origin(parent: Parent) -> Origin:
+        found = world.origins.get(parent)
+        if found is not None:
+            return found
+        if parent.id in world.facts.tokens or parent.id in world.shaped:
+            raise TapError(Code.BROKEN_PROVENANCE, "a side or a place that this parent does not have")
+        raise LookupError(parent.id)
+
+    try:
+        check_origins(transfer, origin, world.trust)
+    except LookupError as missing:
+        return cast("bytes", missing.args[0])
+    except TapError:
+        pass
+    return b""
 
 
 def _could_wait(world: World, transfer: bytes) -> set[bytes]:

@@ -14,7 +14,7 @@ from tests.mint import Mint
 from tests.support.corrupt import Corruption, corruptions, rich, write
 
 EVERY = bool(os.environ.get("DUALTAP_EVERY_ROW"))
-"""All rows, and not only the first, the middle and the last of each table: it takes minutes."""
+"""All rows, and not only the first and the last of each table: it takes minutes."""
 TABLES = sorted((DISTRIBUTION.keys() | FRONT_DOOR) - {"todo"})
 EMPTY = {"dated", "party", "setting", "renewal", "successor"}
 """Nothing is in them here."""
@@ -58,6 +58,8 @@ def test_every_corruption_of_a_row_is_reported_and_no_other_row(mint: Mint, tabl
 
 
 def check_table(mint: Mint, table: str, columns: list[str], every: bool) -> None:
+    keys = list(mint.store.catalogue()[table])
+    columns = [*keys, *[name for name in columns if name not in keys]]
     before = set(mint.ledger.findings())
     done, unseen = 0, set[tuple[str, str]]()
     for corruption in corruptions(mint.store, table, columns, every):
