@@ -15,6 +15,7 @@ from dualtap_apps.helps import AS_JSON, FOLDER, Address, ExampleGroup
 from dualtap_apps.linking import SIDE
 from dualtap_apps.links_cli import bridge, card, carry
 from dualtap_apps.output import emit, note
+from dualtap_apps.pin_cli import PIN_FILE, VERIFY, pin, typed
 from dualtap_apps.scheme_cli import COMMANDS as SCHEME_COMMANDS
 from dualtap_apps.serve import issuer as serving
 from dualtap_apps.traffic import LOG_LEVEL
@@ -188,6 +189,7 @@ def wallet_history(folder: Path, as_json: bool) -> None:
 @SIDE
 @click.option("--basket", help="What is sold. Charged again after a torn tap, it is paid at most once.")
 @click.option("--cancel", metavar="BASKET", help="Close the open requests of a basket instead.")
+@VERIFY
 @TIMEOUT
 @LOG_LEVEL
 @AS_JSON
@@ -198,6 +200,7 @@ def charge(
     side: str | None,
     basket: str | None,
     cancel: str | None,
+    verify: str,
     timeout: float,
     log_level: str,
     as_json: bool,
@@ -211,7 +214,7 @@ def charge(
         _end(taps.cancel(folder, cancel, as_json))
     if amount is None or on is None:
         raise click.UsageError("charge needs an amount and --on, as in: charge shop 12.50 --on tcp:127.0.0.1:7000")
-    _end(taps.charge(folder, amount, on, basket, timeout, as_json, log_level, side))
+    _end(taps.charge(folder, amount, on, basket, timeout, as_json, log_level, side, verify))
 
 
 @cli.command(examples=("dualtap pay anna --on tcp:127.0.0.1:7000", "dualtap pay anna --on tcp:127.0.0.1:7000 --yes"))
@@ -219,12 +222,17 @@ def charge(
 @ON
 @SIDE
 @click.option("--yes", is_flag=True, help="Agree without being asked.")
+@PIN_FILE
 @TIMEOUT
 @LOG_LEVEL
 @AS_JSON
-def pay(folder: Path, on: str, side: str | None, yes: bool, timeout: float, log_level: str, as_json: bool) -> None:
+def pay(
+    folder: Path, on: str, side: str | None, yes: bool, pin_file: Path | None, timeout: float, log_level: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Pay whoever charges at ADDRESS, or reads this card there."""
     from dualtap_apps import taps
+    from dualtap_apps.pins import Prompt
 
     def confirm(question: str) -> bool:
         try:
@@ -232,7 +240,8 @@ def pay(folder: Path, on: str, side: str | None, yes: bool, timeout: float, log_
         except click.Abort:
             return False
 
-    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json, log_level, side))
+    keypad = Prompt(pin_file, typed)
+    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json, log_level, side, keypad))
 
 
 @cli.command(
@@ -397,6 +406,7 @@ for command in (bridge, card, carry):
     cli.add_command(command)
 for part in SCHEME_COMMANDS:
     scheme.add_command(part)
+wallet.add_command(pin)
 cli.add_command(conform)
 cli.add_command(serving)
 

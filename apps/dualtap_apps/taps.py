@@ -11,6 +11,7 @@ from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
 from dualtap.session import code
+from dualtap.statements import Verification
 from dualtap.states import Part
 from dualtap.suite import Drbg, sha256
 from dualtap.wire import Want
@@ -20,15 +21,18 @@ from dualtap_apps.money import parse, show
 from dualtap_apps.output import emit, note, report_fields, report_text, wallet_id
 from dualtap_apps.traffic import told
 from dualtap_devices.disk import opened, read_label
-from dualtap_devices.driver import Driver, Person, always, run
+from dualtap_devices.driver import Driver, Person, run
 from dualtap_devices.passive import Waiting, attend
 from dualtap_devices.syncing import close
+from dualtap_devices.verifying import Keypad, verified
 from dualtap_transports.lan import compares
 from dualtap_transports.link import Link
 from dualtap_transports.nearness import round_trip_of
 
 Confirm: TypeAlias = Callable[[str], bool]
 """Puts a question to a person."""
+Verify: TypeAlias = Callable[[Ask], "Verification | None"]
+"""Verifies the user as a payment needs it; ``None`` if nothing should be paid."""
 
 
 _STILL_THERE = 0.1
@@ -45,7 +49,7 @@ def basket_of(name: str | None) -> tuple[str, bytes]:
 
 def charge(
     folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool, log_level: str = "",
-    side: str | None = None,
+    side: str | None = None, verify: str = "none",
 ) -> Exit:  # fmt: skip
     """Collect one payment in one tap: of who comes, or of the card that is read."""
     label = read_label(folder)
@@ -60,7 +64,7 @@ def charge(
         else:
             note(f"Ready: {said}, reading {on}")
             met = reach(on, timeout, saying(f"no card to charge at {on} within {timeout:g} s; charge again"))
-        order = Charge(minor, label.currency, identity, person=True)
+        order = Charge(minor, label.currency, identity, person=True, verification=Verification[verify.upper()])
         driver = Driver.fresh(wallet, order, met.initiator, ephemeral=met.ephemeral, handover=met.handover)
         link = told(met.link, wallet, log_level)
         report = run(driver, Coded(link, driver) if compares(met.link) else link, timeout)
@@ -91,10 +95,13 @@ def cancel(folder: Path, basket: str, as_json: bool) -> Exit:
 
 def pay(
     folder: Path, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str = "",
-    side: str | None = None,
+    side: str | None = None, keypad: Keypad | None = None,
 ) -> Exit:  # fmt: skip
-    """Pay whoever charges at an address, after the person agreed; without ``confirm`` nobody is asked."""
-    return _pay(folder, Pay(), on, confirm, timeout, as_json, log_level, side)
+    """Pay whoever charges at an address, after the person agreed; without ``confirm`` nobody is asked.
+
+    ``keypad`` is where the PIN comes from, where the payment needs one.
+    """
+    return _pay(folder, Pay(), on, confirm, timeout, as_json, log_level, side, keypad)
 
 
 def refund(
@@ -115,7 +122,7 @@ def refund(
 
 def _pay(
     folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str,
-    side: str | None,
+    side: str | None, keypad: Keypad | None = None,
 ) -> Exit:  # fmt: skip
     with opened(folder) as wallet:
         wallet.check()
@@ -131,7 +138,8 @@ def _pay(
             met = reach(on, timeout, saying(f"nobody charges at {on}: start `dualtap charge` there first"))
         link, taps = told(met.link, wallet, log_level), list[Driver]()
         codes = (lambda: taps[-1].tap.transcript) if compares(met.link) else None
-        person = always if confirm is None else asks(confirm, link, codes)
+        verify: Verify = (lambda ask: verified(ask, wallet.keystore, keypad)) if keypad is not None else present
+        person = agrees(verify) if confirm is None else asks(confirm, link, codes, verify)
         within, handover = round_trip_of(met.scheme), met.handover
         if listens:
             waiting = Waiting(Want.PAY, order, person, met.ephemeral, handover, within=within, begun=taps.append)
@@ -157,10 +165,29 @@ def tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
     return exit_of_report(report)
 
 
-def asks(confirm: Confirm, link: Link, transcript: Callable[[], bytes] | None = None) -> Person:
+def present(ask: Ask) -> Verification | None:
+    """Say that somebody was there, whatever is needed."""
+    del ask
+    return Verification.PRESENCE
+
+
+def agrees(verify: Verify) -> Person:
+    """Return a person who agrees to everything, and gives the PIN where one is needed."""
+
+    def person(ask: Ask) -> Consent | Decline:
+        given = verify(ask)
+        return Decline() if given is None else Consent(given)
+
+    return person
+
+
+def asks(
+    confirm: Confirm, link: Link, transcript: Callable[[], bytes] | None = None, verify: Verify = present
+) -> Person:
     """Return a person who is asked by ``confirm``. A yes after the payee has gone counts as a no: nothing is signed.
 
-    With ``transcript`` the person is told the session's code, to be compared with the other screen's.
+    With ``transcript`` the person is told the session's code, to be compared with the other screen's; ``verify`` asks
+    for the PIN.
     """
 
     def person(ask: Ask) -> Consent | Decline:
@@ -169,11 +196,14 @@ def asks(confirm: Confirm, link: Link, transcript: Callable[[], bytes] | None = 
             question += f", whose screen shows code {spaced(transcript())}"
         if not confirm(f"{question}?"):
             return Decline()
+        given = verify(ask)
+        if given is None:
+            return Decline()
         try:
             link.receive(_STILL_THERE)
         except TapError as error:
             if error.code is Code.TIMEOUT:
-                return Consent()
+                return Consent(given)
         note("The other device has gone: nothing was paid.")
         return Decline()
 

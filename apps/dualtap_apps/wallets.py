@@ -19,6 +19,7 @@ from dualtap_apps.keyring import MAKER, Keyring
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
 from dualtap_apps.output import emit, wallet_id
+from dualtap_apps.pins import state as pin_state
 from dualtap_apps.purposes import category, parse_conditions
 from dualtap_apps.rulings import tier_number
 from dualtap_apps.schemes import Joining, Office, read_scheme, today
@@ -45,6 +46,7 @@ class Summary(NamedTuple):
     payments_left: int
     counter: int
     quarantined: bool
+    pin: str
 
 
 class Options(NamedTuple):
@@ -73,6 +75,7 @@ def summary(wallet: Wallet, label: Label) -> Summary:
         book.payments_left(),
         book.counter,
         wallet.quarantined,
+        pin_state(wallet),
     )
 
 
@@ -186,6 +189,7 @@ def show(folder: Path, as_json: bool) -> Exit:
         f"  received, unsettled  {money(found.received_unsettled, currency)}",
         f"  payments left        {found.payments_left}",
         f"  counter              {found.counter}",
+        f"  PIN                  {found.pin}",
         *(f"  {line}" for line in told),
     )
     return Exit.OK

@@ -5,6 +5,7 @@ A device without a screen plays the tone, one without sound the haptic pattern; 
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
 from dualtap.events import Result
@@ -77,3 +78,31 @@ NEWS: dict[Standing, Cue] = {
     ),
 }
 """What the issuer's last word on a transfer means to a person; ``{date}`` is a day, as ``2030-01-31``."""
+
+
+class Moment(Enum):
+    """What a person is told while the PIN is asked for."""
+
+    ENTER_PIN = "enter pin"
+    NO_PIN = "no pin"
+    PIN_WRONG = "pin wrong"
+    PIN_BLOCKED = "pin blocked"
+
+
+PROMPTS: dict[Moment, Cue] = {
+    Moment.ENTER_PIN: Cue("Enter your PIN", "请输入密码", "two", (40, 40), assertive=True),
+    Moment.NO_PIN: Cue(
+        "A PIN has 4 to 12 digits: enter it again", "密码为 4 至 12 位数字：请重新输入", "two", (40, 40), True
+    ),
+    Moment.PIN_WRONG: Cue(
+        "Wrong PIN, {tries} left", "密码错误，还可尝试 {tries} 次", "falling", (200, 100, 40), assertive=True
+    ),
+    Moment.PIN_BLOCKED: Cue(
+        "The PIN is blocked: unblock it with the issuer's code",
+        "密码已锁定：请用发行机构的解锁码解锁",
+        "falling twice",
+        (200, 100, 200, 100, 200),
+        assertive=True,
+    ),
+}
+"""For eyes, ears and fingers alike; ``{tries}`` is how many are left."""
