@@ -128,7 +128,7 @@ def test_a_policy_changes_one_tier_and_keeps_the_rest(desk: Desk) -> None:
     before = desk.json("scheme policy show @town")
     after = desk.json("scheme policy set @town wallet --payment 50.00 --payments 7 --day none --unverified 0")
     assert after["version"] == cast("int", before["version"]) + 1
-    wallet, till = rows(after, "tiers")
+    wallet, till, _ = rows(after, "tiers")
     assert (wallet["payment"], wallet["payments"], wallet["unverified"]) == (5000, 7, 0)
     assert till == rows(before, "tiers")[1]
     assert wallet["receipts"] == rows(before, "tiers")[0]["receipts"]
