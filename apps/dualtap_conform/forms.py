@@ -294,16 +294,18 @@ HELLO = Fields(
     1,
 )
 WELCOME = Fields("Welcome", (("version", BYTE), ("ephemeral", KEY), ("want", WANT), ("sealed", ANY)), 2)
+_NEWS: tuple[str, Form] = ("news", Uint(0, 65535))
 REQUEST_MESSAGE = Fields(
     "RequestMessage",
     (
         ("prove", Bool()), *REQUEST.fields[2:], ("signature", SIGNATURE), ("certificate", WALLET_CERTIFICATE), _CHAIN,
+        _NEWS,
     ),
     3,
 )  # fmt: skip
 PRESENT_MESSAGE = Fields(
     "PresentMessage",
-    (("prove", Bool()), ("epoch", EPOCH), ("signature", SIGNATURE), ("certificate", WALLET_CERTIFICATE), _CHAIN),
+    (("prove", Bool()), ("epoch", EPOCH), ("signature", SIGNATURE), ("certificate", WALLET_CERTIFICATE), _CHAIN, _NEWS),
     4,
 )
 TRANSFER_MESSAGE = Fields(
@@ -311,7 +313,7 @@ TRANSFER_MESSAGE = Fields(
     (
         ("request", SOME_DIGEST), ("spans", SPANS), ("epoch", EPOCH), ("witness", WITNESS), ("seed", SEED),
         ("prev", PREV), ("ctr", CTR), ("verification", VERIFICATION), ("refund_of", SOME_DIGEST),
-        ("signature", SIGNATURE), ("bundle", BUNDLE), ("header", Maybe(HEADER)), _CHAIN,
+        ("signature", SIGNATURE), ("bundle", BUNDLE), ("header", Maybe(HEADER)), _CHAIN, ("news", Bool()),
     ),
     5,
 )  # fmt: skip
@@ -329,9 +331,17 @@ REFUSE_MESSAGE = Fields("RefuseMessage", (("code", NUMBER),), 8)
 DONE_MESSAGE = Fields("DoneMessage", (), 9)
 PING_MESSAGE = Fields("PingMessage", (("nonce", Bin((8,))),), 24)
 PONG_MESSAGE = Fields("PongMessage", (("nonce", Bin((8,))),), 25)
+NEWS_HAVE = Fields(
+    "NewsHave",
+    (
+        ("policy", NUMBER), ("blocked", Items(HINT, 0, 64)), ("room", Uint(0, 16384)), ("size", Uint(0, 16384)),
+    ),
+    14,
+)  # fmt: skip
+NEWS_PIECE = Fields("NewsPiece", (("left", NUMBER), ("data", ANY)), 15)
 MESSAGES = (
     REQUEST_MESSAGE, PRESENT_MESSAGE, TRANSFER_MESSAGE, OUTCOME_MESSAGE, PROCEED_MESSAGE, REFUSE_MESSAGE, DONE_MESSAGE,
-    PING_MESSAGE, PONG_MESSAGE,
+    NEWS_HAVE, NEWS_PIECE, PING_MESSAGE, PONG_MESSAGE,
 )  # fmt: skip
 
 # Syncs (SPEC §14)

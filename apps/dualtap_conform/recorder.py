@@ -116,7 +116,7 @@ class Actor:
         self.ephemeral = wallet.book.scheme.suite.ephemeral(secret)
         self.chance = Chance(chance)
         allowed = None if within is None else within / 1000
-        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, self.chance, within=allowed)
+        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, self.chance, within=allowed, news=False)
 
 
 class Recorder:

@@ -17,7 +17,7 @@ async def run(driver: Driver, link: AsyncLink, timeout: float | None = 30.0) -> 
         await _send(driver, link, driver.begin())
         while not driver.ended:
             try:
-                frame = await link.receive(timeout)
+                frame = await link.receive(driver.patience(timeout))
             except TapError as error:
                 driver.stop(error.code if isinstance(error.code, Code) else Code.LINK_LOST)
                 break

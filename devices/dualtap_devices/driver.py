@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
+from dualtap import limits
 from dualtap.allowance import BY_CHIP
 from dualtap.context import Order
 from dualtap.errors import Code, TapError
@@ -129,6 +130,12 @@ class Driver:
             raise TapError(Code.BAD_INPUT, "the tap has not ended")
         return self.reports[-1]
 
+    def patience(self, timeout: float | None) -> float | None:
+        """Return how long to wait for the next frame, in seconds: once the payment is over, not long."""
+        if not self.tap.telling:
+            return timeout
+        return limits.NEWS_SECONDS if timeout is None else min(timeout, limits.NEWS_SECONDS)
+
     def begin(self) -> list[bytes]:
         """Start; return the frames to send."""
         return self.feed(Begin())
@@ -174,7 +181,7 @@ def run(driver: Driver, link: Link, timeout: float | None = 30.0) -> Report:
         _send(driver, link, driver.begin())
         while not driver.ended:
             try:
-                frame = link.receive(timeout)
+                frame = link.receive(driver.patience(timeout))
             except TapError as error:
                 driver.stop(error.code if isinstance(error.code, Code) else Code.LINK_LOST)
                 break

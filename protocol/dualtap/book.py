@@ -36,6 +36,7 @@ from dualtap.records import (
     Taken,
     Told,
     ToldLine,
+    Warned,
     Witnessed,
     encoder,
 )
@@ -94,6 +95,7 @@ class Book:
         self.heard: list[Outcome] = []
         self.witnessed: list[Witnessed] = []
         self.told: dict[bytes, ToldLine] = {}
+        self.warned: dict[bytes, bytes] = {}
         self.delivered = 0
         self.examined: Received | None = None
         self.previous = b""
@@ -261,6 +263,8 @@ class Book:
                 self.told = {line.transfer: line for line in lines}
             case Retired(successor):
                 self.successor = successor
+            case Warned(key, evidence):
+                self._warn(key, evidence)
 
     def _news(self, news: News) -> None:
         if news.certificate is not None:
@@ -269,8 +273,18 @@ class Book:
         self.trust.learn(news.authorities)
         if news.policy is not None:  # before the date: it was in force when its key was, and a replay judges it again
             self.trust.set_policy(news.policy)
+            for key in news.policy.hotlist:
+                self.warned.pop(key, None)
+            self.trust.blocked = frozenset(self.warned)
         if news.header is not None:
             self.trust.adopt(news.header, any_step=True)
+
+    def _warn(self, key: bytes, evidence: bytes) -> None:
+        """Block a key by evidence; the oldest evidence gives way to the bounds of number and bytes (SPEC §21-8)."""
+        self.warned[key] = evidence
+        while len(self.warned) > limits.WARNED or sum(map(len, self.warned.values())) > self.profile.log // 8:
+            del self.warned[next(iter(self.warned))]
+        self.trust.blocked = frozenset(self.warned)
 
     def _fund(self, token: Token) -> None:
         token_id = self.trust.token_id(token)
@@ -474,7 +488,8 @@ class Book:
         """Return the records of a compacted log: the snapshot, and what is kept beside it (SPEC §12-12)."""
         told = (Told(tuple(self.told.values())),) if self.told else ()
         retired = () if self.successor is None else (Retired(self.successor),)
-        return (self.snapshot(), *retired, *told)
+        warned = [Warned(key, evidence) for key, evidence in self.warned.items()]
+        return (self.snapshot(), *retired, *told, *warned)
 
     def _restore(self, snapshot: Snapshot) -> None:
         self._news(snapshot.news)

@@ -9,6 +9,7 @@ from dualtap.errors import decode_code
 from dualtap.events import Signature, Stop
 from dualtap.statements import AuthorityCertificate, Present, PresentBody
 from dualtap.states import State
+from dualtap.telling import own_hint
 from dualtap.wire import PresentMessage, RefuseMessage, signed
 
 
@@ -22,7 +23,11 @@ def sign_present(context: Context) -> None:
 def send_present(context: Context, event: Signature, prove: bool) -> None:
     """Send that proof; ``prove`` asks the peer for its own."""
     present, book = cast("Present", context.signed(event)), context.book
-    context.send(PresentMessage(prove, present.body.epoch, present.signature, book.certificate, authorities(context)))
+    context.send(
+        PresentMessage(
+            prove, present.body.epoch, present.signature, book.certificate, authorities(context), own_hint(context)
+        )
+    )
 
 
 def take_present(context: Context, message: PresentMessage) -> None:

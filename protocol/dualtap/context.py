@@ -27,7 +27,7 @@ from dualtap.statements import (
     Verification,
     WalletCertificate,
 )
-from dualtap.states import Part, State
+from dualtap.states import TELLING, Part, State
 from dualtap.suite import Drbg, Ephemeral, Verify
 from dualtap.wire import Hello, Message, RequestMessage, TransferMessage, Want, Welcome
 
@@ -92,6 +92,8 @@ class Context:
         random: Drbg,
         handover: session.Handover = session.NO_HANDOVER,
         within: float | None = None,
+        *,
+        news: bool = True,
     ) -> None:
         self.book = book
         self.order = order
@@ -101,6 +103,11 @@ class Context:
         self.random = random
         self.handover = handover
         self.timing = Timing(within)
+        self.news = news
+        self.peer_news = 0
+        self.news_due = False
+        self.news_began = 0.0
+        self.telling: object = None
         self.state = State.READY
         self.now = 0.0
         self.hello: Hello | None = None
@@ -128,7 +135,13 @@ class Context:
         return max(self.book.trust.epoch, int(self.now) // limits.EPOCH_SECONDS)
 
     def end(self, code: Code | int, detail: str = "") -> None:
-        """End without an outcome: not paid, or in doubt if a transfer was shown, of this tap or an older one."""
+        """End without an outcome: not paid, or in doubt if a transfer was shown, of this tap or an older one.
+
+        Where only news is exchanged, the person has heard already how the payment ended (SPEC §21-3).
+        """
+        if self.state in TELLING:
+            self.state = State.ENDED
+            return
         if self.shown is not None and self.shown.transfer.id in self.book.pending:
             self.tell(Result.IN_DOUBT, self.shown.transfer, code, detail)
         else:

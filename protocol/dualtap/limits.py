@@ -54,6 +54,18 @@ SESSION_SECONDS = 60
 """Seconds from the first frame after which a tap is abandoned."""
 PINGS = 4
 """Rounds in which one tap measures how near the other device is: the shortest counts, and a payee answers no more."""
+NEWS_SECONDS = 10
+"""Seconds of a tap that news may take after the payment: nobody waits for them."""
+NEWS_FRAMES = 5
+"""Frames' worth of bytes, at most MESSAGE, that a device takes of news in one tap: a policy with all its tiers."""
+NEWS_LEAST = 64
+"""Bytes of a piece of news, but for the last: a peer that sends fewer only spins out the tap."""
+NEWS_EVIDENCE = 4
+"""Pieces of evidence handed over in one tap: each is a few signatures to verify."""
+EVIDENCE = 4096
+"""Bytes of one piece of evidence that devices hand on and keep."""
+WARNED = 16
+"""Pieces of evidence that a device keeps until they are listed; the oldest gives way."""
 DETAILS = 32
 """Bytes of a details hash."""
 

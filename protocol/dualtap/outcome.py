@@ -14,9 +14,10 @@ from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.events import Signature
 from dualtap.provenance import Acceptance, rebuild, verify
-from dualtap.records import Answered, Asked
+from dualtap.records import Answered, Asked, Warned
 from dualtap.statements import Kind, Outcome, ReceiptBody, Role, Transfer
 from dualtap.states import State
+from dualtap.warned import warnings_of
 from dualtap.wire import OutcomeMessage, TransferMessage, signed
 
 _CHEATS = frozenset({Code.DOUBLE_SPENT, Code.TAPE_FORKED})
@@ -41,6 +42,7 @@ def answer(context: Context, message: TransferMessage, request: bytes) -> None:
 def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
     """Accept a transfer or close its request; either way durably, and once (SPEC §8.1-3)."""
     book, kept = context.book, b""
+    seen: tuple[Warned, ...] = ()
     outcome: Outcome
     try:
         transfer = examine(context, asked, message)
@@ -48,12 +50,13 @@ def decide(context: Context, asked: Asked, message: TransferMessage) -> None:
         context.reason = error
         if error.code in _CHEATS:
             kept = context.raw
+            seen = warnings_of(book, message, asked.request) if context.news else ()
         outcome = book.close_of(asked.request, error.code, context.random)
     else:
         kept = context.raw
         body = ReceiptBody(asked.request, transfer.id, book.trust.epoch)
         outcome = signed(book.scheme.id, book.key, body, book.place(context.random))
-    context.persist(Answered(outcome, kept))
+    context.persist(Answered(outcome, kept), *seen)
     context.sign(outcome, State.SIGN_OUTCOME)
 
 

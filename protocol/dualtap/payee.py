@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from dualtap import limits
+from dualtap import limits, telling
 from dualtap.book import ENTRY_ROOM
 from dualtap.both import authorities, refused, send_present, sign_present, stop, take_present
 from dualtap.context import Charge, Context
@@ -22,10 +22,12 @@ from dualtap.statements import (
     Verification,
 )
 from dualtap.states import State
+from dualtap.telling import after_payment, check_part, have, own_hint
 from dualtap.timed import ping
 from dualtap.wire import (
     DoneMessage,
     Hello,
+    NewsHave,
     OutcomeMessage,
     PresentMessage,
     ProceedMessage,
@@ -168,6 +170,7 @@ def requested(context: Context, event: Signature) -> None:
             request.signature,
             book.certificate,
             authorities(context),
+            own_hint(context),
         )
     )
     context.state = State.AWAIT_TRANSFER
@@ -189,6 +192,7 @@ def transfer(context: Context, message: TransferMessage) -> None:
         # Another tap of this wallet closed the request: the payer was told so, and nothing else is to come.
         body = outcome.body
         context.end(decode_code(body.reason) if isinstance(body, CloseBody) else Code.BASKET_PAID)
+        after_payment(context, agreed=message.news)
 
 
 def resume(context: Context, message: TransferMessage) -> None:
@@ -205,9 +209,9 @@ def decided(context: Context, event: Signature) -> None:
         return
     if isinstance(outcome.body, ReceiptBody):
         context.report(Result.COLLECTED, outcome.body.transfer)
-        context.state = State.ENDED
     else:
         context.end(outcome.body.reason if reason is None else reason.code, reason.detail if reason else "")
+    after_payment(context, agreed=cast("TransferMessage", context.answering).news)
 
 
 def proved(context: Context, message: PresentMessage) -> None:
@@ -226,9 +230,22 @@ def healed(context: Context, message: OutcomeMessage) -> None:
         context.state = State.AWAIT_TRANSFER
 
 
+def told(context: Context, message: NewsHave) -> None:
+    """The payer has nothing more to say of payments, and begins with news (SPEC §21-3)."""
+    check_part(context)
+    end_done(context)
+    after_payment(context, agreed=True)
+    have(context, message)
+
+
 def done(context: Context, message: DoneMessage) -> None:
     """The payer has nothing more to say: this part is paid, or else the payer will not pay it (SPEC §11.2-9)."""
     del message
+    end_done(context)
+
+
+def end_done(context: Context) -> None:
+    """Report a payer that has nothing more to say."""
     charge = order_of(context)
     if not context.book.accepted(charge.basket, charge.part):
         context.end(Code.DECLINED, "said by the other device")
@@ -253,7 +270,8 @@ ACTIONS: dict[str, Callable[[Context, Any], None]] = {
         healed,
         refused,
         done,
+        told,
         ping,
         stop,
     )
-}
+} | telling.ACTIONS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from dualtap import allowance, limits, timed
+from dualtap import allowance, limits, telling, timed
 from dualtap.book import ENTRY_ROOM
 from dualtap.both import refused, send_present, sign_present, stop, take_present
 from dualtap.context import Context, Pay
@@ -28,6 +28,7 @@ from dualtap.statements import (
     Verification,
 )
 from dualtap.states import State
+from dualtap.telling import after_payment, due
 from dualtap.wire import (
     DoneMessage,
     Hello,
@@ -74,7 +75,7 @@ def request(context: Context, message: RequestMessage) -> None:
     context.meet(message.certificate, asked)
     context.request, context.peer_epoch = asked, body.epoch
     context.asked = Asked(asked.id, body.basket, body.part, body.amount, body.currency, body.epoch)
-    context.request_message = message
+    context.request_message, context.peer_news = message, message.news
     prove(context, message.prove)
 
 
@@ -95,14 +96,17 @@ def presented(context: Context, event: Signature) -> None:
 def present(context: Context, message: PresentMessage) -> None:
     """The payee has nothing to charge: heal only (SPEC §11.3-1)."""
     take_present(context, message)
+    context.peer_news = message.news
     prove(context, message.prove)
 
 
 def finish(context: Context) -> None:
-    """Say that there is nothing more to say."""
-    context.send(DoneMessage())
+    """Say that there is nothing more to say of payments: a Done, or the beginning of news."""
+    agreed = due(context)
+    if not agreed:
+        context.send(DoneMessage())
     context.report(Result.DONE, b"", Code.BASKET_PAID)
-    context.state = State.ENDED
+    after_payment(context, agreed=agreed)
 
 
 def resume(context: Context, message: TransferMessage) -> None:
@@ -294,7 +298,8 @@ def transferred(context: Context, event: Signature) -> None:
     """Send the transfer."""
     transfer = cast("Transfer", context.signed(event))
     context.shown = context.book.pending[transfer.id]
-    context.send(transfer_message(context, transfer, resume=False))
+    context.news_due = due(context)
+    context.send(transfer_message(context, transfer, resume=False)._replace(news=context.news_due))
     context.state = State.AWAIT_OUTCOME
 
 
@@ -311,7 +316,7 @@ def outcome(context: Context, message: OutcomeMessage) -> None:
             code = decode_code(message.reason) if closed else Code.BASKET_PAID
             why = "closed by the payee" if closed else "the payee took another payment"
             context.report(Result.NOT_PAID, sent.transfer.id, code, why)
-        context.state = State.ENDED
+        after_payment(context, agreed=context.news_due)
         return
     report_healed(context, sent, found)
     if not already_paid(context, sent, found):
@@ -334,4 +339,4 @@ ACTIONS: dict[str, Callable[[Context, Any], None]] = {
         begin, hello, welcome, request, presented, present, resume, decided, proceed,
         pong, consent, decline, transferred, outcome, refused, stop,
     )
-}  # fmt: skip
+} | telling.ACTIONS  # fmt: skip

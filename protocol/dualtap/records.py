@@ -224,6 +224,13 @@ class Told(NamedTuple):
     lines: tuple[ToldLine, ...]
 
 
+class Warned(NamedTuple):
+    """Evidence against a key (SPEC §15), checked before it was kept: what that key signed is refused from now on."""
+
+    key: bytes
+    evidence: bytes
+
+
 class Snapshot(NamedTuple):
     """A whole wallet: what a compacted log begins with."""
 
@@ -248,8 +255,8 @@ class Snapshot(NamedTuple):
 
 
 Record: TypeAlias = (
-    News | Funded | Asked | Answered | Sent | SignedTail | Moved | Healed | Synced | Snapshot | Retired | Told
-)  # fmt: skip
+    News | Funded | Asked | Answered | Sent | SignedTail | Moved | Healed | Synced | Snapshot | Retired | Told | Warned
+)
 
 _NUMBER: dict[type[Record], int] = {
     News: 1,
@@ -264,6 +271,7 @@ _NUMBER: dict[type[Record], int] = {
     Snapshot: 10,
     Retired: 11,
     Told: 13,
+    Warned: 14,
 }
 
 
@@ -380,6 +388,7 @@ def decoder(scheme: bytes) -> Check[Record]:
         ),
         Retired: record(Retired, successor_check(scheme)),
         Told: record(Told, list_of(_told_line, ITEMS)),
+        Warned: record(Warned, blob(32, 33), any_blob),
     }
     numbered = {_NUMBER[kind]: check for kind, check in checks.items()}
 

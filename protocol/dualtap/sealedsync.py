@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias, cast
 from dualtap import limits, wire
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Received, Send, Sign, Signature
+from dualtap.pieces import Cutter, Joiner
 from dualtap.records import BYTES
 from dualtap.session import Channel, check_hello, check_welcome, establish
 from dualtap.statements import Authority, AuthorityCertificate, Kind, Scheme, statement_id
@@ -103,61 +104,26 @@ def proof_id(scheme: Scheme, issuer: bytes, session: bytes, challenge: bytes) ->
 class _Cutter:
     """Cuts bytes into pieces that the peer's frames hold."""
 
-    __slots__ = ("_data", "_own", "_room", "_sent")
+    __slots__ = ("_cutter", "_own")
 
     def __init__(self, data: bytes, own: int, peer: int) -> None:
         """``own`` and ``peer`` are the longest frames, in bytes, that each side takes; raise ``TOO_LARGE``."""
         if peer < LEAST_FRAME:
             raise TapError(Code.TOO_LARGE, f"a frame of {peer} bytes holds no piece")
         # Nothing longer than its sender takes either: a card's link and memory hold no more.
-        self._data, self._own, self._room = data, own, min(own, peer) - TAG - _HEADERS
-        self._sent = 0
+        self._cutter, self._own = Cutter(data, min(own, peer) - TAG - _HEADERS), own
 
     def next(self, taken: int) -> SyncPiece:
         """Return the next piece; raise ``MALFORMED`` unless the peer has taken all before."""
-        if taken != self._sent or not self.left:
-            raise TapError(Code.MALFORMED, f"{taken} bytes taken of {self._sent} sent")
-        data = self._data[self._sent : self._sent + self._room]
-        self._sent += len(data)
-        return SyncPiece(self.left, self._own, data)
+        if taken != self._cutter.sent or not self.left:
+            raise TapError(Code.MALFORMED, f"{taken} bytes taken of {self._cutter.sent} sent")
+        left, data = self._cutter.next()
+        return SyncPiece(left, self._own, data)
 
     @property
     def left(self) -> int:
         """Bytes that are still to be sent."""
-        return len(self._data) - self._sent
-
-
-class _Joiner:
-    """Joins pieces, of at most ``most`` bytes in all."""
-
-    __slots__ = ("_left", "_most", "_parts", "taken")
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._left: int | None = None
-        self._parts: list[bytes] = []
-        self.taken = 0
-
-    def take(self, piece: SyncPiece) -> bool:
-        """Keep a piece; return whether it was the last. Raise ``TOO_LARGE`` before anything is kept, or ``MALFORMED``.
-
-        SPEC §14-19.
-        """
-        whole = piece.left + len(piece.data)
-        if self._left is None and whole > self._most:
-            raise TapError(Code.TOO_LARGE, f"{whole} bytes, at most {self._most}")
-        if not piece.data or (self._left is not None and whole != self._left):
-            raise TapError(Code.MALFORMED, "a piece that does not follow the one before")
-        self._left = piece.left
-        self._parts.append(piece.data)
-        self.taken += len(piece.data)
-        return not piece.left
-
-    def whole(self) -> bytes:
-        """Return what has come, and forget it."""
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return data
+        return self._cutter.left
 
 
 def _open(channel: Channel, frame: bytes, most: int) -> SyncMessage:
@@ -214,7 +180,7 @@ class WalletSync:
         self._trust = Trust(scheme)  # from the root alone: what is learnt here is of this session, and not durable
         self._state = _Wallet.START
         self._channel: Channel | None = None
-        self._joiner = _Joiner(BYTES)
+        self._joiner = Joiner(BYTES)
         self._asked: SignedUpload | None = None
         self._cutter: _Cutter | None = None
         self._peer = 0
@@ -286,7 +252,7 @@ class WalletSync:
                 self._state = _Wallet.UPLOAD
                 return self._send(piece)
             case SyncPiece() if not self._cutter.left:
-                if self._joiner.take(message):
+                if self._joiner.take(message.left, message.data):
                     return Replied(open_reply(self._trust, self._asked, self._joiner.whole()))
                 self._state = _Wallet.REPLY
                 return self._send(SyncNext(self._joiner.taken))
@@ -356,7 +322,7 @@ class IssuerSync:
         self._channel: Channel | None = None
         self._welcome = Welcome(VERSION, ephemeral.public, Want.SYNC, b"")
         self._challenge = b""
-        self._joiner = _Joiner(most)
+        self._joiner = Joiner(most)
         self._cutter: _Cutter | None = None
         self._peer = 0
 
@@ -416,7 +382,7 @@ class IssuerSync:
         match message:
             case SyncPiece() if state is _Issuer.UPLOAD:
                 self._peer = message.size
-                if not self._joiner.take(message):
+                if not self._joiner.take(message.left, message.data):
                     self._state = _Issuer.UPLOAD
                     return self._send(SyncNext(self._joiner.taken))
                 data = self._joiner.whole()

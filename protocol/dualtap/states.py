@@ -42,6 +42,9 @@ class State(_Cell):
     SIGN_TRANSFER = "sign transfer"
     SIGN_OUTCOME = "sign outcome"
     AWAIT_OUTCOME = "await outcome"
+    AWAIT_NEWS = "await news"
+    TAKE_NEWS = "take news"
+    GIVE_NEWS = "give news"
     ENDED = "ended"
 
 
@@ -59,6 +62,8 @@ class On(_Cell):
     PROCEED = "Proceed"
     REFUSE = "Refuse"
     DONE = "Done"
+    HAVE = "Have"
+    PIECE = "Piece"
     PING = "Ping"
     PONG = "Pong"
     BEGIN = "begin"
@@ -79,6 +84,8 @@ class Move(NamedTuple):
 
 
 _S = State
+TELLING = frozenset({_S.AWAIT_NEWS, _S.TAKE_NEWS, _S.GIVE_NEWS})
+"""Where the payment is over and reported, and news goes from device to device (SPEC §21)."""
 _PAYING = (_S.AWAIT_OUTCOME, _S.AWAIT_PONG, _S.AWAIT_CONSENT)
 """Where a payer stands once the payee is proved: healing first, then measuring, else asking the person."""
 
@@ -89,24 +96,27 @@ TABLE: dict[tuple[Part, State, On], Move] = {
     (Part.PAYEE, _S.AWAIT_WELCOME, On.WELCOME): Move("welcome", (_S.SIGN_REQUEST, _S.SIGN_PRESENT)),
     (Part.PAYEE, _S.SIGN_REQUEST, On.SIGNED): Move("requested", (_S.AWAIT_TRANSFER,)),
     (Part.PAYEE, _S.SIGN_PRESENT, On.SIGNED): Move("presented", (_S.AWAIT_TRANSFER,)),
-    (Part.PAYEE, _S.AWAIT_TRANSFER, On.TRANSFER): Move("transfer", (_S.SIGN_OUTCOME, _S.ENDED)),
+    (Part.PAYEE, _S.AWAIT_TRANSFER, On.TRANSFER): Move("transfer", (_S.SIGN_OUTCOME, _S.AWAIT_NEWS, _S.ENDED)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.RESUME): Move("resume", (_S.SIGN_OUTCOME, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.PRESENT): Move("proved", (_S.AWAIT_OUTCOME, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.DONE): Move("done", (_S.ENDED,)),
+    (Part.PAYEE, _S.AWAIT_TRANSFER, On.HAVE): Move("told", (_S.TAKE_NEWS,)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.PING): Move("ping", (_S.AWAIT_TRANSFER,)),
-    (Part.PAYEE, _S.SIGN_OUTCOME, On.SIGNED): Move("decided", (_S.ENDED, _S.AWAIT_TRANSFER)),
+    (Part.PAYEE, _S.SIGN_OUTCOME, On.SIGNED): Move("decided", (_S.AWAIT_NEWS, _S.ENDED, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_OUTCOME, On.OUTCOME): Move("healed", (_S.AWAIT_OUTCOME, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_OUTCOME, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYER, _S.READY, On.BEGIN): Move("begin", (_S.AWAIT_HELLO, _S.AWAIT_WELCOME)),
     (Part.PAYER, _S.AWAIT_HELLO, On.HELLO): Move("hello", (_S.AWAIT_REQUEST,)),
     (Part.PAYER, _S.AWAIT_WELCOME, On.WELCOME): Move("welcome", (_S.AWAIT_REQUEST,)),
     (Part.PAYER, _S.AWAIT_REQUEST, On.REQUEST): Move("request", (_S.SIGN_PRESENT, *_PAYING)),
-    (Part.PAYER, _S.AWAIT_REQUEST, On.PRESENT): Move("present", (_S.SIGN_PRESENT, _S.AWAIT_OUTCOME, _S.ENDED)),
+    (Part.PAYER, _S.AWAIT_REQUEST, On.PRESENT): Move(
+        "present", (_S.SIGN_PRESENT, _S.AWAIT_OUTCOME, _S.AWAIT_NEWS, _S.ENDED)
+    ),
     (Part.PAYER, _S.AWAIT_REQUEST, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYER, _S.SIGN_PRESENT, On.SIGNED): Move("presented", (_S.AWAIT_PROCEED,)),
     (Part.PAYER, _S.AWAIT_PROCEED, On.RESUME): Move("resume", (_S.SIGN_OUTCOME, _S.AWAIT_PROCEED)),
-    (Part.PAYER, _S.AWAIT_PROCEED, On.PROCEED): Move("proceed", (*_PAYING, _S.ENDED)),
+    (Part.PAYER, _S.AWAIT_PROCEED, On.PROCEED): Move("proceed", (*_PAYING, _S.AWAIT_NEWS, _S.ENDED)),
     (Part.PAYER, _S.AWAIT_PROCEED, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYER, _S.SIGN_OUTCOME, On.SIGNED): Move("decided", (_S.AWAIT_PROCEED,)),
     (Part.PAYER, _S.AWAIT_PONG, On.PONG): Move("pong", (_S.AWAIT_PONG, _S.AWAIT_CONSENT, _S.ENDED)),
@@ -114,8 +124,23 @@ TABLE: dict[tuple[Part, State, On], Move] = {
     (Part.PAYER, _S.AWAIT_CONSENT, On.CONSENT): Move("consent", (_S.SIGN_TRANSFER,)),
     (Part.PAYER, _S.AWAIT_CONSENT, On.DECLINE): Move("decline", (_S.ENDED,)),
     (Part.PAYER, _S.SIGN_TRANSFER, On.SIGNED): Move("transferred", (_S.AWAIT_OUTCOME,)),
-    (Part.PAYER, _S.AWAIT_OUTCOME, On.OUTCOME): Move("outcome", (*_PAYING, _S.ENDED)),
+    (Part.PAYER, _S.AWAIT_OUTCOME, On.OUTCOME): Move("outcome", (*_PAYING, _S.AWAIT_NEWS, _S.ENDED)),
     (Part.PAYER, _S.AWAIT_OUTCOME, On.REFUSE): Move("refused", (_S.ENDED,)),
+    (Part.PAYEE, _S.AWAIT_NEWS, On.HAVE): Move("have", (_S.TAKE_NEWS,)),
+    (Part.PAYEE, _S.AWAIT_NEWS, On.REFUSE): Move("refused", (_S.ENDED,)),
+    (Part.PAYEE, _S.TAKE_NEWS, On.PIECE): Move("piece", (_S.TAKE_NEWS, _S.GIVE_NEWS, _S.ENDED)),
+    (Part.PAYEE, _S.TAKE_NEWS, On.PROCEED): Move("went_on", (_S.GIVE_NEWS, _S.ENDED)),
+    (Part.PAYEE, _S.TAKE_NEWS, On.REFUSE): Move("refused", (_S.ENDED,)),
+    (Part.PAYEE, _S.GIVE_NEWS, On.PROCEED): Move("went_on", (_S.GIVE_NEWS, _S.ENDED)),
+    (Part.PAYEE, _S.GIVE_NEWS, On.REFUSE): Move("refused", (_S.ENDED,)),
+    (Part.PAYER, _S.AWAIT_NEWS, On.HAVE): Move("have", (_S.GIVE_NEWS, _S.TAKE_NEWS)),
+    (Part.PAYER, _S.AWAIT_NEWS, On.REFUSE): Move("refused", (_S.ENDED,)),
+    (Part.PAYER, _S.GIVE_NEWS, On.PROCEED): Move("went_on", (_S.GIVE_NEWS, _S.ENDED)),
+    (Part.PAYER, _S.GIVE_NEWS, On.PIECE): Move("piece", (_S.TAKE_NEWS, _S.ENDED)),
+    (Part.PAYER, _S.GIVE_NEWS, On.REFUSE): Move("refused", (_S.ENDED,)),
+    (Part.PAYER, _S.TAKE_NEWS, On.PIECE): Move("piece", (_S.TAKE_NEWS, _S.ENDED)),
+    (Part.PAYER, _S.TAKE_NEWS, On.PROCEED): Move("went_on", (_S.ENDED,)),
+    (Part.PAYER, _S.TAKE_NEWS, On.REFUSE): Move("refused", (_S.ENDED,)),
 } | {(part, state, On.STOP): Move("stop", (_S.ENDED,)) for part in Part for state in State if state is not _S.ENDED}
 
 

@@ -15,12 +15,14 @@ from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, Fault, TapError
 from dualtap.events import Begin, Consent, Decline, Effect, Event, Received, Signature, Stop
 from dualtap.session import NO_HANDOVER, Handover
-from dualtap.states import TABLE, On, Part, State, refusal
+from dualtap.states import TABLE, TELLING, On, Part, State, refusal
 from dualtap.suite import Drbg, Ephemeral
 from dualtap.wire import (
     DoneMessage,
     Hello,
     Message,
+    NewsHave,
+    NewsPiece,
     OutcomeMessage,
     PingMessage,
     PongMessage,
@@ -44,6 +46,8 @@ _ON: dict[type[Payload], On] = {
     ProceedMessage: On.PROCEED,
     RefuseMessage: On.REFUSE,
     DoneMessage: On.DONE,
+    NewsHave: On.HAVE,
+    NewsPiece: On.PIECE,
     PingMessage: On.PING,
     PongMessage: On.PONG,
     Begin: On.BEGIN,
@@ -62,7 +66,7 @@ class Tap:
     seeds and skips of its tape and the ends that it cuts from: seeded with at least 32 fresh bytes.
     ``handover`` is what introduced the two devices to each other, if anything did: the same on both sides.
     ``within`` is the longest round trip, in seconds, of an honest link of this kind (SPEC §24-3); without it a payer
-    pays no more than its tier's ``untimed``.
+    pays no more than its tier's ``untimed``. Without ``news``, this device takes no part in news (SPEC §21).
     """
 
     def __init__(
@@ -74,8 +78,10 @@ class Tap:
         random: Drbg,
         handover: Handover = NO_HANDOVER,
         within: float | None = None,
+        *,
+        news: bool = True,
     ) -> None:
-        self._context = Context(book, order, initiator, ephemeral, random, handover, within)
+        self._context = Context(book, order, initiator, ephemeral, random, handover, within, news=news)
         self._began: float | None = None
 
     @property
@@ -87,6 +93,11 @@ class Tap:
     def state(self) -> State:
         """Where the tap stands."""
         return self._context.state
+
+    @property
+    def telling(self) -> bool:
+        """Whether the payment is over and reported, and only news is exchanged (SPEC §21)."""
+        return self._context.state in TELLING
 
     @property
     def ended(self) -> bool:
@@ -112,7 +123,7 @@ class Tap:
             raise TapError(Code.ENDED)
         if self._began is None:
             self._began = now
-        elif now - self._began > limits.SESSION_SECONDS and not isinstance(event, Signature):
+        elif self._late(now) and not isinstance(event, Signature):
             event = Stop(Code.TIMEOUT)  # what the keystore has signed counts, however late
         try:
             self._dispatch(self._decode(event.frame) if isinstance(event, Received) else event)
@@ -121,6 +132,12 @@ class Tap:
                 raise
             self._fail(error, answer=not isinstance(event, Stop))
         return tuple(context.effects)
+
+    def _late(self, now: float) -> bool:
+        """Return whether the tap, or its news, has taken too long (SPEC §6-15 and §21-4)."""
+        assert self._began is not None
+        telling = self.telling and now - self._context.news_began > limits.NEWS_SECONDS
+        return telling or now - self._began > limits.SESSION_SECONDS
 
     def _dispatch(self, payload: Payload) -> None:
         """Make the transition that the table names, or raise the cell's refusal."""

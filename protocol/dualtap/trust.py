@@ -44,6 +44,8 @@ class Trust:
         self.scheme = scheme
         self.header: Header | None = None
         self.policy: Policy | None = None
+        self.blocked: frozenset[bytes] = frozenset()
+        """Keys that evidence names which this device holds: refused as those on the hotlist are (SPEC §21-8)."""
         self._root_hint = key_hint(scheme.root)
         self._authorities: dict[bytes, AuthorityCertificate] = {}
         self._verifiers: dict[bytes, Verify] = {}
@@ -51,7 +53,7 @@ class Trust:
     def copy(self) -> Trust:
         """Return one that believes the same, and may learn more without this one."""
         copy = Trust(self.scheme)
-        copy.header, copy.policy = self.header, self.policy
+        copy.header, copy.policy, copy.blocked = self.header, self.policy, self.blocked
         copy._authorities, copy._verifiers = dict(self._authorities), self._verifiers
         return copy
 
@@ -174,8 +176,8 @@ class Trust:
         self.check_hotlist(certificate.key)
 
     def check_hotlist(self, key: bytes) -> None:
-        """Raise ``HOTLISTED`` if the policy in force names this key (SPEC §7-20)."""
-        if self.policy is not None and key in self.policy.hotlist:
+        """Raise ``HOTLISTED`` if the policy in force, or evidence held here, names this key (SPEC §7-20, §21-8)."""
+        if key in self.blocked or (self.policy is not None and key in self.policy.hotlist):
             raise TapError(Code.HOTLISTED)
 
     def token_id(self, token: Token) -> bytes:

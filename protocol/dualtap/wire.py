@@ -521,6 +521,7 @@ class RequestMessage(NamedTuple):
     signature: bytes
     certificate: WalletCertificate
     authorities: tuple[AuthorityCertificate, ...]
+    news: int = 0
 
 
 class PresentMessage(NamedTuple):
@@ -531,6 +532,7 @@ class PresentMessage(NamedTuple):
     signature: bytes
     certificate: WalletCertificate
     authorities: tuple[AuthorityCertificate, ...]
+    news: int = 0
 
 
 class TransferMessage(NamedTuple):
@@ -549,6 +551,7 @@ class TransferMessage(NamedTuple):
     bundle: Bundle
     header: Header | None
     authorities: tuple[AuthorityCertificate, ...]
+    news: bool = False
 
 
 class OutcomeMessage(NamedTuple):
@@ -591,6 +594,22 @@ class PongMessage(NamedTuple):
     nonce: bytes
 
 
+class NewsHave(NamedTuple):
+    """What its sender knows (SPEC §21): policy version, hints of blocked keys; most bytes in all, and in a frame."""
+
+    policy: int
+    blocked: tuple[bytes, ...]
+    room: int
+    size: int
+
+
+class NewsPiece(NamedTuple):
+    """A piece of what is handed; ``left`` bytes follow it."""
+
+    left: int
+    data: bytes
+
+
 Message: TypeAlias = (
     RequestMessage
     | PresentMessage
@@ -599,6 +618,8 @@ Message: TypeAlias = (
     | ProceedMessage
     | RefuseMessage
     | DoneMessage
+    | NewsHave
+    | NewsPiece
     | PingMessage
     | PongMessage
 )
@@ -612,10 +633,13 @@ _NUMBER: dict[type[Message], int] = {
     ProceedMessage: 7,
     RefuseMessage: 8,
     DoneMessage: 9,
+    NewsHave: 14,
+    NewsPiece: 15,
     PingMessage: 24,
     PongMessage: 25,
 }
 _authorities = list_of(_authority, 8)
+_news = uint(0xFFFF)
 _hello = record(Hello, _hint, list_of(uint(255), 8, 1), _key, enumeration(Want))
 _welcome = record(Welcome, uint(255), _key, enumeration(Want), any_blob)
 
@@ -637,17 +661,19 @@ _outcome_fields = record(
 _MESSAGE: dict[type[Message], Check[Message]] = {
     RequestMessage: record(
         RequestMessage, boolean, money, currency, basket, uint(255), details, uint(255), uint(255),
-        uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _wallet, _authorities,
+        uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _wallet, _authorities, _news,
     ),
-    PresentMessage: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities),
+    PresentMessage: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities, _news),
     TransferMessage: record(
         TransferMessage, _digest_or_none, _spans, epoch, _witness, _seed, counter, counter,
-        enumeration(Verification), _digest_or_none, signature, _bundle, maybe(_header), _authorities,
+        enumeration(Verification), _digest_or_none, signature, _bundle, maybe(_header), _authorities, boolean,
     ),
     OutcomeMessage: _outcome_message,
     ProceedMessage: record(ProceedMessage),
     RefuseMessage: record(RefuseMessage, number),
     DoneMessage: record(DoneMessage),
+    NewsHave: record(NewsHave, number, list_of(_hint), uint(limits.MESSAGE), uint(limits.MESSAGE)),
+    NewsPiece: record(NewsPiece, number, any_blob),
     PingMessage: record(PingMessage, blob(8)),
     PongMessage: record(PongMessage, blob(8)),
 }  # fmt: skip

@@ -188,7 +188,7 @@ class Payer {
   }
 
   onRequest(m) {
-    const { prove, signature, certificate, authorities, ...body } = m;
+    const { prove, signature, certificate, authorities, news, ...body } = m;   // §21-1: it takes no part in news
     this.requestId = this.verifyPeer(KINDS.REQUEST, body, m);
     this.request = body;
     return prove ? this.present() : this.goOn();
@@ -209,7 +209,7 @@ class Payer {
   presented(signature) {
     const { certificate } = this.wallet;
     this.send('PresentMessage', { prove: false, epoch: this.presentEpoch, signature, certificate,
-      authorities: this.chainOf([certificate]) });
+      authorities: this.chainOf([certificate]), news: 0 });
     this.state = 'await proceed';
   }
 
@@ -333,6 +333,7 @@ class Payer {
       header: header && header.epoch > this.peerEpoch ? header : null,
       authorities: this.chainOf([...bundle.certificates, ...bundle.tokens,
         ...(body.witness.length ? [this.certificate] : [])]),
+      news: false,
     };
   }
 

@@ -59,17 +59,20 @@ const STRUCTS = {
   RequestMessage: 'prove: bool; amount: money; currency: currency; basket: basket; part: uint 0..255; '
     + 'details: bytes 0 or digest; hops: uint 0..255; spans: uint 0..255; size: uint 0..16384; '
     + 'verification: enum Verification; epoch: epoch; signature: signature; certificate: WalletCertificate; '
-    + 'authorities: [AuthorityCertificate] 0..8',
+    + 'authorities: [AuthorityCertificate] 0..8; news: uint 0..65535',
   PresentMessage: 'prove: bool; epoch: epoch; signature: signature; certificate: WalletCertificate; '
-    + 'authorities: [AuthorityCertificate] 0..8',
+    + 'authorities: [AuthorityCertificate] 0..8; news: uint 0..65535',
   TransferMessage: 'request: bytes 0 or digest; spans: [CompactSpan] 1..16; epoch: epoch; witness: [bytes] 0..16; '
     + 'seed: seed; prev: counter; ctr: counter; verification: enum Verification; refund_of: bytes 0 or digest; '
-    + 'signature: signature; bundle: Bundle; header: nil or Header; authorities: [AuthorityCertificate] 0..8',
+    + 'signature: signature; bundle: Bundle; header: nil or Header; authorities: [AuthorityCertificate] 0..8; '
+    + 'news: bool',
   OutcomeMessage: 'kind: uint 33..34; transfer: bytes 0 or digest; reason: number; epoch: epoch; seed: seed; '
     + 'prev: counter; ctr: counter; signature: signature; header: nil or Header',
   ProceedMessage: '',
   RefuseMessage: 'code: number',
   DoneMessage: '',
+  NewsHave: 'policy: number; blocked: [hint] 0..64; room: uint 0..16384; size: uint 0..16384',
+  NewsPiece: 'left: number; data: bytes',
   PingMessage: 'nonce: bytes 8',
   PongMessage: 'nonce: bytes 8',
   // §5.4
@@ -101,6 +104,8 @@ const STRUCTS = {
 };
 const MESSAGES = [null, 'Hello', 'Welcome', 'RequestMessage', 'PresentMessage', 'TransferMessage', 'OutcomeMessage',
   'ProceedMessage', 'RefuseMessage', 'DoneMessage'];
+MESSAGES[14] = 'NewsHave';
+MESSAGES[15] = 'NewsPiece';
 MESSAGES[24] = 'PingMessage';
 MESSAGES[25] = 'PongMessage';
 const BODIES = {

@@ -287,19 +287,19 @@ WALLET: list[object] = [KEY, 2, 1, 3, 5411, b"", 9, 3, bytes(4), ZEROS]
 )  # fmt: skip
 def test_a_certificate_of_another_form_is_refused(place: int, value: object) -> None:
     """§4.3-8, §5.1-7."""
-    good = wire.pack((4, False, 1, ZEROS, WALLET, ()))
+    good = wire.pack((4, False, 1, ZEROS, WALLET, (), 0))
     assert wire.encode(wire.decode(good)) == good
     bad = list(WALLET)
     bad[place] = value
     with pytest.raises(TapError) as caught:
-        wire.decode(wire.pack((4, False, 1, ZEROS, bad, ())))
+        wire.decode(wire.pack((4, False, 1, ZEROS, bad, (), 0)))
     assert caught.value.code is Code.MALFORMED
 
 
 @pytest.mark.parametrize("currency", ["cny", "CN", "CNYY", "CN1", "ÇNY", b"CNY", 7])
 def test_a_currency_is_three_capitals(currency: object) -> None:
     """§5.1-7."""
-    fields: list[object] = [3, False, 1, currency, bytes(16), 0, b"", 7, 16, 1024, 0, 1, ZEROS, WALLET, ()]
+    fields: list[object] = [3, False, 1, currency, bytes(16), 0, b"", 7, 16, 1024, 0, 1, ZEROS, WALLET, (), 0]
     with pytest.raises(TapError) as caught:
         wire.decode(wire.pack(tuple(fields)))
     assert caught.value.code is Code.MALFORMED

@@ -32,6 +32,7 @@ from dualtap import (
     standing,
     statements,
     sync,
+    telling,
     wire,
 )
 from dualtap.errors import TABLE as ERRORS
@@ -47,7 +48,7 @@ from dualtap_transports.nearness import round_trip_of
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
 SCHEME = Scheme.of(P256, P256.signer(bytes(32)).public)
-MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance, call, standing)
+MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance, call, standing, telling)
 
 Tree: TypeAlias = "int | bool | str | bytes | list[Tree] | None"
 
@@ -434,7 +435,7 @@ def check_names(text: str) -> None:
     missing = {name for kind in named for name in refs(kind)} - {*spec.rows, *spec.names, *spec.unions, "body"}
     assert not missing
     assert {"SignedUpload", "SignedReply", "Upload", "Reply", "Evidence", "Warrant", "Dead"} <= set(spec.rows)
-    assert {"SyncProof", "SyncPiece", "SyncNext", "Call"} <= set(spec.rows)
+    assert {"SyncProof", "SyncPiece", "SyncNext", "Handed", "Call"} <= set(spec.rows)
     for name, row in spec.rows.items():
         listed = [field for field, _ in row]
         if name in ("Statement", "Dead", "TokenSpan", "HandSpan"):

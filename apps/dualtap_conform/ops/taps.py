@@ -194,7 +194,7 @@ def _tap(wallet: Wallet, given: Object) -> Object:
     wallet.check()
     order, initiator = read_order(cast("Object", given["order"])), bool(given["initiator"])
     within = cast("int", given["within"]) / 1000 if "within" in given else None
-    tap = Tap(wallet.book, order, initiator, ephemeral, choices, within=within)
+    tap = Tap(wallet.book, order, initiator, ephemeral, choices, within=within, news=False)
     record_of = decoder(wallet.book.scheme.id)
     steps: list[Json] = []
     for event in events:
