@@ -21,6 +21,7 @@ from dualtap.suite import SUITES, Signer
 from dualtap_issuer.authority import Bank, Institution, Ordinals, PolicyKey, Root
 from dualtap_issuer.listing import BANK, INSTITUTION
 from dualtap_issuer.makers import PARTY
+from dualtap_issuer.register import Register
 
 FIRST = "first"
 """The name of the institution and of the bank with which a scheme begins."""
@@ -127,9 +128,18 @@ class Keyring:
         return Institution(scheme, key.secret, key.certified)
 
     def bank(self, scheme: Scheme, name: str, ordinals: Ordinals) -> Bank:
-        """Return a bank's key; raise ``BAD_INPUT``."""
+        """Return a bank's key, which counts in its own register if it has one; raise ``BAD_INPUT``."""
         key = self.read(BANK, name)
-        return Bank(scheme, key.secret, key.certified, ordinals)
+        return Bank(scheme, key.secret, key.certified, self.register(name) or ordinals)
+
+    def register_path(self, name: str) -> Path:
+        """Return where a bank's own register is, or would be."""
+        return self.path(BANK, name).with_suffix(".ordinals")
+
+    def register(self, name: str) -> Register | None:
+        """Return a bank's own register, if it has one."""
+        path = self.register_path(name)
+        return Register(path) if path.exists() else None
 
     def banks_of(self, institution: AuthorityCertificate) -> list[str]:
         """Return the names of an institution's banks whose keys are here."""

@@ -19,6 +19,7 @@ from dualtap_issuer import makers
 from dualtap_issuer.authority import check_possession
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.listing import BANK, INSTITUTION, listed
+from dualtap_issuer.register import Register
 
 
 def _proved(scheme: Scheme, key: Key) -> bytes:
@@ -59,10 +60,14 @@ def add_institution(folder: Path, name: str, db: str, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def add_bank(folder: Path, name: str, institution: str, quota: int, db: str, as_json: bool) -> Exit:
+def add_bank(
+    folder: Path, name: str, institution: str, quota: int, db: str, as_json: bool, register: bool = False
+) -> Exit:
     """Make a bank's key and have its institution certify it, or certify a bank that is here anew, for another quota."""
     check_name(name)
     card, keyring = read_scheme(folder), Keyring(folder)
+    if register and keyring.has(BANK, name):
+        raise TapError(Code.BAD_INPUT, f"{name} counts already; a bank has one place to count in")
     known = keyring.read(BANK, name) if keyring.has(BANK, name) else None
     with Office.open(folder, db, institution) as office:
         ledger = office.ledger
@@ -75,9 +80,13 @@ def add_bank(folder: Path, name: str, institution: str, quota: int, db: str, as_
             # Only a certificate that expires later replaces one (SPEC §7-8).
             expires, number = known.certified.expires + 1, known.certified.number
         certificate = signer.certify_bank(public, number, quota, expires)
+        if register and known is None:
+            keyring.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            Register.create(keyring.register_path(name))
         keyring.write(BANK, name, Key(card.suite, key.secret, certificate), new=known is None)
         _join(office, name, BANK, keyring)
-        used = ledger.store.ordinals(public)
+        own = keyring.register(name)
+        used = own.count(len(public)) if own else ledger.store.ordinals(public)
     emit(
         as_json,
         {"bank": name, "number": number, "key": public.hex(), "quota": quota, "used": used,
@@ -133,6 +142,10 @@ def show(folder: Path, db: str, as_json: bool) -> Exit:
     with Office.open(folder, db) as office:
         ledger = office.ledger
         rows = listed(ledger)
+        for row in rows["banks"]:
+            own = Keyring(folder).register(str(row["name"]))
+            if own is not None:
+                row["used"] = own.count(ledger.scheme.suite.public_size)
         policy, header = ledger.policy, ledger.policies.kept(today())
         demanded = sorted(carrier.name.lower() for carrier in makers.demanded(ledger.store))
     fields = {

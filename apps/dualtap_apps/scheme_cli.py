@@ -51,13 +51,14 @@ def bank() -> None:
 @click.argument("name")
 @click.option("--institution", "of", default="", metavar="NAME", help="Its institution.  [default: the first]")
 @click.option("--quota", type=click.IntRange(1, 2**32 - 1), required=True, help="Wallets that it may certify.")
+@click.option("--register", is_flag=True, help="Let it count in a file beside its key, not in the ledger.")
 @DB
 @AS_JSON
-def bank_add(folder: Path, name: str, of: str, quota: int, db: str, as_json: bool) -> None:
+def bank_add(folder: Path, name: str, of: str, quota: int, register: bool, db: str, as_json: bool) -> None:
     """Make a key for bank NAME and have its institution certify it."""
     from dualtap_apps.parties import add_bank
 
-    _end(add_bank(folder, name, of, quota, db, as_json))
+    _end(add_bank(folder, name, of, quota, db, as_json, register))
 
 
 @click.group(cls=ExampleGroup, examples=("dualtap scheme maker add town chipworks",))

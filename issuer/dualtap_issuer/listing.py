@@ -35,7 +35,7 @@ def listed(ledger: Ledger) -> dict[str, list[dict[str, object]]]:
 def net_fields(found: Netting, names: dict[bytes, str]) -> dict[str, object]:
     """Return net positions as fields: institutions by name and in their order, amounts in minor units."""
 
-    def claims(of: tuple[Claim, ...]) -> list[tuple[str, str, str, int, int]]:
+    def claims(of: tuple[Claim, ...]) -> list[tuple[str | int, ...]]:
         return sorted((one.currency, called(one.creditor, names), called(one.debtor, names), *one.sum) for one in of)
 
     told = ("currency", "creditor", "debtor", "at_risk", "final")

@@ -87,8 +87,8 @@ def test_net_positions_are_what_the_devices_hold_of_others(seed: int) -> None:
         assert pair.sum.at_risk == held[pair.creditor, pair.debtor] - held[pair.debtor, pair.creditor] >= 0
     for position in found.positions:
         key = position.institution
-        owed = sum(amount for (creditor, debtor), amount in held.items() if key == creditor)
-        owes = sum(amount for (creditor, debtor), amount in held.items() if key == debtor)
+        owed = sum(amount for (creditor, _), amount in held.items() if key == creditor)
+        owes = sum(amount for (_, debtor), amount in held.items() if key == debtor)
         assert position.sum == Sum(at_risk=owed - owes)
 
 

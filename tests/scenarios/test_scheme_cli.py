@@ -124,6 +124,19 @@ def test_a_bank_certifies_up_to_its_quota_and_is_certified_for_more(desk: Desk) 
     assert desk.json("scheme audit @town")["banks"] == []
 
 
+def test_a_bank_may_count_in_a_place_of_its_own(desk: Desk) -> None:
+    """§4.3-6: what it counts there stays counted when it is certified for more."""
+    desk.run("scheme bank add @town upriver --quota 1 --register")
+    desk.wallet("one", "--carrier phone --bank upriver")
+    desk.run("wallet new @two --scheme @town --name T --carrier phone --bank upriver", expect=3)
+    assert desk.json("scheme bank add @town upriver --quota 2")["used"] == 1
+    desk.wallet("two", "--carrier phone --bank upriver")
+    with opened(desk.folder / "two") as wallet:
+        assert wallet.book.certificate.ordinal == 1
+    (row,) = [row for row in rows(desk.json("scheme show @town"), "banks") if row["name"] == "upriver"]
+    assert (row["used"], row["quota"]) == (2, 2)
+
+
 def test_a_policy_changes_one_tier_and_keeps_the_rest(desk: Desk) -> None:
     before = desk.json("scheme policy show @town")
     after = desk.json("scheme policy set @town wallet --payment 50.00 --payments 7 --day none --unverified 0")
@@ -203,6 +216,7 @@ BAD = (
     ("scheme bank add @town b --quota 0", 2, "quota"),
     ("scheme bank add @town ../b --quota 1", 2, "no name"),
     ("scheme bank add @town b", 2, "--quota"),
+    ("scheme bank add @town harbour --institution north --quota 9 --register", 2, "counts already"),
     ("scheme maker add @town m --key zz", 2, "hexadecimal"),
     ("scheme maker add @town m --key aabb", 2, "public key"),
     ("scheme policy set @town", 2, "nothing to set"),
