@@ -304,6 +304,19 @@ def test_each_bank_counts_for_itself(store: Store) -> None:
     assert (store.ordinals(F), store.ordinal(F, C, 9), store.ordinal(F, B, 9)) == (2, 1, 2)
 
 
+def test_an_older_ledger_is_brought_up_to_date(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """§4.3-6: one that knew one bank only; no ordinal is given again."""
+    with monkeypatch.context() as patched:
+        kind = "sqlite" if where.startswith("sqlite") else "postgres"
+        patched.setattr(f"dualtap_issuer.{kind}.migrations", lambda kind: migrations(kind)[:1])
+        with closing(Store.open(where)) as old, old.transaction():
+            old.insert("ordinal", ("number", "key"), [(0, A), (1, B)])
+    with closing(Store.open(where)) as store:
+        with store.transaction():
+            store.adopt_ordinals(D)
+        assert [store.ordinal(D, key, 9) for key in (B, C, A)] == [1, 2, 0]
+
+
 def test_dates_parties_and_settings(store: Store) -> None:
     with store.transaction():
         assert store.header(9) is None
