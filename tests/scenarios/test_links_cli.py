@@ -159,6 +159,7 @@ def test_what_cannot_be_meant_is_said(made: Town, case: str, capsys: pytest.Capt
     [
         ("pcsc:ACR", True, False), ("vpcd:h:1", False, True), ("ble:new", False, True), ("ble:new@usb:0", False, True),
         ("ble:TEXT", True, False), ("tcp:h:1", True, True), ("tcp:h:1", False, False), ("nfc:usb", False, False),
+        ("lan:new", False, True), ("lan:any", True, False), ("pcsc+ble:A", True, False), ("vpcd+ble:h:1", False, True),
     ],
 )  # fmt: skip
 def test_who_waits_follows_from_the_address(on: str, otherwise: bool, expected: bool) -> None:

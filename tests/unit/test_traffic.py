@@ -7,11 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dualtap import wire
+from dualtap.call import Call, Charged, encode_call
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
 from dualtap.statements import Carrier
 from dualtap.suite import P256
+from dualtap.wire import Want
 from dualtap_apps.toyscheme import ToyScheme
 from dualtap_apps.traffic import Traffic, TrafficCarrier, TrafficLink, told
 from dualtap_devices.driver import Driver, run
@@ -157,3 +160,21 @@ def test_nothing_is_watched_that_was_not_asked_for() -> None:
     scheme = wallet.book.scheme
     assert told(link, wallet, "normal") is link
     assert wallet.book.scheme is scheme
+
+
+def test_a_call_before_the_session_is_named_and_the_session_after_it() -> None:
+    """SPEC §25: what a Call wants is told, and no amount."""
+    said = list[str]()
+    traffic = Traffic(ToyScheme(P256).memory_wallet(Carrier.CARD, 5), said.append)
+    call = encode_call(Call(Want.COLLECT, Charged(1250, "CNY", b"a basket to pay.", 0)))
+    traffic.received(call)
+    traffic.sent(wire.encode_hello(wire.Hello(b"hint", (1,), bytes(33), Want.COLLECT)))
+    traffic.received(encode_call(Call(Want.PAY)))
+    assert said == [
+        f"received {len(call):>5} bytes  Call (collect)",
+        "sent        46 bytes  Hello (collect)",
+        "received     5 bytes  unreadable (UNEXPECTED_MESSAGE)",
+    ]
+    said.clear()
+    Traffic(ToyScheme(P256).memory_wallet(Carrier.CARD, 5), said.append).received(call[:-1])
+    assert said == [f"received {len(call) - 1:>5} bytes  unreadable Call (MALFORMED)"]
