@@ -15,6 +15,7 @@ from dualtap_apps.helps import AS_JSON, FOLDER, Address, ExampleGroup
 from dualtap_apps.linking import SIDE
 from dualtap_apps.links_cli import bridge, card, carry
 from dualtap_apps.output import emit, note
+from dualtap_apps.pacing import PACE
 from dualtap_apps.pin_cli import PIN_FILE, VERIFY, pin, typed
 from dualtap_apps.scheme_cli import COMMANDS as SCHEME_COMMANDS
 from dualtap_apps.serve import issuer as serving
@@ -191,6 +192,7 @@ def wallet_history(folder: Path, as_json: bool) -> None:
 @click.option("--cancel", metavar="BASKET", help="Close the open requests of a basket instead.")
 @VERIFY
 @TIMEOUT
+@PACE
 @LOG_LEVEL
 @AS_JSON
 def charge(
@@ -202,6 +204,7 @@ def charge(
     cancel: str | None,
     verify: str,
     timeout: float,
+    pace: str | None,
     log_level: str,
     as_json: bool,
 ) -> None:
@@ -214,7 +217,7 @@ def charge(
         _end(taps.cancel(folder, cancel, as_json))
     if amount is None or on is None:
         raise click.UsageError("charge needs an amount and --on, as in: charge shop 12.50 --on tcp:127.0.0.1:7000")
-    _end(taps.charge(folder, amount, on, basket, timeout, as_json, log_level, side, verify))
+    _end(taps.charge(folder, amount, on, basket, timeout, as_json, log_level, side, verify, pace))
 
 
 @cli.command(examples=("dualtap pay anna --on tcp:127.0.0.1:7000", "dualtap pay anna --on tcp:127.0.0.1:7000 --yes"))
@@ -224,10 +227,12 @@ def charge(
 @click.option("--yes", is_flag=True, help="Agree without being asked.")
 @PIN_FILE
 @TIMEOUT
+@PACE
 @LOG_LEVEL
 @AS_JSON
 def pay(
-    folder: Path, on: str, side: str | None, yes: bool, pin_file: Path | None, timeout: float, log_level: str,
+    folder: Path, on: str, side: str | None, yes: bool, pin_file: Path | None, timeout: float,
+    pace: str | None, log_level: str,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Pay whoever charges at ADDRESS, or reads this card there."""
@@ -241,7 +246,7 @@ def pay(
             return False
 
     keypad = Prompt(pin_file, typed)
-    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json, log_level, side, keypad))
+    _end(taps.pay(folder, on, None if yes else confirm, timeout, as_json, log_level, side, keypad, pace))
 
 
 @cli.command(

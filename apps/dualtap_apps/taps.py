@@ -19,6 +19,7 @@ from dualtap_apps.exits import Exit, exit_of_report
 from dualtap_apps.linking import must_compare, reach, saying, wait, waits
 from dualtap_apps.money import parse, show
 from dualtap_apps.output import emit, note, report_fields, report_text, wallet_id
+from dualtap_apps.pacing import paced, within_of
 from dualtap_apps.traffic import told
 from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, Person, run
@@ -49,7 +50,7 @@ def basket_of(name: str | None) -> tuple[str, bytes]:
 
 def charge(
     folder: Path, amount: str, on: str, basket: str | None, timeout: float, as_json: bool, log_level: str = "",
-    side: str | None = None, verify: str = "none",
+    side: str | None = None, verify: str = "none", pace: str | None = None,
 ) -> Exit:  # fmt: skip
     """Collect one payment in one tap: of who comes, or of the card that is read."""
     label = read_label(folder)
@@ -66,7 +67,7 @@ def charge(
             met = reach(on, timeout, saying(f"no card to charge at {on} within {timeout:g} s; charge again"))
         order = Charge(minor, label.currency, identity, person=True, verification=Verification[verify.upper()])
         driver = Driver.fresh(wallet, order, met.initiator, ephemeral=met.ephemeral, handover=met.handover)
-        link = told(met.link, wallet, log_level)
+        link = told(paced(met.link, pace), wallet, log_level)
         report = run(driver, Coded(link, driver) if compares(met.link) else link, timeout)
         paid = wallet.book.accepted(identity, 0)
         if report.code is Code.BASKET_PAID and paid is not None:
@@ -95,13 +96,13 @@ def cancel(folder: Path, basket: str, as_json: bool) -> Exit:
 
 def pay(
     folder: Path, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str = "",
-    side: str | None = None, keypad: Keypad | None = None,
+    side: str | None = None, keypad: Keypad | None = None, pace: str | None = None,
 ) -> Exit:  # fmt: skip
     """Pay whoever charges at an address, after the person agreed; without ``confirm`` nobody is asked.
 
     ``keypad`` is where the PIN comes from, where the payment needs one.
     """
-    return _pay(folder, Pay(), on, confirm, timeout, as_json, log_level, side, keypad)
+    return _pay(folder, Pay(), on, confirm, timeout, as_json, log_level, side, keypad, pace)
 
 
 def refund(
@@ -122,7 +123,7 @@ def refund(
 
 def _pay(
     folder: Path, order: Pay, on: str, confirm: Confirm | None, timeout: float, as_json: bool, log_level: str,
-    side: str | None, keypad: Keypad | None = None,
+    side: str | None, keypad: Keypad | None = None, pace: str | None = None,
 ) -> Exit:  # fmt: skip
     with opened(folder) as wallet:
         wallet.check()
@@ -136,11 +137,11 @@ def _pay(
             met = wait(on, wallet.book.scheme.suite, "paying whoever reads this card", timeout, nobody)
         else:
             met = reach(on, timeout, saying(f"nobody charges at {on}: start `dualtap charge` there first"))
-        link, taps = told(met.link, wallet, log_level), list[Driver]()
+        link, taps = told(paced(met.link, pace), wallet, log_level), list[Driver]()
         codes = (lambda: taps[-1].tap.transcript) if compares(met.link) else None
         verify: Verify = (lambda ask: verified(ask, wallet.keystore, keypad)) if keypad is not None else present
         person = agrees(verify) if confirm is None else asks(confirm, link, codes, verify)
-        within, handover = round_trip_of(met.scheme), met.handover
+        within, handover = within_of(pace) or round_trip_of(met.scheme), met.handover
         if listens:
             waiting = Waiting(Want.PAY, order, person, met.ephemeral, handover, within=within, begun=taps.append)
             attend(wallet, link, waiting, timeout)

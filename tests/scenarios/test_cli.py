@@ -89,7 +89,8 @@ AUDIT = {"issued", "settled", "at_risk", "outstanding", "overspend", "conflicts"
 def test_two_processes_pay_and_every_unit_is_accounted_for(town: Town) -> None:
     town.wallet("anna", "watch", "100.00")
     town.wallet("shop", "pos")
-    paid, collected = town.tap("anna", "shop", "12.50")
+    slowly = ("--pace", "nfc106")
+    paid, collected = town.tap("anna", "shop", "12.50", *slowly, by=("pay", *slowly))
     assert (paid["result"], collected["result"]) == ("paid", "collected")
     assert paid["amount"] == collected["amount"] == 1250
     assert paid["receipt"] == collected["receipt"]
