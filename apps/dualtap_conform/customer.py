@@ -14,7 +14,6 @@ from dualtap.statements import (
     ReceiptBody,
     Request,
     RequestBody,
-    Verification,
     WalletCertificate,
 )
 from dualtap.wire import OutcomeMessage, RequestMessage, TransferMessage, Want, signed
@@ -72,7 +71,6 @@ class Customer:
         must(body.size <= profile.message, "10-2", f"a size of at most {profile.message}", body.size)
         must(body.hops <= profile.hops, "10-2", f"at most {profile.hops} hops", body.hops)
         must(body.spans <= profile.spans, "10-2", f"at most {profile.spans} spans", body.spans)
-        must(body.verification is Verification.NONE, "5.2-1", "verification NONE", body.verification)
         must(body.epoch == bench.date, "4.1-7", f"its date, {bench.date}", f"epoch {body.epoch}")
         must(not message.prove, "11.2-6", "no prove: the device has nothing in doubt", "prove")
         if not tap.want & Want.AUTHORITIES:

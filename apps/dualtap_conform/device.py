@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
+from dualtap.statements import Verification
 from dualtap.states import Part
 from dualtap_conform.port import answer_frame, is_question
 from dualtap_conform.setup import Setup
@@ -20,7 +21,7 @@ from dualtap_devices.driver import Driver
 from dualtap_transports.link import Link, Listener
 
 AMOUNT = 1_250
-"""Minor units that a payee asks for; each basket asks for one more."""
+"""Minor units that a payee asks for; each basket asks for one more, and each second one for the user's presence."""
 CURRENCY = "CNY"
 
 
@@ -46,7 +47,8 @@ class Device:
         if self.wallet.book.accepted(self.basket, 0) is not None:
             self.basket = self.draw(16)
             self.baskets += 1
-        return Charge(AMOUNT + self.baskets, CURRENCY, self.basket, person=True)
+        verification = Verification.PRESENCE if self.baskets % 2 else Verification.NONE
+        return Charge(AMOUNT + self.baskets, CURRENCY, self.basket, person=True, verification=verification)
 
     def driver(self) -> Driver:
         """Return what runs the next tap."""

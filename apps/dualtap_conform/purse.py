@@ -36,7 +36,8 @@ class Place(NamedTuple):
     ctr: int
     epoch: int
     seed: bytes
-    verification: Verification = Verification.NONE
+    verification: Verification = Verification.DEVICE
+    """Whatever a device under test may ask for."""
 
 
 class Purse:

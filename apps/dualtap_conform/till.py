@@ -94,6 +94,7 @@ class Till:
         certificate: WalletCertificate | None = None,
         authorities: tuple[AuthorityCertificate, ...] = (),
         signer: str = "",
+        verification: Verification = Verification.NONE,
     ) -> Asked:
         """Return a Request of this session, not yet said; what is changed is signed all the same."""
         bench = self.bench
@@ -108,7 +109,7 @@ class Till:
             hops,
             spans,
             size,
-            Verification.NONE,
+            verification,
             bench.date if epoch is None else epoch,
         )
         request = bench.stage.sign(signer or self.name, body)

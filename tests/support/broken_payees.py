@@ -24,6 +24,7 @@ from dualtap.statements import (
     Outcome,
     Signed,
     Transfer,
+    Verification,
 )
 from dualtap.states import Part
 from dualtap.suite import Drbg, Signer
@@ -261,4 +262,15 @@ def takes_its_time(patch: Patch) -> type[Device]:
 @broken(Part.PAYEE, "24-6")
 def answers_pings_without_end(patch: Patch) -> type[Device]:
     patch.setattr(timed, "limits", SimpleNamespace(PINGS=99))
+    return Device
+
+
+@broken(Part.PAYEE, "22-9")
+def forgets_what_it_asked(patch: Patch) -> type[Device]:
+    examine = outcome.examine
+
+    def lax(found: Context, asked: Asked, message: TransferMessage) -> Transfer:
+        return examine(found, asked._replace(verification=Verification.NONE), message)
+
+    patch.setattr(outcome, "examine", lax)
     return Device

@@ -21,6 +21,7 @@ from dualtap.statements import (
     Side,
     Signed,
     TapeOpening,
+    Verification,
     WalletCertificate,
     statement_id,
 )
@@ -301,4 +302,10 @@ def pings_by_the_same_bytes(patch: Patch) -> type[Device]:
         found.random = kept
 
     patch.setattr(timed, "start", lazy)
+    return Device
+
+
+@broken(Part.PAYER, "22-5")
+def pays_without_the_pin(patch: Patch) -> type[Device]:
+    patch.setattr(payer, "needed", lambda found: Verification.NONE)
     return Device

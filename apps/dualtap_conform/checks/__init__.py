@@ -13,7 +13,9 @@ from dualtap_conform.checks.plain import CHECKS as PLAIN
 from dualtap_conform.checks.remembering import CHECKS as REMEMBERING
 from dualtap_conform.checks.requests import CHECKS as REQUESTS
 from dualtap_conform.checks.running import CHECKS as RUNNING
+from dualtap_conform.checks.verifying import CHECKS as VERIFYING
 
 CHECKS: tuple[Check, ...] = (
-    *GREETING, *PLAIN, *REQUESTS, *PAYING, *MEASURING, *HEALING, *COLLECTING, *REMEMBERING, *DATING, *RUNNING
+    *GREETING, *PLAIN, *REQUESTS, *PAYING, *MEASURING, *HEALING, *COLLECTING, *VERIFYING, *REMEMBERING, *DATING,
+    *RUNNING,
 )  # fmt: skip
