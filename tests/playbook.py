@@ -35,7 +35,7 @@ from dualtap.events import (
 )
 from dualtap.keystore import sign_with
 from dualtap.limits import Profile
-from dualtap.records import Answered, Asked, Funded, News, Sent, decoder
+from dualtap.records import Answered, Asked, Funded, News, Retired, Sent, decoder
 from dualtap.session import Channel, establish
 from dualtap.statements import (
     KIND,
@@ -208,6 +208,13 @@ class World:
         self.issued += amount
         return token
 
+    def succeed(self, former: Wallet, present: Wallet) -> None:
+        """Make one wallet the retired key of another's device."""
+        named = former.book.succeeded_by(present.book.key)
+        former.write(Retired(named))
+        sign_with(former.keystore, named)
+        present.retired = (*present.retired, former)
+
     def reopened(self, wallet: Wallet) -> Wallet:
         """Return the wallet that its keystore and a copy of its store give after a power cut."""
         store = MemoryStore.open(STORE)
@@ -312,7 +319,11 @@ class Actor:
         self.person = person
         self.initiator = initiator
         self.ephemeral: Ephemeral = ephemeral or world.suite.ephemeral(world.draw())
-        self.tap = Tap(wallet.book, order, initiator, self.ephemeral, Drbg(world.draw()), within=within)
+        retired = tuple([old.book for old in wallet.retired])
+        self.tap = Tap(
+            wallet.book, order, initiator, self.ephemeral, Drbg(world.draw()), within=within, retired=retired
+        )
+        self.wallets = {one.book.key: one for one in (wallet, *wallet.retired)}
         self.effects: list[Effect] = []
         self.durable: set[bytes] = set()
         self.signing: Signed[Body] | None = None
@@ -348,8 +359,8 @@ class Actor:
 
     def _check(self, effect: Effect, last: bool) -> None:
         match effect:
-            case Persist(records):
-                self.wallet.persist(records)
+            case Persist(records, key):
+                self.wallets[key or self.book.key].persist(records)
                 for item in map(self.world.decode, records):
                     match item:
                         case Asked():
@@ -373,7 +384,7 @@ class Actor:
     def signature(self) -> Signature:
         """Have the keystore sign what was asked."""
         assert self.signing is not None
-        return Signature(sign_with(self.wallet.keystore, self.signing))
+        return Signature(sign_with(self.wallets[self.signing.key].keystore, self.signing))
 
     def answers(self, effects: tuple[Effect, ...]) -> list[Event]:
         """Return what the keystore and the person say to these effects."""
@@ -436,6 +447,14 @@ class Meeting:
     def forge(self, sender: Actor, message: Message) -> bytes:
         """Return the next frame of ``sender``'s with this message in it."""
         return self.seal(sender, wire.encode(message))
+
+    def seal_next(self, sender: Actor, message: Message, later: int) -> bytes:
+        """Return the frame of ``sender``'s that comes ``later`` after the next one."""
+        self._sealed[sender] += later + 1
+        try:
+            return self.forge(sender, message)
+        finally:
+            self._sealed[sender] -= later + 1
 
     def seal(self, sender: Actor, plaintext: bytes) -> bytes:
         """Return ``sender``'s next frame."""

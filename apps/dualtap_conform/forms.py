@@ -329,6 +329,7 @@ OUTCOME_MESSAGE = Fields(
 PROCEED_MESSAGE = Fields("ProceedMessage", (), 7)
 REFUSE_MESSAGE = Fields("RefuseMessage", (("code", NUMBER),), 8)
 DONE_MESSAGE = Fields("DoneMessage", (), 9)
+RECALL_MESSAGE = Fields("RecallMessage", (("digests", Items(DIGEST, 1, 16, 16)),), 13)
 PING_MESSAGE = Fields("PingMessage", (("nonce", Bin((8,))),), 24)
 PONG_MESSAGE = Fields("PongMessage", (("nonce", Bin((8,))),), 25)
 NEWS_HAVE = Fields(
@@ -341,7 +342,7 @@ NEWS_HAVE = Fields(
 NEWS_PIECE = Fields("NewsPiece", (("left", NUMBER), ("data", ANY)), 15)
 MESSAGES = (
     REQUEST_MESSAGE, PRESENT_MESSAGE, TRANSFER_MESSAGE, OUTCOME_MESSAGE, PROCEED_MESSAGE, REFUSE_MESSAGE, DONE_MESSAGE,
-    NEWS_HAVE, NEWS_PIECE, PING_MESSAGE, PONG_MESSAGE,
+    RECALL_MESSAGE, NEWS_HAVE, NEWS_PIECE, PING_MESSAGE, PONG_MESSAGE,
 )  # fmt: skip
 
 # Syncs (SPEC §14)

@@ -19,6 +19,8 @@ from dualtap.wire import (
     Message,
     PingMessage,
     PongMessage,
+    ProceedMessage,
+    RecallMessage,
     RefuseMessage,
     TransferMessage,
     Want,
@@ -203,12 +205,18 @@ class Puppet:
         self.hears(message)
         if self.known is not None and isinstance(message, TransferMessage) and message.request:
             must(message.request in self.known, "11.4-1", "nothing of what is in doubt to others", "a Resume of it")
+        if isinstance(message, RecallMessage) and self.want & Want.COLLECT:
+            # What other checks left in doubt: the tester's tills have had no other key (SPEC §20.1-4).
+            self.say(ProceedMessage())
+            return self.hear_any(expected, clause)
         return message
 
     def hear(self, kind: type[M], clause: str = "") -> M:
         """Return the device's next message, which must be of this kind."""
         expected = f"a {kind.__name__.removesuffix('Message')}"
         message = self.hear_any(expected, clause)
+        if isinstance(message, RecallMessage) and kind is ProceedMessage:
+            message = ProceedMessage()  # it stands for one where the keys are not known (SPEC §20.1-1)
         if not isinstance(message, kind):
             raise Failure(expected, named(message), clause)
         return message

@@ -92,10 +92,14 @@ class Driver:
 
         ``within`` is the longest round trip of this kind of link, in seconds, if it tells of distance (SPEC §24-3).
         """
-        wallet.check()
-        wallet.tidy()
+        sound = [wallet, *[old for old in wallet.retired if not old.quarantined]]
+        for one in sound:
+            one.check()
+            one.tidy()
         self.wallet = wallet
-        self.tap = Tap(wallet.book, order, initiator, ephemeral, Drbg(entropy), handover, within)
+        self._wallets = {one.book.key: one for one in sound}
+        retired = tuple([old.book for old in sound[1:]])
+        self.tap = Tap(wallet.book, order, initiator, ephemeral, Drbg(entropy), handover, within, retired)
         self.reports: list[Report] = []
         self._person, self._watch, self._clock = person, watch, clock or steady()
 
@@ -160,10 +164,10 @@ class Driver:
             for effect in self.tap.step(events.popleft(), self._clock()):
                 self._watch(effect)
                 match effect:
-                    case Persist(records):
-                        self.wallet.persist(records)
+                    case Persist(records, key):
+                        self._wallets[key or self.wallet.book.key].persist(records)
                     case Sign(statement):
-                        events.append(Signature(sign_with(self.wallet.keystore, statement)))
+                        events.append(Signature(sign_with(self._wallets[statement.key].keystore, statement)))
                     case Send(frame):
                         frames.append(frame)
                     case Ask():

@@ -92,10 +92,12 @@ class Context:
         random: Drbg,
         handover: session.Handover = session.NO_HANDOVER,
         within: float | None = None,
+        retired: tuple[Book, ...] = (),
         *,
         news: bool = True,
     ) -> None:
         self.book = book
+        self.retired = retired
         self.order = order
         self.part = Part.PAYEE if isinstance(order, Charge) else Part.PAYER
         self.initiator = initiator
@@ -116,6 +118,13 @@ class Context:
         self.peer: WalletCertificate | None = None
         self.payer = b""
         self.peer_verify: Verify | None = None
+        self.proved: dict[bytes, Verify] = {}  # every key that the peer has proved in this session
+        self.recalled: dict[bytes, Sent] = {}  # what the Recall asked for to which no answer has come
+        self.recall_over = False
+        self.returning: Book | None = None
+        self.returned: set[bytes] = set()  # the retired keys that this device has proved
+        self.returns_over = False
+        self.paid_before = False
         self.peer_wants_authorities = False
         self.peer_epoch = 0  # the latest date that the peer has signed in this session
         self.asked: Asked | None = None
@@ -142,11 +151,22 @@ class Context:
         if self.state in TELLING:
             self.state = State.ENDED
             return
-        if self.shown is not None and self.shown.transfer.id in self.book.pending:
+        if self.shown is not None and self.shown.transfer.id in self.holder(self.shown.transfer.key).pending:
             self.tell(Result.IN_DOUBT, self.shown.transfer, code, detail)
         else:
             self.report(Result.NOT_PAID, b"", code, detail)
         self.state = State.ENDED
+
+    # The wallets of this device
+
+    @property
+    def books(self) -> tuple[Book, ...]:
+        """Every wallet of this device, the present one last."""
+        return (*self.retired, self.book)
+
+    def holder(self, key: bytes) -> Book:
+        """Return this device's wallet with this key."""
+        return next(book for book in self.books if book.key == key)
 
     # What actions use
 
@@ -203,12 +223,16 @@ class Context:
         self.effects.append(Send(wire.encode_welcome(cast("Welcome", self.welcome_with))))
         self.welcome_with = None
 
-    def persist(self, *records: Record) -> None:
-        """Change the wallet by these records, and make them durable together with the last signature (SPEC §12-4)."""
-        encoded = self.book.encoded(records)
+    def persist(self, *records: Record, book: Book | None = None) -> None:
+        """Change a wallet by these records, and make them durable together with the last signature (SPEC §12-4).
+
+        ``book`` is one of this device's retired ones; without it, it is the present one.
+        """
+        changed = book or self.book
+        encoded = changed.encoded(records)
         for item in records:
-            self.book.apply(item)
-        self.effects.append(Persist(encoded))
+            changed.apply(item)
+        self.effects.append(Persist(encoded, b"" if changed is self.book else changed.key))
 
     def sign(self, statement: Signed[Body], state: State) -> None:
         """Ask the keystore for a signature."""
@@ -221,8 +245,9 @@ class Context:
         statement = cast("Signed[Body]", self.signing)
         self.signing = None
         if KIND[type(statement.body)] in ON_TAPE:
-            self.book.seal(statement.id, event.signature)
-            self.book.unsaved = SignedTail(statement.id, event.signature)
+            book = self.holder(statement.key)
+            book.seal(statement.id, event.signature)
+            book.unsaved = SignedTail(statement.id, event.signature)
         return statement.sealed(event.signature)
 
     def report(self, result: Result, transfer: bytes = b"", code: Code | int | None = None, detail: str = "") -> None:
@@ -233,7 +258,7 @@ class Context:
 
     def tell(self, result: Result, transfer: Transfer, code: Code | int | None = None, detail: str = "") -> None:
         """Tell the person what became of a transfer that this wallet made, in this tap or before."""
-        amount, currency = amount_of(transfer), self.book.currency(transfer)
+        amount, currency = amount_of(transfer), self.holder(transfer.key).currency(transfer)
         self.effects.append(Report(result, amount, currency, transfer.id, transfer.body.payee, code, detail))
 
     def meet(self, certificate: WalletCertificate, statement: Signed[Body]) -> None:
@@ -241,13 +266,19 @@ class Context:
 
         Whether it may still pay or collect is judged where it does.
         """
+        self.peer_verify = self.prove(certificate, statement)
+        self.peer = certificate
+
+    def prove(self, certificate: WalletCertificate, statement: Signed[Body]) -> Verify:
+        """Believe that the peer holds this key, also where it is not the one with which it pays or collects."""
         trust = self.book.trust
-        if certificate.key == self.book.key:
+        if any(certificate.key == book.key for book in self.books):
             raise TapError(Code.SELF_PAYMENT)
         trust.check_genuine(certificate)
-        self.peer_verify = trust.scheme.suite.verifier(certificate.key)
-        self.peer_verify(statement.signature, statement.id)
-        self.peer = certificate
+        verify = trust.scheme.suite.verifier(certificate.key)
+        verify(statement.signature, statement.id)
+        self.proved[certificate.key] = verify
+        return verify
 
     def learn(self, authorities: tuple[AuthorityCertificate, ...], header: Header | None) -> None:
         """Keep what the peer brought of the scheme: authorities and a later date, if the root's word proves them.

@@ -57,14 +57,18 @@ Event: TypeAlias = Begin | Received | Signature | Consent | Decline | Stop
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """Make these records durable, all or none, before anything else."""
+    """Make these records durable, all or none, before anything else.
+
+    ``key`` names the wallet of this device whose they are, if it is not the present one.
+    """
 
     records: tuple[bytes, ...]
+    key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Sign this statement; answer with :class:`Signature`."""
+    """Sign this statement, with the key that it names; answer with :class:`Signature`."""
 
     statement: Signed[Body]
 

@@ -31,8 +31,8 @@ from dualtap.wire import OutcomeMessage, TransferMessage, decode, encode, signed
 
 def transfer_message(context: Context, transfer: Transfer, resume: bool) -> TransferMessage:
     """Return the message that shows a transfer and its provenance."""
-    trust, book = context.book.trust, context.book
-    provenance, spans = bundle(trust, book.graph, transfer, book.certificate)
+    trust, book = context.book.trust, context.holder(transfer.key)
+    provenance, spans = bundle(book.trust, book.graph, transfer, book.certificate)
     opening, body = transfer.shown(), transfer.body
     tokens = [book.graph.tokens[book.graph.origin(span.parent).token] for span in body.spans]
     witnesses = [*body.witness, *[item for hand in provenance.transfers for item in hand.witness]]
@@ -50,28 +50,33 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
         transfer.signature,
         provenance,
         trust.header if context.peer_epoch < trust.epoch else None,
-        trust.chain(book.certificate, tokens, hands) if context.peer_wants_authorities else (),
+        book.trust.chain(book.certificate, tokens, hands) if context.peer_wants_authorities else (),
     )
 
 
 def show_pending(context: Context) -> bool:
-    """Show the peer, which has just proved its key, the next transfer in doubt to it, if there is one.
+    """Show the peer the next transfer in doubt to a key that it has proved in this session, if there is one.
 
-    SPEC §11.4-1, §11.4-2 and §11.4-9.
+    SPEC §11.4-1, §11.4-2 and §20.1-6.
     """
-    pending = context.book.pending_to(context.peer.key) if context.peer else []
+    pending = [sent for book in context.books for key in context.proved for sent in book.pending_to(key)]
     if not pending:
         context.shown = None
         return False
-    context.shown = pending[0]
-    message = transfer_message(context, pending[0].transfer, resume=True)
+    show(context, pending[0])
+    return True
+
+
+def show(context: Context, sent: Sent) -> None:
+    """Show the peer a transfer that is in doubt to it (SPEC §11.4-9)."""
+    context.shown = sent
+    message = transfer_message(context, sent.transfer, resume=True)
     most = context.request.body.size if context.part is Part.PAYER and context.request else limits.CARD_MESSAGE
     if message.authorities and not readable(message, most):
         # Without them the peer may close what it cannot judge; unread, it could not even do that.
         message = message._replace(authorities=())
     context.send(message)
     context.state = State.AWAIT_OUTCOME
-    return True
 
 
 def readable(message: TransferMessage, most: int) -> bool:
@@ -98,11 +103,15 @@ def take_outcome(context: Context, message: OutcomeMessage) -> Outcome:
         raise TapError(Code.MALFORMED, "no place on a tape")
     opening = Opening(message.seed, message.prev, message.ctr)
     outcome = signed(context.book.scheme.id, transfer.body.payee, body, opening, message.signature)
-    if context.peer_verify is None:
+    peer, verify = context.peer, context.peer_verify
+    if peer is None or peer.key != transfer.body.payee:
+        verify = context.proved.get(transfer.body.payee)
+    if verify is None:
         raise TapError(Code.UNEXPECTED_MESSAGE)
-    context.peer_verify(outcome.signature, outcome.id)
-    if transfer.id in context.book.pending:  # else another tap of this wallet was quicker
-        context.persist(Healed(transfer.id, outcome))
+    verify(outcome.signature, outcome.id)
+    book = context.holder(transfer.key)
+    if transfer.id in book.pending:  # else another tap of this wallet was quicker
+        context.persist(Healed(transfer.id, outcome), book=book)
     with suppress(TapError):  # the outcome stands, whatever date came with it
         context.learn((), message.header)
     return outcome

@@ -48,6 +48,8 @@ CONDITIONS = 8
 """Conditions on one token: each costs a payee bytes and time."""
 LISTED = 16
 """Payee keys or merchant categories that one condition lists."""
+RECALLS = 16
+"""Keys that one Recall asks for: with more in doubt, a sync is the way; they fit a card's message."""
 WITNESS = 512
 """Bytes of one witness of a condition: twice what a certificate or a Grant needs."""
 SESSION_SECONDS = 60

@@ -29,11 +29,16 @@ def answer(context: Context, message: TransferMessage, request: bytes) -> None:
 
     Raises ``UNKNOWN_REQUEST`` for a request that this wallet never made: never a Close from ignorance.
     """
-    question = context.book.questions.get(request)
-    if question is None:
+    book = next((book for book in context.books if request in book.questions), None)
+    if book is None:
         raise TapError(Code.UNKNOWN_REQUEST)
-    context.answering = message
-    if question.outcome is None:
+    context.answering, question = message, book.questions[request]
+    if question.outcome is None and book is not context.book:
+        # A rotation closes what is open; a request that is left all the same takes nothing any more (SPEC §20-3).
+        outcome = book.close_of(request, Code.RETIRED, context.random)
+        context.persist(Answered(outcome, b""), book=book)
+        context.sign(outcome, State.SIGN_OUTCOME)
+    elif question.outcome is None:
         decide(context, question.asked, message)
     else:
         send_outcome(context, question.outcome, fresh=False)
@@ -136,7 +141,8 @@ def send_outcome(context: Context, outcome: Outcome, fresh: bool) -> None:
 def answers(context: Context, message: TransferMessage, body: ReceiptBody) -> bool:
     """Return whether a Receipt is for the transfer in this message."""
     try:
-        shown = rebuild(context.book.trust, message, context.book.key, body.request)
+        book = next(book for book in context.books if body.request in book.questions)
+        shown = rebuild(context.book.trust, message, book.key, body.request)
     except TapError:
         return False
     return shown.transfer.id == body.transfer

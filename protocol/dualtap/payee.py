@@ -11,11 +11,13 @@ from dualtap.both import authorities, refused, send_present, sign_present, stop,
 from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Result, Signature
-from dualtap.heal import report_healed, show_pending, take_outcome
+from dualtap.heal import report_healed, take_outcome
 from dualtap.outcome import answer, check_balance, send_decided
+from dualtap.recall import heal_on, returned, send_return, sign_return
 from dualtap.records import Answered, Asked, Sent
 from dualtap.statements import (
     CloseBody,
+    Present,
     ReceiptBody,
     Request,
     RequestBody,
@@ -31,6 +33,7 @@ from dualtap.wire import (
     OutcomeMessage,
     PresentMessage,
     ProceedMessage,
+    RecallMessage,
     RequestMessage,
     TransferMessage,
     Welcome,
@@ -60,6 +63,18 @@ def begin(context: Context, event: Begin) -> None:
     clear(context)
 
 
+def accepted(context: Context, charge: Charge) -> bool:
+    """Return whether this part is paid, by whatever key of this device."""
+    return any(book.accepted(charge.basket, charge.part) for book in context.books)
+
+
+def in_doubt(context: Context) -> bool:
+    """Return whether this device has anything in doubt (SPEC §11.2-6)."""
+    return bool(context.book.pending) or any(
+        sent.transfer.shown().request for book in context.retired for sent in book.pending.values()
+    )
+
+
 def check_charge(charge: Charge) -> None:
     """Raise ``BAD_INPUT`` for what no Request can ask, by the checks of whoever reads it."""
     for check, value, rule in (
@@ -83,7 +98,7 @@ def clear(context: Context) -> None:
         if book.questions[key].outcome is None:
             close(context, key, Code.TIMEOUT, State.CLEARING)
             return
-    if not book.accepted(charge.basket, charge.part):
+    if not accepted(context, charge):
         check_balance(book, charge.amount)
         need = book.profile.message + 2 * ENTRY_ROOM
         if book.open and book.free < book.reserved() + need:
@@ -123,7 +138,7 @@ def ask(context: Context) -> None:
     """Make the request of this session; for a basket that is paid, only present the key, to heal (SPEC §11.2-5)."""
     charge, book = order_of(context), context.book
     channel, trust, profile = context.established(), book.trust, book.profile
-    if book.accepted(charge.basket, charge.part):
+    if accepted(context, charge):
         sign_present(context)
         return
     book.check_active()  # another tap's sync may have retired the key since this one began
@@ -156,7 +171,7 @@ def requested(context: Context, event: Signature) -> None:
     context.request = request
     context.send(
         RequestMessage(
-            bool(book.pending),
+            in_doubt(context),
             body.amount,
             body.currency,
             body.basket,
@@ -178,7 +193,7 @@ def requested(context: Context, event: Signature) -> None:
 
 def presented(context: Context, event: Signature) -> None:
     """Send the proof that this wallet holds its key, and ask for the payer's if something is in doubt to it."""
-    send_present(context, event, prove=bool(context.book.pending))
+    send_present(context, event, prove=in_doubt(context))
     context.state = State.AWAIT_TRANSFER
 
 
@@ -216,18 +231,33 @@ def decided(context: Context, event: Signature) -> None:
 
 def proved(context: Context, message: PresentMessage) -> None:
     """The payer proved its key, as asked: show it what is in doubt to it, or let it go on."""
+    if context.recalled:
+        returned(context, message)
+        return
     take_present(context, message)
-    if not show_pending(context):
+    if not heal_on(context):
         context.send(ProceedMessage())
+
+
+def recalled(context: Context, message: RecallMessage) -> None:
+    """Prove a former key that the payer asks for, or let it go on (SPEC §20.1-4)."""
+    if not sign_return(context, message):
+        context.send(ProceedMessage())
+
+
+def answered(context: Context, event: Signature) -> None:
+    """Send the proof of a former key, and answer for what it brings up."""
+    send_return(context, cast("Present", context.signed(event)))
+    context.state = State.AWAIT_TRANSFER
 
 
 def healed(context: Context, message: OutcomeMessage) -> None:
     """Keep the outcome of the transfer shown; show the next, or let the payer go on."""
     sent = cast("Sent", context.shown)
     report_healed(context, sent, take_outcome(context, message))
-    if not show_pending(context):
+    context.state = State.AWAIT_TRANSFER
+    if not heal_on(context):
         context.send(ProceedMessage())
-        context.state = State.AWAIT_TRANSFER
 
 
 def told(context: Context, message: NewsHave) -> None:
@@ -247,7 +277,7 @@ def done(context: Context, message: DoneMessage) -> None:
 def end_done(context: Context) -> None:
     """Report a payer that has nothing more to say."""
     charge = order_of(context)
-    if not context.book.accepted(charge.basket, charge.part):
+    if not accepted(context, charge):
         context.end(Code.DECLINED, "said by the other device")
         return
     context.report(Result.DONE, b"", Code.BASKET_PAID)
@@ -267,6 +297,8 @@ ACTIONS: dict[str, Callable[[Context, Any], None]] = {
         resume,
         decided,
         proved,
+        recalled,
+        answered,
         healed,
         refused,
         done,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from dualtap import allowance, limits, telling, timed
+from dualtap import allowance, limits, recall, telling, timed
 from dualtap.book import ENTRY_ROOM
 from dualtap.both import refused, send_present, sign_present, stop, take_present
 from dualtap.context import Context, Pay
@@ -19,6 +19,7 @@ from dualtap.statements import (
     CloseBody,
     Opening,
     Outcome,
+    Present,
     Private,
     Request,
     RequestBody,
@@ -36,6 +37,7 @@ from dualtap.wire import (
     PongMessage,
     PresentMessage,
     ProceedMessage,
+    RecallMessage,
     RefuseMessage,
     RequestMessage,
     TransferMessage,
@@ -134,7 +136,39 @@ def go_on(context: Context) -> None:
     """
     if show_pending(context):
         return
-    if context.request is None:
+    if recall.recall(context):
+        context.state = State.AWAIT_RECALL
+        return
+    pay(context)
+
+
+def recalled(context: Context, message: RecallMessage) -> None:
+    """Prove a former key that the payee asks for, or go on (SPEC §20.1-4)."""
+    if not recall.sign_return(context, message):
+        go_on(context)
+
+
+def answered(context: Context, event: Signature) -> None:
+    """Send the proof of a former key, and answer for what it brings up."""
+    recall.send_return(context, cast("Present", context.signed(event)))
+    context.state = State.AWAIT_PROCEED
+
+
+def returned(context: Context, message: PresentMessage) -> None:
+    """The payee held a key that was recalled: show it what is in doubt to that key."""
+    recall.returned(context, message)
+
+
+def unknown(context: Context, message: ProceedMessage) -> None:
+    """The payee held none of the keys that were recalled: pay."""
+    del message
+    context.recall_over = True
+    pay(context)
+
+
+def pay(context: Context) -> None:
+    """Check the request, measure and ask the person; without a request, or if it is paid, healing was all."""
+    if context.request is None or context.paid_before:
         finish(context)
         return
     message = cast("RequestMessage", context.request_message)
@@ -319,10 +353,8 @@ def outcome(context: Context, message: OutcomeMessage) -> None:
         after_payment(context, agreed=context.news_due)
         return
     report_healed(context, sent, found)
-    if not already_paid(context, sent, found):
-        go_on(context)
-    elif not show_pending(context):
-        finish(context)
+    context.paid_before |= already_paid(context, sent, found)
+    go_on(context)
 
 
 def already_paid(context: Context, sent: Sent, found: Outcome) -> bool:
@@ -337,6 +369,6 @@ ACTIONS: dict[str, Callable[[Context, Any], None]] = {
     act.__name__: act
     for act in (
         begin, hello, welcome, request, presented, present, resume, decided, proceed,
-        pong, consent, decline, transferred, outcome, refused, stop,
+        recalled, answered, returned, unknown, pong, consent, decline, transferred, outcome, refused, stop,
     )
 } | telling.ACTIONS  # fmt: skip

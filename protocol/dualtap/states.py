@@ -36,10 +36,12 @@ class State(_Cell):
     SIGN_PRESENT = "sign present"
     AWAIT_REQUEST = "await request"
     AWAIT_PROCEED = "await proceed"
+    AWAIT_RECALL = "await recall"
     AWAIT_TRANSFER = "await transfer"
     AWAIT_PONG = "await pong"
     AWAIT_CONSENT = "await consent"
     SIGN_TRANSFER = "sign transfer"
+    SIGN_RECALL = "sign recall"
     SIGN_OUTCOME = "sign outcome"
     AWAIT_OUTCOME = "await outcome"
     AWAIT_NEWS = "await news"
@@ -62,6 +64,7 @@ class On(_Cell):
     PROCEED = "Proceed"
     REFUSE = "Refuse"
     DONE = "Done"
+    RECALL = "Recall"
     HAVE = "Have"
     PIECE = "Piece"
     PING = "Ping"
@@ -86,7 +89,7 @@ class Move(NamedTuple):
 _S = State
 TELLING = frozenset({_S.AWAIT_NEWS, _S.TAKE_NEWS, _S.GIVE_NEWS})
 """Where the payment is over and reported, and news goes from device to device (SPEC §21)."""
-_PAYING = (_S.AWAIT_OUTCOME, _S.AWAIT_PONG, _S.AWAIT_CONSENT)
+_PAYING = (_S.AWAIT_OUTCOME, _S.AWAIT_RECALL, _S.AWAIT_PONG, _S.AWAIT_CONSENT)
 """Where a payer stands once the payee is proved: healing first, then measuring, else asking the person."""
 
 TABLE: dict[tuple[Part, State, On], Move] = {
@@ -103,6 +106,8 @@ TABLE: dict[tuple[Part, State, On], Move] = {
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.DONE): Move("done", (_S.ENDED,)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.HAVE): Move("told", (_S.TAKE_NEWS,)),
     (Part.PAYEE, _S.AWAIT_TRANSFER, On.PING): Move("ping", (_S.AWAIT_TRANSFER,)),
+    (Part.PAYEE, _S.AWAIT_TRANSFER, On.RECALL): Move("recalled", (_S.SIGN_RECALL, _S.AWAIT_TRANSFER)),
+    (Part.PAYEE, _S.SIGN_RECALL, On.SIGNED): Move("answered", (_S.AWAIT_TRANSFER,)),
     (Part.PAYEE, _S.SIGN_OUTCOME, On.SIGNED): Move("decided", (_S.AWAIT_NEWS, _S.ENDED, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_OUTCOME, On.OUTCOME): Move("healed", (_S.AWAIT_OUTCOME, _S.AWAIT_TRANSFER)),
     (Part.PAYEE, _S.AWAIT_OUTCOME, On.REFUSE): Move("refused", (_S.ENDED,)),
@@ -111,13 +116,20 @@ TABLE: dict[tuple[Part, State, On], Move] = {
     (Part.PAYER, _S.AWAIT_WELCOME, On.WELCOME): Move("welcome", (_S.AWAIT_REQUEST,)),
     (Part.PAYER, _S.AWAIT_REQUEST, On.REQUEST): Move("request", (_S.SIGN_PRESENT, *_PAYING)),
     (Part.PAYER, _S.AWAIT_REQUEST, On.PRESENT): Move(
-        "present", (_S.SIGN_PRESENT, _S.AWAIT_OUTCOME, _S.AWAIT_NEWS, _S.ENDED)
+        "present", (_S.SIGN_PRESENT, _S.AWAIT_OUTCOME, _S.AWAIT_RECALL, _S.AWAIT_NEWS, _S.ENDED)
     ),
     (Part.PAYER, _S.AWAIT_REQUEST, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYER, _S.SIGN_PRESENT, On.SIGNED): Move("presented", (_S.AWAIT_PROCEED,)),
     (Part.PAYER, _S.AWAIT_PROCEED, On.RESUME): Move("resume", (_S.SIGN_OUTCOME, _S.AWAIT_PROCEED)),
     (Part.PAYER, _S.AWAIT_PROCEED, On.PROCEED): Move("proceed", (*_PAYING, _S.AWAIT_NEWS, _S.ENDED)),
     (Part.PAYER, _S.AWAIT_PROCEED, On.REFUSE): Move("refused", (_S.ENDED,)),
+    (Part.PAYER, _S.AWAIT_PROCEED, On.RECALL): Move("recalled", (_S.SIGN_RECALL, *_PAYING, _S.AWAIT_NEWS, _S.ENDED)),
+    (Part.PAYER, _S.SIGN_RECALL, On.SIGNED): Move("answered", (_S.AWAIT_PROCEED,)),
+    (Part.PAYER, _S.AWAIT_RECALL, On.PRESENT): Move("returned", (_S.AWAIT_OUTCOME,)),
+    (Part.PAYER, _S.AWAIT_RECALL, On.PROCEED): Move(
+        "unknown", (_S.AWAIT_PONG, _S.AWAIT_CONSENT, _S.AWAIT_NEWS, _S.ENDED)
+    ),
+    (Part.PAYER, _S.AWAIT_RECALL, On.REFUSE): Move("refused", (_S.ENDED,)),
     (Part.PAYER, _S.SIGN_OUTCOME, On.SIGNED): Move("decided", (_S.AWAIT_PROCEED,)),
     (Part.PAYER, _S.AWAIT_PONG, On.PONG): Move("pong", (_S.AWAIT_PONG, _S.AWAIT_CONSENT, _S.ENDED)),
     (Part.PAYER, _S.AWAIT_PONG, On.REFUSE): Move("refused", (_S.ENDED,)),

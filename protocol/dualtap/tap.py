@@ -28,6 +28,7 @@ from dualtap.wire import (
     PongMessage,
     PresentMessage,
     ProceedMessage,
+    RecallMessage,
     RefuseMessage,
     RequestMessage,
     TransferMessage,
@@ -46,6 +47,7 @@ _ON: dict[type[Payload], On] = {
     ProceedMessage: On.PROCEED,
     RefuseMessage: On.REFUSE,
     DoneMessage: On.DONE,
+    RecallMessage: On.RECALL,
     NewsHave: On.HAVE,
     NewsPiece: On.PIECE,
     PingMessage: On.PING,
@@ -65,6 +67,7 @@ class Tap:
     ``ephemeral`` is a key pair made for this tap alone, ``random`` gives the
     seeds and skips of its tape and the ends that it cuts from: seeded with at least 32 fresh bytes.
     ``handover`` is what introduced the two devices to each other, if anything did: the same on both sides.
+    ``retired`` are the wallets of this device's former keys, oldest first: they heal (SPEC §20.1).
     ``within`` is the longest round trip, in seconds, of an honest link of this kind (SPEC §24-3); without it a payer
     pays no more than its tier's ``untimed``. Without ``news``, this device takes no part in news (SPEC §21).
     """
@@ -78,10 +81,11 @@ class Tap:
         random: Drbg,
         handover: Handover = NO_HANDOVER,
         within: float | None = None,
+        retired: tuple[Book, ...] = (),
         *,
         news: bool = True,
     ) -> None:
-        self._context = Context(book, order, initiator, ephemeral, random, handover, within, news=news)
+        self._context = Context(book, order, initiator, ephemeral, random, handover, within, retired, news=news)
         self._began: float | None = None
 
     @property

@@ -582,6 +582,12 @@ class DoneMessage(NamedTuple):
     """Nothing more to say."""
 
 
+class RecallMessage(NamedTuple):
+    """Did you hold one of these keys (SPEC §20.1)? A digest each; if not, go on."""
+
+    digests: tuple[bytes, ...]
+
+
 class PingMessage(NamedTuple):
     """Answer at once: how near are you (SPEC §24)?"""
 
@@ -618,6 +624,7 @@ Message: TypeAlias = (
     | ProceedMessage
     | RefuseMessage
     | DoneMessage
+    | RecallMessage
     | NewsHave
     | NewsPiece
     | PingMessage
@@ -633,6 +640,7 @@ _NUMBER: dict[type[Message], int] = {
     ProceedMessage: 7,
     RefuseMessage: 8,
     DoneMessage: 9,
+    RecallMessage: 13,
     NewsHave: 14,
     NewsPiece: 15,
     PingMessage: 24,
@@ -672,6 +680,7 @@ _MESSAGE: dict[type[Message], Check[Message]] = {
     ProceedMessage: record(ProceedMessage),
     RefuseMessage: record(RefuseMessage, number),
     DoneMessage: record(DoneMessage),
+    RecallMessage: record(RecallMessage, list_of(digest, limits.RECALLS, 1)),
     NewsHave: record(NewsHave, number, list_of(_hint), uint(limits.MESSAGE), uint(limits.MESSAGE)),
     NewsPiece: record(NewsPiece, number, any_blob),
     PingMessage: record(PingMessage, blob(8)),

@@ -7,12 +7,13 @@ const { Channel, checkHello, checkWelcome, helloOf, welcomeOf, PAY, AUTHORITIES 
 const { EPOCH_STEP } = require('./trust');
 const { accepts, sameParent } = require('./store');
 const { compact, payable, choose, witnessOf } = require('./bundle');
+const { H } = require('./suite');
 const { randomBytes } = require('node:crypto');
 const { Refusal, refuse, nameOf, numberOf, byNumber } = require('./errors');
 
 const ROLE_PAY = 1, ROLE_COLLECT = 2;                        // §4.3: not the numbers of Want
 const PIN = 2, AMOUNT = Number.MAX_SAFE_INTEGER;              // §4.3: a sum of AMOUNT is no limit
-const SESSION_SECONDS = 60, EPOCH_SECONDS = 86400, TAG = 16, CARD_MESSAGE = 1024, PINGS = 4;
+const SESSION_SECONDS = 60, EPOCH_SECONDS = 86400, TAG = 16, CARD_MESSAGE = 1024, PINGS = 4, RECALLS = 16;
 const hex = (b) => b.toString('hex');
 const sum = (spans) => spans.reduce((n, s) => n + s.end - s.start, 0);
 
@@ -27,6 +28,7 @@ class Payer {
     this.peerEpoch = 0;       // the latest date that it signed in this session
     this.shown = null;        // the id of the transfer that waits for its outcome
     this.fresh = false;       // whether that was made in this tap
+    this.proved = [];         // the keys that the peer has proved in this session
     this.healedPart = false;  // whether a healed transfer paid what is asked
   }
 
@@ -135,11 +137,15 @@ class Payer {
       case 'await request, PresentMessage': return this.onPresent(message);
       case 'await proceed, Resume': return refuse('UNKNOWN_REQUEST');   // §10.1-4, §11.4-3
       case 'await proceed, ProceedMessage': return this.goOn();
+      case 'await proceed, RecallMessage': return this.onRecall();
+      case 'await recall, PresentMessage': return this.onReturn(message);
+      case 'await recall, ProceedMessage': return this.pay();
       case 'await outcome, OutcomeMessage': return this.onOutcome(message);
       case 'await pong, PongMessage': return this.onPong(message);
       case 'await pong, RefuseMessage':
       case 'await request, RefuseMessage':
       case 'await proceed, RefuseMessage':
+      case 'await recall, RefuseMessage':
       case 'await outcome, RefuseMessage': return this.end(this.notPaid(), nameOf(message.code));     // §9-2
       default: return refuse('UNEXPECTED_MESSAGE', `${this.state}, ${name}`);
     }
@@ -183,6 +189,7 @@ class Payer {
     const id = idOf(wallet.scheme, kind, certificate.key, bodyHash(kind, signed));
     wallet.suite.verify(certificate.key, id, signature);
     this.certificate = certificate;
+    this.proved.push(certificate.key);
     this.peerEpoch = Math.max(this.peerEpoch, body.epoch);
     return id;
   }
@@ -220,16 +227,57 @@ class Payer {
   /** §11.3-4, §11.4-1, §11.4-2: all that is pending to this key, oldest first, before anything else. */
   goOn() {
     const { wallet } = this;
-    const { key } = this.certificate;
-    const next = wallet.pending.find((id) => wallet.sent.get(hex(id)).statement.body.payee.equals(key));
-    if (next) {
-      const { statement } = wallet.sent.get(hex(next));
-      this.shown = next;
-      this.fresh = false;
-      this.send('TransferMessage', this.resumed(statement));
-      this.state = 'await outcome';
-      return;
+    const next = wallet.pending.find((id) => this.proved.some((key) => this.payeeOf(id).equals(key)));
+    if (next) return this.show(next);
+    const recalled = this.recalls();
+    if (!recalled.size) return this.pay();
+    const role = Buffer.from([this.initiator ? 1 : 0]);
+    const digest = (id) => H(Buffer.from('dualtap recall 1'), this.channel.th, role, this.payeeOf(id),
+      wallet.sent.get(hex(id)).statement.shown.request);
+    this.send('RecallMessage', { digests: [...recalled.values()].map(digest) });
+    this.recalled = recalled;
+    this.state = 'await recall';
+  }
+
+  payeeOf(id) { return this.wallet.sent.get(hex(id)).statement.body.payee; }
+
+  /** §20.1-1, §20.1-2: by key, the oldest transfer in doubt to it. */
+  recalls() {
+    const found = new Map();
+    for (const id of this.wallet.pending) {
+      const payee = hex(this.payeeOf(id));
+      const asks = this.wallet.sent.get(hex(id)).statement.shown.request.length;
+      const known = found.has(payee) || this.proved.some((key) => hex(key) === payee);
+      if (asks && !known && found.size < RECALLS) found.set(payee, id);
     }
+    return found;
+  }
+
+  onRecall() {                                                // §20.1-4: this card has had no other key
+    if (this.inVain) refuse('UNEXPECTED_MESSAGE', 'recalled in vain');
+    this.inVain = true;
+    return this.goOn();
+  }
+
+  onReturn(m) {                                               // §20.1-5
+    const { key } = m.certificate;
+    const next = this.recalled.get(hex(key));
+    if (!next) refuse('UNEXPECTED_MESSAGE', 'a key that was not recalled');
+    const { certificate } = this;
+    this.verifyPeer(KINDS.PRESENT, { epoch: m.epoch }, m);
+    this.certificate = certificate;                           // §20.1-7
+    return this.show(next);
+  }
+
+  show(next) {
+    const { statement } = this.wallet.sent.get(hex(next));
+    this.shown = next;
+    this.fresh = false;
+    this.send('TransferMessage', this.resumed(statement));
+    this.state = 'await outcome';
+  }
+
+  pay() {
     if (!this.request || this.healedPart) return this.done(); // §11.3-1, §11.4-7
     this.check();                                             // §8.4-3: before anybody is asked
     return this.far() ? this.measure() : this.ask();

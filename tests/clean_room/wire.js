@@ -71,6 +71,7 @@ const STRUCTS = {
   ProceedMessage: '',
   RefuseMessage: 'code: number',
   DoneMessage: '',
+  RecallMessage: 'digests: [digest] 1..16',
   NewsHave: 'policy: number; blocked: [hint] 0..64; room: uint 0..16384; size: uint 0..16384',
   NewsPiece: 'left: number; data: bytes',
   PingMessage: 'nonce: bytes 8',
@@ -104,6 +105,7 @@ const STRUCTS = {
 };
 const MESSAGES = [null, 'Hello', 'Welcome', 'RequestMessage', 'PresentMessage', 'TransferMessage', 'OutcomeMessage',
   'ProceedMessage', 'RefuseMessage', 'DoneMessage'];
+MESSAGES[13] = 'RecallMessage';
 MESSAGES[14] = 'NewsHave';
 MESSAGES[15] = 'NewsPiece';
 MESSAGES[24] = 'PingMessage';

@@ -413,3 +413,122 @@ def test_an_audit_checks_every_link(mint: Mint) -> None:
     with refused(Code.LEDGER_CORRUPT):
         mint.ledger.audit()
     assert mint.ledger.lines.line(new.book.key) == (old.book.key, new.book.key)
+
+
+# A second tap heals, whoever rotated (SPEC §20.1)
+
+
+def doubtful(mint: Mint, torn: int) -> tuple[Wallet, Wallet]:
+    """Return a payer in doubt to a payee: its transfer (after 2 frames) or the receipt (3) was lost."""
+    payer, payee = mint.wallet(100), mint.wallet(100)
+    tap(mint, payer, payee, torn=torn)
+    assert payer.book.in_doubt() == 10
+    return payer, payee
+
+
+def said(one: Driver) -> list[tuple[str, Code | int | None]]:
+    return [(report.result.value, report.code) for report in one.reports]
+
+
+def rotated(mint: Mint, wallet: Wallet) -> Wallet:
+    new = heir(mint)
+    turn(mint, wallet, new)
+    return new
+
+
+HEALED = {2: ("healed_restored", None), 3: ("healed_paid", None)}
+TORN = pytest.mark.parametrize("torn", [2, 3], ids=["transfer lost", "receipt lost"])
+
+
+def settled(mint: Mint, *devices: Wallet) -> None:
+    """Everybody syncs: nobody has lost or won anything."""
+    for _ in range(2):
+        for device in devices:
+            sync_device(device, reach(mint), Drbg(mint.draw()), deposit=False)
+    assert mint.account().accounted
+    assert not mint.ledger.audit().conflicts
+
+
+@TORN
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_the_payee_has_rotated(mint: Mint, torn: int, again: bool) -> None:
+    """§20.1-1, §20.1-4, §20.1-6, §1-4. The payer cannot know; one tap heals, and then pays."""
+    payer, payee = doubtful(mint, torn)
+    new = rotated(mint, payee)
+    new = rotated(mint, new) if again else new
+    one, other = tap(mint, payer, new)
+    assert said(one) == [HEALED[torn], ("paid", None)]
+    assert said(other) == [("collected", None)]
+    assert payer.book.in_doubt() == 0
+    settled(mint, payer, new)
+
+
+@TORN
+def test_the_payer_has_rotated(mint: Mint, torn: int) -> None:
+    """§20.1-6. The retired wallet's transfer is shown as any other: no Recall is needed.
+
+    The payee's request was open still, so that it takes what it is shown.
+    """
+    payer, payee = doubtful(mint, torn)
+    new = rotated(mint, payer)
+    one, _ = tap(mint, new, payee)
+    assert said(one) == [HEALED[3], ("paid", None)]
+    assert payer.book.in_doubt() == 0
+    settled(mint, new, payee)
+    assert available(new) == 80
+
+
+@TORN
+def test_both_have_rotated_and_change_parts(mint: Mint, torn: int) -> None:
+    """§20.1-1, §20.1-4. Who was paid pays now: the payee of this tap recalls."""
+    payer, payee = doubtful(mint, torn)
+    new, other = rotated(mint, payer), rotated(mint, payee)
+    one, two = tap(mint, other, new)
+    assert said(one) == [("paid", None)]
+    assert said(two) == [HEALED[torn], ("collected", None)]
+    assert payer.book.in_doubt() == 0
+    settled(mint, new, other)
+
+
+def test_a_basket_that_a_former_key_was_paid_for_is_paid(mint: Mint) -> None:
+    """§20.1-6, §1-7, §11.4-7."""
+    payer, payee = mint.wallet(100), mint.wallet()
+    charge = Charge(10, "CNY", mint.draw(16))
+    exchanged(mint, payer, payee, charge, torn=3)
+    new = rotated(mint, payee)
+    one, other = exchanged(mint, payer, new, charge)
+    assert said(one) == [HEALED[3], ("done", Code.BASKET_PAID)]
+    assert said(other) == [("done", Code.BASKET_PAID)]
+    settled(mint, payer, new)
+    assert available(payer) == 90
+
+
+def heard(one: Driver, other: Driver) -> int:
+    return len(one.reports) + len(other.reports)
+
+
+def frames(mint: Mint, payer: Wallet, payee: Wallet) -> list[int]:
+    """Return the lengths of the frames of one clean tap."""
+    one, other = [
+        Driver(wallet, order, first, mint.suite.ephemeral(mint.draw()), mint.draw(), clock=clock)
+        for wallet, order, first in ((payer, Pay(), True), (payee, Charge(10, "CNY", mint.draw(16)), False))
+    ]
+    waiting = deque([(other, frame) for frame in one.begin()] + [(one, frame) for frame in other.begin()])
+    found: list[int] = []
+    while waiting:
+        receiver, frame = waiting.popleft()
+        found.append(len(frame))
+        waiting.extend((one if receiver is other else other, answer) for answer in receiver.receive(frame))
+    return found
+
+
+def test_where_nothing_is_in_doubt_nothing_is_said(mint: Mint) -> None:
+    """§20.1-1. Without a doubt a rotated payee costs nothing; with one, a Recall in vain is two short frames."""
+    payer, payee = mint.wallet(100), mint.wallet()
+    plain = frames(mint, payer, payee)
+    new = rotated(mint, payee)
+    assert len(frames(mint, payer, new)) == len(plain)
+    tap(mint, payer, mint.wallet(), torn=2)
+    asked = frames(mint, payer, new)
+    assert len(asked) == len(plain) + 2
+    assert sum(asked) - sum(plain) < 80

@@ -18,6 +18,7 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Begin, Consent, Decline, Event, Received, Report, Result, Send, Signature, Stop
 from dualtap.records import News
 from dualtap.states import LOCAL, TABLE, TELLING, Move, On, Part, State, refusal
+from dualtap.suite import Drbg
 from dualtap.wire import (
     DoneMessage,
     Hello,
@@ -29,6 +30,7 @@ from dualtap.wire import (
     PongMessage,
     PresentMessage,
     ProceedMessage,
+    RecallMessage,
     RefuseMessage,
     RequestMessage,
     TransferMessage,
@@ -38,6 +40,7 @@ from dualtap.wire import (
     encode_welcome,
     pack,
 )
+from dualtap_devices.syncing import prepare
 from dualtap_devices.wallet import Wallet
 from tests.playbook import TIER, Actor, Meeting, Person, Said, World, agree, refuse, remembered
 
@@ -58,51 +61,55 @@ REFUSALS = {
 
 GRID = {
     PAYEE: """
-                   Hel Wel Req Pre Tra Res Out Pro Ref Don Hav Pie Pin Pon  beg sig con dec stop
-    READY          u   u   L   L   L   L   u   u   u   u   u   L   u   u    >   B   B   B   >
-    CLEARING       u   u   L   L   L   L   u   u   u   u   u   L   u   u    B   >   B   B   >
-    AWAIT_HELLO    >   u   L   L   L   L   u   u   u   u   u   L   u   u    B   B   B   B   >
-    AWAIT_WELCOME  u   >   u   u   u   u   u   u   u   u   u   u   u   u    B   B   B   B   >
-    SIGN_REQUEST   S   S   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
-    SIGN_PRESENT   S   S   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
-    AWAIT_REQUEST  -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_PROCEED  -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_TRANSFER S   S   U   >   >   >   U   U   >   >   >   U   >   U    B   B   B   B   >
-    AWAIT_PONG     -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_CONSENT  -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    SIGN_TRANSFER  -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    SIGN_OUTCOME   S   S   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
-    AWAIT_OUTCOME  S   S   U   U   U   U   >   U   >   U   U   U   U   U    B   B   B   B   >
-    AWAIT_NEWS     S   S   U   U   U   U   U   U   >   U   >   U   U   U    B   B   B   B   >
-    TAKE_NEWS      S   S   U   U   U   U   U   >   >   U   U   >   U   U    B   B   B   B   >
-    GIVE_NEWS      S   S   U   U   U   U   U   >   >   U   U   U   U   U    B   B   B   B   >
-    ENDED          E   E   E   E   E   E   E   E   E   E   E   E   E   E    E   E   E   E   E
+                   Hel Wel Req Pre Tra Res Out Pro Ref Don Rec Hav Pie Pin Pon  beg sig con dec stop
+    READY          u   u   L   L   L   L   u   u   u   u   u   u   L   u   u    >   B   B   B   >
+    CLEARING       u   u   L   L   L   L   u   u   u   u   u   u   L   u   u    B   >   B   B   >
+    AWAIT_HELLO    >   u   L   L   L   L   u   u   u   u   u   u   L   u   u    B   B   B   B   >
+    AWAIT_WELCOME  u   >   u   u   u   u   u   u   u   u   u   u   u   u   u    B   B   B   B   >
+    SIGN_REQUEST   S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    SIGN_PRESENT   S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    AWAIT_REQUEST  -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_PROCEED  -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_RECALL   -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_TRANSFER S   S   U   >   >   >   U   U   >   >   >   >   U   >   U    B   B   B   B   >
+    AWAIT_PONG     -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_CONSENT  -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    SIGN_TRANSFER  -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    SIGN_RECALL    S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    SIGN_OUTCOME   S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    AWAIT_OUTCOME  S   S   U   U   U   U   >   U   >   U   U   U   U   U   U    B   B   B   B   >
+    AWAIT_NEWS     S   S   U   U   U   U   U   U   >   U   U   >   U   U   U    B   B   B   B   >
+    TAKE_NEWS      S   S   U   U   U   U   U   >   >   U   U   U   >   U   U    B   B   B   B   >
+    GIVE_NEWS      S   S   U   U   U   U   U   >   >   U   U   U   U   U   U    B   B   B   B   >
+    ENDED          E   E   E   E   E   E   E   E   E   E   E   E   E   E   E    E   E   E   E   E
     """,
     PAYER: """
-                   Hel Wel Req Pre Tra Res Out Pro Ref Don Hav Pie Pin Pon  beg sig con dec stop
-    READY          u   L   L   L   L   L   u   u   u   u   u   L   u   u    >   B   B   B   >
-    CLEARING       -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_HELLO    >   L   L   L   L   L   u   u   u   u   u   L   u   u    B   B   B   B   >
-    AWAIT_WELCOME  u   >   u   u   u   u   u   u   u   u   u   u   u   u    B   B   B   B   >
-    SIGN_REQUEST   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    SIGN_PRESENT   S   S   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
-    AWAIT_REQUEST  S   S   >   >   U   U   U   U   >   U   U   U   U   U    B   B   B   B   >
-    AWAIT_PROCEED  S   S   U   U   U   >   U   >   >   U   U   U   U   U    B   B   B   B   >
-    AWAIT_TRANSFER -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
-    AWAIT_PONG     S   S   U   U   U   U   U   U   >   U   U   U   U   >    B   B   B   B   >
-    AWAIT_CONSENT  S   S   U   U   U   U   U   U   U   U   U   U   U   U    B   B   >   >   >
-    SIGN_TRANSFER  S   S   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
-    SIGN_OUTCOME   S   S   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
-    AWAIT_OUTCOME  S   S   U   U   U   U   >   U   >   U   U   U   U   U    B   B   B   B   >
-    AWAIT_NEWS     S   S   U   U   U   U   U   U   >   U   >   U   U   U    B   B   B   B   >
-    TAKE_NEWS      S   S   U   U   U   U   U   >   >   U   U   >   U   U    B   B   B   B   >
-    GIVE_NEWS      S   S   U   U   U   U   U   >   >   U   U   >   U   U    B   B   B   B   >
-    ENDED          E   E   E   E   E   E   E   E   E   E   E   E   E   E    E   E   E   E   E
+                   Hel Wel Req Pre Tra Res Out Pro Ref Don Rec Hav Pie Pin Pon  beg sig con dec stop
+    READY          u   L   L   L   L   L   u   u   u   u   u   u   L   u   u    >   B   B   B   >
+    CLEARING       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_HELLO    >   L   L   L   L   L   u   u   u   u   u   u   L   u   u    B   B   B   B   >
+    AWAIT_WELCOME  u   >   u   u   u   u   u   u   u   u   u   u   u   u   u    B   B   B   B   >
+    SIGN_REQUEST   -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    SIGN_PRESENT   S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    AWAIT_REQUEST  S   S   >   >   U   U   U   U   >   U   U   U   U   U   U    B   B   B   B   >
+    AWAIT_PROCEED  S   S   U   U   U   >   U   >   >   U   >   U   U   U   U    B   B   B   B   >
+    AWAIT_RECALL   S   S   U   >   U   U   U   >   >   U   U   U   U   U   U    B   B   B   B   >
+    AWAIT_TRANSFER -   -   -   -   -   -   -   -   -   -   -   -   -   -   -    -   -   -   -   -
+    AWAIT_PONG     S   S   U   U   U   U   U   U   >   U   U   U   U   U   >    B   B   B   B   >
+    AWAIT_CONSENT  S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   B   >   >   >
+    SIGN_TRANSFER  S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    SIGN_RECALL    S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    SIGN_OUTCOME   S   S   U   U   U   U   U   U   U   U   U   U   U   U   U    B   >   B   B   >
+    AWAIT_OUTCOME  S   S   U   U   U   U   >   U   >   U   U   U   U   U   U    B   B   B   B   >
+    AWAIT_NEWS     S   S   U   U   U   U   U   U   >   U   U   >   U   U   U    B   B   B   B   >
+    TAKE_NEWS      S   S   U   U   U   U   U   >   >   U   U   U   >   U   U    B   B   B   B   >
+    GIVE_NEWS      S   S   U   U   U   U   U   >   >   U   U   U   >   U   U    B   B   B   B   >
+    ENDED          E   E   E   E   E   E   E   E   E   E   E   E   E   E   E    E   E   E   E   E
     """,
 }
 EVENTS = (
     On.HELLO, On.WELCOME, On.REQUEST, On.PRESENT, On.TRANSFER, On.RESUME, On.OUTCOME, On.PROCEED, On.REFUSE, On.DONE,
-    On.HAVE, On.PIECE, On.PING, On.PONG, On.BEGIN, On.SIGNED, On.CONSENT, On.DECLINE, On.STOP,
+    On.RECALL, On.HAVE, On.PIECE, On.PING, On.PONG, On.BEGIN, On.SIGNED, On.CONSENT, On.DECLINE, On.STOP,
 )  # fmt: skip
 CODES = {
     "U": Code.UNEXPECTED_MESSAGE, "u": Code.UNEXPECTED_MESSAGE, "L": Code.TOO_LARGE, "S": Code.BAD_SEAL,
@@ -214,6 +221,42 @@ def in_doubt_to_another(starts: Part, *, payer_too: bool = False) -> Callable[[W
             meet(world, payer, payee, PAYER).run(stop_after=3)
         meet(world, payee, world.wallet(), PAYER).run(stop_after=2)
         return meet(world, payer, payee, starts, PEARS)
+
+    return story
+
+
+def doubts(starts: Part, *, payer: str = "", payee: str = "", charge: Charge = PEARS) -> Callable[[World], Meeting]:
+    """Each side is in doubt to those named: ``p`` its peer, ``o`` the peer's former key, ``s`` a stranger.
+
+    ``d`` is a deposit, to which nobody answers in a tap.
+
+    What a peer or its former key was paid, it has accepted. The part that ``charge`` asks for is paid if it is APPLES.
+    """
+
+    def story(world: World) -> Meeting:
+        sides = world.wallet(fund=1000), world.wallet(fund=1000)
+        if charge is APPLES:
+            meet(world, *sides, starts).run()
+        lanes: list[tuple[Meeting, bool]] = []
+        former: list[tuple[Wallet, Wallet]] = []
+        one, two = sides
+        for side, other, whom in ((one, two, payer), (two, one, payee)):
+            for letter in whom.replace("d", ""):
+                to = other if letter == "p" else world.wallet()
+                if letter == "o":
+                    former.append((to, other))
+                lanes.append((meet(world, side, to, PAYER, Charge(7, "CNY", world.draw(16))), letter != "s"))
+        for lane, _ in lanes:
+            lane.until(PAYER, S.AWAIT_CONSENT)
+        for lane, accepted in lanes:
+            lane.until(*((PAYEE, S.ENDED) if accepted else (PAYER, S.AWAIT_OUTCOME)))
+            lane.lose()
+        for old, present in former:
+            world.succeed(old, present)
+        for side, whom in ((one, payer), (two, payee)):
+            if "d" in whom:
+                prepare(side, Drbg(world.draw()), deposit=True)
+        return meet(world, *sides, starts, charge)
 
     return story
 
@@ -358,6 +401,11 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
     ),
     (PAYEE, S.AWAIT_TRANSFER, On.REFUSE): ("refused", (Way(S.ENDED, pay(PAYEE, declined=True)),)),
     (PAYEE, S.AWAIT_TRANSFER, On.DONE): ("done", (Way(S.ENDED, paid_before(PAYEE)),)),
+    (PAYEE, S.AWAIT_TRANSFER, On.RECALL): (
+        "recalled",
+        (Way(S.SIGN_RECALL, doubts(PAYEE, payer="o")), Way(S.AWAIT_TRANSFER, doubts(PAYEE, payer="s"))),
+    ),
+    (PAYEE, S.SIGN_RECALL, On.SIGNED): ("answered", (Way(S.AWAIT_TRANSFER, doubts(PAYEE, payer="o")),)),
     (PAYEE, S.AWAIT_TRANSFER, On.HAVE): ("told", (Way(S.TAKE_NEWS, ahead(PAYEE, paid_before(PAYEE))),)),
     (PAYEE, S.AWAIT_TRANSFER, On.PING): ("ping", (Way(S.AWAIT_TRANSFER, timed(pay(PAYEE))),)),
     (PAYEE, S.SIGN_OUTCOME, On.SIGNED): (
@@ -428,6 +476,7 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
         (
             Way(S.SIGN_PRESENT, in_doubt_to_another(PAYEE)),
             Way(S.AWAIT_OUTCOME, torn_before(PAYEE, frames=2)),
+            Way(S.AWAIT_RECALL, doubts(PAYEE, payer="s")),
             Way(S.AWAIT_PONG, timed(pay(PAYEE))),
             Way(S.AWAIT_CONSENT, pay(PAYEE)),
         ),
@@ -437,6 +486,7 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
         (
             Way(S.SIGN_PRESENT, paid_and_in_doubt_to_another(PAYEE)),
             Way(S.AWAIT_OUTCOME, torn_before(PAYEE, frames=3, charge=APPLES)),
+            Way(S.AWAIT_RECALL, doubts(PAYEE, payer="s", charge=APPLES)),
             Way(S.AWAIT_NEWS, ahead(PAYEE, paid_before(PAYEE))),
             Way(S.ENDED, paid_before(PAYEE)),
         ),
@@ -453,13 +503,38 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
     (PAYER, S.AWAIT_PROCEED, On.PROCEED): (
         "proceed",
         (
+            Way(S.AWAIT_OUTCOME, doubts(PAYEE, payer="p", payee="d")),
+            Way(S.AWAIT_RECALL, doubts(PAYEE, payer="s", payee="d")),
+            Way(S.AWAIT_PONG, timed(doubts(PAYEE, payee="d"))),
+            Way(S.AWAIT_CONSENT, doubts(PAYEE, payee="d")),
+            Way(S.AWAIT_NEWS, ahead(PAYEE, doubts(PAYEE, payee="d", charge=APPLES))),
+            Way(S.ENDED, doubts(PAYEE, payee="d", charge=APPLES)),
+        ),
+    ),
+    (PAYER, S.AWAIT_PROCEED, On.RECALL): (
+        "recalled",
+        (
+            Way(S.SIGN_RECALL, doubts(PAYEE, payee="o")),
             Way(S.AWAIT_OUTCOME, in_doubt_to_another(PAYEE, payer_too=True)),
+            Way(S.AWAIT_RECALL, doubts(PAYEE, payer="s", payee="s")),
             Way(S.AWAIT_PONG, timed(in_doubt_to_another(PAYEE))),
             Way(S.AWAIT_CONSENT, in_doubt_to_another(PAYEE)),
             Way(S.AWAIT_NEWS, ahead(PAYEE, paid_and_in_doubt_to_another(PAYEE))),
             Way(S.ENDED, paid_and_in_doubt_to_another(PAYEE)),
         ),
     ),
+    (PAYER, S.SIGN_RECALL, On.SIGNED): ("answered", (Way(S.AWAIT_PROCEED, doubts(PAYEE, payee="o")),)),
+    (PAYER, S.AWAIT_RECALL, On.PRESENT): ("returned", (Way(S.AWAIT_OUTCOME, doubts(PAYEE, payer="o")),)),
+    (PAYER, S.AWAIT_RECALL, On.PROCEED): (
+        "unknown",
+        (
+            Way(S.AWAIT_PONG, timed(doubts(PAYEE, payer="s"))),
+            Way(S.AWAIT_CONSENT, doubts(PAYEE, payer="s")),
+            Way(S.AWAIT_NEWS, ahead(PAYEE, doubts(PAYEE, payer="s", charge=APPLES))),
+            Way(S.ENDED, doubts(PAYEE, payer="s", charge=APPLES)),
+        ),
+    ),
+    (PAYER, S.AWAIT_RECALL, On.REFUSE): ("refused", (Way(S.ENDED, doubts(PAYEE, payer="s"), REFUSE),)),
     (PAYER, S.AWAIT_PROCEED, On.REFUSE): ("refused", (Way(S.ENDED, in_doubt_to_another(PAYEE), REFUSE),)),
     (PAYER, S.SIGN_OUTCOME, On.SIGNED): ("decided", (Way(S.AWAIT_PROCEED, reversed_before(PAYEE, frames=2)),)),
     (PAYER, S.AWAIT_PONG, On.PONG): (
@@ -478,6 +553,7 @@ MOVES: dict[Cell, tuple[str, tuple[Way, ...]]] = {
         "outcome",
         (
             Way(S.AWAIT_OUTCOME, payer_twice_in_doubt),
+            Way(S.AWAIT_RECALL, doubts(PAYEE, payer="ps")),
             Way(S.AWAIT_PONG, timed(torn_before(PAYEE, frames=2))),
             Way(S.AWAIT_CONSENT, torn_before(PAYEE, frames=2)),
             Way(S.AWAIT_NEWS, ahead(PAYEE, pay(PAYEE))),
@@ -496,6 +572,7 @@ STORIES: dict[tuple[Part, State], Callable[[World], Meeting]] = {
     (PAYEE, S.SIGN_REQUEST): pay(PAYEE),
     (PAYEE, S.SIGN_PRESENT): paid_before(PAYEE),
     (PAYEE, S.AWAIT_TRANSFER): pay(PAYEE),
+    (PAYEE, S.SIGN_RECALL): doubts(PAYEE, payer="o"),
     (PAYEE, S.SIGN_OUTCOME): pay(PAYEE),
     (PAYEE, S.AWAIT_OUTCOME): reversed_before(PAYEE, frames=2),
     (PAYEE, S.AWAIT_NEWS): ahead(PAYEE, pay(PAYEE)),
@@ -508,6 +585,8 @@ STORIES: dict[tuple[Part, State], Callable[[World], Meeting]] = {
     (PAYER, S.SIGN_PRESENT): in_doubt_to_another(PAYEE),
     (PAYER, S.AWAIT_REQUEST): pay(PAYEE),
     (PAYER, S.AWAIT_PROCEED): in_doubt_to_another(PAYEE),
+    (PAYER, S.AWAIT_RECALL): doubts(PAYEE, payer="s"),
+    (PAYER, S.SIGN_RECALL): doubts(PAYEE, payee="o"),
     (PAYER, S.AWAIT_PONG): timed(pay(PAYEE)),
     (PAYER, S.AWAIT_CONSENT): pay(PAYEE),
     (PAYER, S.SIGN_TRANSFER): pay(PAYEE),
@@ -523,6 +602,7 @@ STORIES: dict[tuple[Part, State], Callable[[World], Meeting]] = {
 IN_SESSION = {
     S.SIGN_REQUEST, S.SIGN_PRESENT, S.AWAIT_REQUEST, S.AWAIT_PROCEED, S.AWAIT_TRANSFER, S.AWAIT_PONG,
     S.AWAIT_CONSENT, S.SIGN_TRANSFER, S.SIGN_OUTCOME, S.AWAIT_OUTCOME,
+    S.AWAIT_RECALL, S.SIGN_RECALL,
     *TELLING,
 }  # fmt: skip
 DOUBTFUL = {(PAYEE, S.AWAIT_OUTCOME), (PAYER, S.SIGN_TRANSFER), (PAYER, S.AWAIT_OUTCOME)}
@@ -539,7 +619,7 @@ def kind_of(said: Said) -> On:
     kinds: dict[type[Said], On] = {
         Hello: On.HELLO, Welcome: On.WELCOME, RequestMessage: On.REQUEST, PresentMessage: On.PRESENT,
         OutcomeMessage: On.OUTCOME, ProceedMessage: On.PROCEED, RefuseMessage: On.REFUSE, DoneMessage: On.DONE,
-        NewsHave: On.HAVE, NewsPiece: On.PIECE, PingMessage: On.PING, PongMessage: On.PONG,
+        RecallMessage: On.RECALL, NewsHave: On.HAVE, NewsPiece: On.PIECE, PingMessage: On.PING, PongMessage: On.PONG,
     }  # fmt: skip
     if isinstance(said, TransferMessage):
         return On.RESUME if said.request else On.TRANSFER
@@ -553,7 +633,7 @@ def gallery() -> dict[tuple[Part, On], Said]:
     said: dict[tuple[Part, On], Said] = {}
     for story in (
         pay(PAYER), pay(PAYEE), pay(PAYEE, declined=True), paid_before(PAYEE), reversed_before(PAYEE, frames=2),
-        timed(pay(PAYER)), ahead(PAYEE, pay(PAYER)),
+        timed(pay(PAYER)), ahead(PAYEE, pay(PAYER)), doubts(PAYER, payer="s"),
     ):  # fmt: skip
         for seen in story(world).run().heard:
             receiver = PAYEE if seen.sender.tap.part is PAYER else PAYER
@@ -589,7 +669,7 @@ def frame_of(meeting: Meeting, actor: Actor, state: State, said: Said) -> bytes:
 
 def test_the_grid_is_whole_and_agrees_with_the_code() -> None:
     """§11.1-3, §11.1-4."""
-    assert len(CELLS) == len(Part) * len(State) * len(On) == 2 * 18 * 19
+    assert len(CELLS) == len(Part) * len(State) * len(On) == 2 * 20 * 20
     assert {cell for cell, mark in CELLS.items() if mark == ">" and cell[2] is not On.STOP} == set(MOVES)
     for (part, state, on), mark in CELLS.items():
         move = TABLE.get((part, state, on))

@@ -308,7 +308,7 @@ def test_asked_to_prove_with_nothing_in_doubt_to_this_payer() -> None:
     anna, ben, carla = world.wallet(fund=1000), world.wallet(), world.wallet(fund=10)
     torn(world, anna, ben)
     meeting = world.meet(carla, anna, 10).run()
-    assert meeting.said == ["Hello", "Welcome", "Request", "Present", "Proceed", "Transfer", "Outcome"]
+    assert meeting.said == ["Hello", "Welcome", "Request", "Present", "Recall", "Transfer", "Outcome"]
     assert meeting.payer.report.result is Result.PAID
     assert anna.book.in_doubt() == 100, "nobody else is shown what is in doubt to Ben"
     world.check()

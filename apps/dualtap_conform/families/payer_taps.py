@@ -123,13 +123,13 @@ def _torn(stage: Stage) -> Iterator[Vector]:
     scene = Recorder(stage, "torn stranger", card(stage))
     scene.pay(pos(stage), scene.charge(), play=Play(heard=2))
     scene.pay(pos(stage, "stranger"), scene.charge(100))
-    comment = "In doubt to one till: another till is not shown it."
-    yield scene.vector("11.4-1", "Torn ShownToStranger", comment, DOUBT, "paid")
+    comment = "In doubt to one till: another till is not shown it, but asked whether it was that one (§20.1)."
+    yield scene.vector("11.4-1 20.1-1 20.1-2", "Torn ShownToStranger", comment, DOUBT, "paid")
     scene = Recorder(stage, "torn twice", card(stage))
     till = pos(stage)
     scene.pay(till, scene.charge(100, "one"), play=Play(heard=2))
-    scene.pay(pos(stage, "other"), scene.charge(200, "two"), play=Play(heard=2))
-    scene.pay(till, scene.charge(300, "three"), play=Play(heard=3))
+    scene.pay(pos(stage, "other"), scene.charge(200, "two"), play=Play(heard=3))
+    scene.pay(till, scene.charge(300, "three"), play=Play(heard=4))
     scene.pay(till, scene.charge(400, "four"))
     comment = "In doubt to two tills, and a third time: all that is in doubt to this till is shown, oldest first."
     yield scene.vector("11.4-2", "Torn Healed", comment, DOUBT, DOUBT, "healed_paid", DOUBT, "healed_paid", "paid")
