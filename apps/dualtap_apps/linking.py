@@ -73,8 +73,8 @@ def wait(on: str, suite: Suite | None, ready: str, timeout: float, fail: Fail) -
             handover = introduce(listener, ident(ephemeral.public))
         where = f"{on.partition(':')[0]}:{listener.address}"
         note(f"Ready: {ready}, on {where}")
-        if handover != NO_HANDOVER:
-            show_code(where)
+        if handover != NO_HANDOVER and "+" not in on.partition(":")[0]:
+            show_code(where)  # what NFC hands over, nobody scans
         link = listener.accept(timeout)
         # Where the other device said something too, only now is it known what both have said.
         handover = handover_of(link) if handover_of(link) != NO_HANDOVER else handover
