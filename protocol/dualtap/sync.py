@@ -25,6 +25,7 @@ from dualtap.records import (
     news_check,
     plain,
 )
+from dualtap.seen import seen_of
 from dualtap.standing import OPEN, Settlement, settlement_check
 from dualtap.statements import (
     Authority,
@@ -120,7 +121,8 @@ def upload_of(book: Book, successor: Successor | None = None) -> Upload:
 
     ``successor`` is what this key signed to name its next one, until that is certified (SPEC §20-4).
     """
-    graph = book.reported()
+    graph, seen = book.reported(), seen_of(book)
+    graph.add(seen.graph)
     return Upload(
         book.certificate,
         tuple(graph.tokens.values()),
@@ -128,7 +130,7 @@ def upload_of(book: Book, successor: Successor | None = None) -> Upload:
         tuple(transfer for transfer in graph.transfers.values() if transfer.signature),
         tuple(graph.warrants.items()),
         tuple(entry for entry in book.tape if entry.signature),
-        tuple(book.heard),
+        tuple({outcome.id: outcome for outcome in (*book.heard, *seen.outcomes)}.values()),
         tuple(dict.fromkeys((*book.pending, *book.asks_after()))),
         book.delivered,
         successor,
