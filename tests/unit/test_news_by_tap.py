@@ -11,7 +11,7 @@ from dualtap import limits, wire
 from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
-from dualtap.events import Persist, Received, Result
+from dualtap.events import Result
 from dualtap.evidence import Fraud, verify_evidence
 from dualtap.pieces import Joiner
 from dualtap.records import News, Warned, decoder, encode_record
@@ -20,7 +20,7 @@ from dualtap.states import TELLING, Part
 from dualtap.suite import Drbg
 from dualtap.tap import Tap
 from dualtap.telling import Handed, hint, room_of, take
-from dualtap.wire import NewsHave, NewsPiece, ProceedMessage, RefuseMessage
+from dualtap.wire import NewsHave, NewsPiece, RefuseMessage
 from dualtap_devices.wallet import Wallet
 from tests.playbook import TIER, Meeting, Said, World
 
@@ -170,11 +170,12 @@ def hostile(world: World, change: Callable[[Said], Said], behind: Part = Part.PA
     return old, meeting.run(rewrite=change)
 
 
-def pieces_of(data: bytes) -> Callable[[Said], Said]:
-    def change(said: Said) -> Said:
-        return NewsPiece(0, data) if isinstance(said, NewsPiece) else said
-
-    return change
+@pytest.mark.parametrize(("left", "size"), [(limits.MESSAGE, limits.NEWS_LEAST), (900, limits.NEWS_LEAST - 1)])
+def test_a_piece_that_announces_too_much_or_brings_too_little_is_refused(world: World, left: int, size: int) -> None:
+    """§21-4: at once, before anything is kept."""
+    bad = NewsPiece(left, bytes(size))
+    _, meeting = hostile(world, lambda said: bad if isinstance(said, NewsPiece) else said, Part.PAYEE)
+    assert meeting.said[-2:] == ["NewsPiece", "Refuse"]
 
 
 @pytest.mark.parametrize("behind", list(Part))
@@ -289,8 +290,8 @@ def test_a_peer_cannot_spin_it_out(world: World) -> None:
     meeting.until(Part.PAYER, next(state for state in TELLING if state.value == "await news"))
     assert meeting.payer.tap.telling
     later = float(world.epoch * limits.EPOCH_SECONDS) + limits.NEWS_SECONDS + 1
-    effects = meeting.payer.step(Received(meeting.forge(meeting.payee, ProceedMessage())), later)
-    assert not [one for one in effects if isinstance(one, Persist)]
+    effects = meeting.payer.step(meeting.next_for(meeting.payer), later)
+    assert effects == ()
     assert meeting.payer.tap.ended
     assert [report.result for report in meeting.payer.reports] == [Result.PAID]
 
