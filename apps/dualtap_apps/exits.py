@@ -28,6 +28,8 @@ _SPECIAL: dict[Code, Exit] = {
     Code.DECLINED: Exit.DECLINED,
     Code.INSUFFICIENT: Exit.DECLINED,
     Code.OVER_LIMIT: Exit.DECLINED,
+    Code.QUOTA_USED: Exit.DECLINED,
+    Code.NOT_ATTESTED: Exit.DECLINED,
     Code.BASKET_PAID: Exit.DECLINED,
     Code.BASKET_WAITS: Exit.DECLINED,
 }

@@ -180,7 +180,7 @@ class Bank:
         """Return the certificate of the key that signed ``proof``, a Present whose session is ``challenge``.
 
         A key keeps its ordinal when it is certified again. Raises ``BAD_KEY``, ``BAD_SIGNATURE``,
-        ``REPLAYED_REQUEST`` for another challenge, or ``OVER_LIMIT`` when the bank's quota is used up.
+        ``REPLAYED_REQUEST`` for another challenge, or ``QUOTA_USED``.
 
         SPEC §3-15, §4.3-5, §4.3-6.
         """
@@ -194,7 +194,7 @@ class Bank:
     def succeed(self, old: WalletCertificate, key: bytes) -> WalletCertificate:
         """Return the certificate of a wallet's next key: it says what the old one said, of another key.
 
-        The caller has seen that both keys agree. Raises ``OVER_LIMIT`` when the bank's quota is used up. Not to be
+        The caller has seen that both keys agree. Raises ``QUOTA_USED``. Not to be
         called inside a transaction. SPEC §20-6.
         """
         return issue(
@@ -205,10 +205,7 @@ class Bank:
         quota = self.certificate.quota
         ordinal = self._ordinals.ordinal(self.certificate.key, key, quota)
         if ordinal is None:
-            raise TapError(
-                Code.OVER_LIMIT,
-                f"the bank's quota of certificates is used up ({quota}); its institution may certify it for more",
-            )
+            raise TapError(Code.QUOTA_USED, f"{quota}")
         return ordinal
 
 

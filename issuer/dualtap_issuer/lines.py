@@ -112,7 +112,7 @@ class Lines:
         try:
             return bank.succeed(old, heir)
         except TapError as error:
-            if error.code is not Code.OVER_LIMIT:
+            if error.code is not Code.QUOTA_USED:
                 raise
             return None  # the bank's quota is used up: what else the upload brings must not wait for that
 

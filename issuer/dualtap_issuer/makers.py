@@ -86,13 +86,12 @@ def check_attestation(scheme: Scheme, makers: Collection[bytes], data: bytes, ke
 def attested(scheme: Scheme, store: Door, attestation: bytes, key: bytes, carrier: Carrier) -> bytes:
     """Return the hash of a maker's word for a wallet's chip, for its certificate; empty where there is none.
 
-    Raises ``BAD_INPUT`` where there is none and the scheme demands one, or as :func:`check_attestation`.
+    Raises ``NOT_ATTESTED`` where there is none and the scheme demands one, or as :func:`check_attestation`.
     """
     if attestation:
         return check_attestation(scheme, tuple(store.parties(PARTY).values()), attestation, key, carrier)
     if carrier in demanded(store):
-        name = carrier.name.lower()
-        raise TapError(Code.BAD_INPUT, f"in this scheme the maker of a {name} must attest its chip: bring its word")
+        raise TapError(Code.NOT_ATTESTED, f"so it is for each {carrier.name.lower()} of this scheme")
     return b""
 
 

@@ -81,6 +81,8 @@ class Code(IntEnum):
     LEDGER_CORRUPT = 91
     ISSUER_UNREACHABLE = 92
     BAD_INPUT = 93
+    QUOTA_USED = 94
+    NOT_ATTESTED = 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,10 @@ TABLE: dict[Code, Row] = {
     Code.LEDGER_CORRUPT: Row(_SCHEME, "the ledger's rows contradict its statements", "restore the ledger"),
     Code.ISSUER_UNREACHABLE: Row(_SCHEME, "the issuer cannot be reached", "sync later; nothing is lost"),
     Code.BAD_INPUT: Row(_ME, "the input cannot be used", "correct it and try again"),
+    Code.QUOTA_USED: Row(
+        _SCHEME, "the bank has certified as many wallets as it may", "have its institution certify it for more"
+    ),
+    Code.NOT_ATTESTED: Row(_ME, "the maker of this wallet's chip must attest it", "bring its maker's word"),
 }
 
 PRECEDENCE: tuple[Code, ...] = tuple(TABLE)

@@ -285,7 +285,7 @@ def test_a_bank_certifies_no_more_than_its_quota() -> None:
     one, two = league.members
     for member in (one, one, two):
         league.customer(member)
-    with pytest.raises(TapError, match="quota of certificates is used up"):
+    with pytest.raises(TapError, match="QUOTA_USED"):
         league.customer(one)
     league.customer(two)
     ordinals = Counter(

@@ -94,7 +94,7 @@ def test_the_quota_is_not_exceeded() -> None:
     mint = Mint(quota=2)
     wallet = mint.wallet()
     mint.wallet()
-    assert refused(mint.wallet) is Code.OVER_LIMIT
+    assert refused(mint.wallet) is Code.QUOTA_USED
     assert mint.certify(wallet).ordinal == 0
 
 

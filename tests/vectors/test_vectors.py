@@ -32,6 +32,8 @@ UNPROVOKED = {
     Code.IN_USE: "two processes: tests/scenarios/test_cli.py",
     Code.LEDGER_CORRUPT: "the issuer's: tests/unit/test_ledger.py",
     Code.ISSUER_UNREACHABLE: "the issuer's: tests/scenarios/test_cli.py",
+    Code.QUOTA_USED: "the issuer's: tests/scenarios/test_institutions.py",
+    Code.NOT_ATTESTED: "the issuer's: tests/scenarios/test_service_scheme.py",
 }
 """Errors that no vector can bring about, why, and where they are tested."""
 

@@ -21,6 +21,7 @@ _STATUS: dict[Code, int] = {
     Code.REPLAYED_REQUEST: 409,
     Code.ENDED: 409,
     Code.OVER_LIMIT: 409,
+    Code.QUOTA_USED: 409,
     Code.BAD_SIGNATURE: 403,
     Code.LEDGER_CORRUPT: 500,
     Code.STORE_FAILED: 500,
