@@ -115,7 +115,13 @@ class Mint:
 
     def pay(self, payer: Wallet, payee: Wallet, amount: int, cut: int = 100) -> str:
         """Tap once; after ``cut`` frames the link is torn. Return how it ended for the payer."""
-        one, other = self._drivers(payer, payee, amount)
+        return self._tap(*self._drivers(payer, payee, amount), cut)
+
+    def pay_back(self, payer: Wallet, payee: Wallet, receipt: bytes, amount: int, cut: int = 100) -> str:
+        """Let a payee of the past refund a payment, as :meth:`pay`."""
+        return self._tap(*self._drivers(payer, payee, amount, Pay(receipt, amount)), cut)
+
+    def _tap(self, one: Driver, other: Driver, cut: int) -> str:
         waiting: deque[tuple[Driver, bytes]] = deque((other, frame) for frame in one.begin())
         waiting.extend((one, frame) for frame in other.begin())
         frames = 0
@@ -129,7 +135,7 @@ class Mint:
         other.stop(Code.LINK_LOST)
         return one.result.result.value
 
-    def _drivers(self, payer: Wallet, payee: Wallet, amount: int) -> tuple[Driver, Driver]:
+    def _drivers(self, payer: Wallet, payee: Wallet, amount: int, order: Pay | None = None) -> tuple[Driver, Driver]:
         def clock() -> float:
             return float(self.epoch * limits.EPOCH_SECONDS)
 
@@ -137,7 +143,7 @@ class Mint:
             ephemeral = self.suite.ephemeral(self.draw())
             return Driver(wallet, order, initiator, ephemeral, self.draw(), clock=clock)
 
-        return ready(payer, Pay(), True), ready(payee, Charge(amount, "CNY", self.draw(16)), False)
+        return ready(payer, order or Pay(), True), ready(payee, Charge(amount, "CNY", self.draw(16)), False)
 
     # Cheating
 

@@ -17,6 +17,7 @@ from dualtap_apps.links_cli import bridge, card, carry
 from dualtap_apps.output import emit, note
 from dualtap_apps.pacing import PACE
 from dualtap_apps.pin_cli import PIN_FILE, VERIFY, pin, typed
+from dualtap_apps.pos_cli import pos
 from dualtap_apps.scheme_cli import COMMANDS as SCHEME_COMMANDS
 from dualtap_apps.serve import issuer as serving
 from dualtap_apps.traffic import LOG_LEVEL
@@ -413,6 +414,7 @@ for part in SCHEME_COMMANDS:
     scheme.add_command(part)
 wallet.add_command(pin)
 cli.add_command(conform)
+cli.add_command(pos)
 cli.add_command(serving)
 
 

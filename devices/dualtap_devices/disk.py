@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from dualtap_devices.flash import FileFlash
 from dualtap_devices.keystore import SIZE, EmulatedKeystore
 from dualtap_devices.models import MODELS, Model
 from dualtap_devices.rotation import is_over
+from dualtap_devices.shifts import Shifts
 from dualtap_devices.slots import SlotStore
 from dualtap_devices.wallet import Wallet
 
@@ -79,7 +81,22 @@ def opened(folder: Path) -> Generator[Wallet]:
     with ExitStack() as stack:
         wallet = stack.enter_context(_existing(folder, label))
         wallet.retired = tuple([stack.enter_context(_existing(old, label)) for old in succession.retired(folder)])
+        if label.device.deposits:
+            _note(folder, wallet)
+            stack.callback(_note_at_last, folder, wallet)
         yield wallet
+
+
+def _note(folder: Path, wallet: Wallet) -> None:
+    """Take what is new in a till's history over into its shifts, before its log forgets it."""
+    shifts = Shifts(folder)
+    for one in (*wallet.retired, wallet):
+        shifts.take(one.book, int(time.time()))
+
+
+def _note_at_last(folder: Path, wallet: Wallet) -> None:
+    with suppress(TapError):  # what cannot be written now is taken over at the next opening
+        _note(folder, wallet)
 
 
 @contextmanager
