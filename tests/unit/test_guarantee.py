@@ -189,6 +189,10 @@ def test_what_another_process_settled_meanwhile_is_left_as_it_is(monkeypatch: py
     assert mint.ledger.settle(LAST + 1) == 300
     found = settling.all_shares(mint.store)
     mint.ledger.terms = TERMS
-    monkeypatch.setattr(settling, "_due", lambda *_: due)
+
+    def listed(*_: object) -> list[bytes]:
+        return due
+
+    monkeypatch.setattr(settling, "_due", listed)
     assert mint.ledger.settle(LAST + 1) == 0
     assert settling.all_shares(mint.store) == found
