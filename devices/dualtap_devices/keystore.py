@@ -11,7 +11,7 @@ from dualtap.pin import PinCell
 from dualtap.statements import Kind, Scheme, TapeOpening
 from dualtap.suite import DIGEST, Signer
 from dualtap_devices.flash import Flash
-from dualtap_devices.pin import KeptPin, decode_cell, encode_cell
+from dualtap_devices.pin import KeptPin, decode_cell, encode_cell, pin_key
 from dualtap_devices.slots import ALIGN, SlotStore
 
 SIZE = 2 * 16 * ALIGN
@@ -35,14 +35,14 @@ class EmulatedKeystore:
             raise TapError(Code.STORE_FAILED, "no keystore here")
         secret, *cells = self._log.records
         self._signer: Signer = scheme.suite.signer(secret)
-        self._head, kept = Head(0, b""), PinCell()
+        self._head, kept = Head(0, b""), (PinCell(), pin_key(secret))
         for cell in cells:
             found = decode_cell(cell)
             if found is not None:
                 kept = found
             else:
                 self._head = _head(cell)
-        self._pin = KeptPin(secret, kept, self._write_pin)
+        self._pin = KeptPin(kept[1], kept[0], self._write_pin)
 
     @classmethod
     def create(cls, scheme: Scheme, flash: Flash, secret: bytes) -> EmulatedKeystore:
@@ -87,10 +87,10 @@ class EmulatedKeystore:
         """Make both durable at once, before anything is signed; after a failure, nothing new until reopened."""
         new = [_cell(head)] if head != self._head else []
         if cell != self._pin.cell:
-            new.append(encode_cell(cell))
+            new.append(encode_cell(cell, self._pin.key))
         try:
             if self._log.cost(new) > self._log.free:
-                whole = [self._log.records[0], encode_cell(cell)]
+                whole = [self._log.records[0], encode_cell(cell, self._pin.key)]
                 self._log.compact([*whole, _cell(head)] if head != Head(0, b"") else whole)
             else:
                 self._log.append(new)
@@ -123,7 +123,7 @@ class MemoryKeystore:
         self._scheme = scheme
         self._signer: Signer = scheme.suite.signer(secret)
         self.head = Head(0, b"")
-        self.pin = KeptPin(secret, PinCell(), lambda cell: None)
+        self.pin = KeptPin(pin_key(secret), PinCell(), lambda cell: None)
         """The PIN; none is set at first."""
 
     @property

@@ -11,9 +11,10 @@ from typing import Protocol
 from dualtap import limits
 from dualtap.book import Book
 from dualtap.errors import Code, TapError
-from dualtap.records import News
+from dualtap.records import Carried, News, Spent
 from dualtap.suite import Drbg
 from dualtap.sync import Reply, take_reply
+from dualtap_devices.pin import KeptPin
 from dualtap_devices.syncing import Prepared, SyncReport, finish, prepare
 from dualtap_devices.wallet import Wallet
 
@@ -39,22 +40,30 @@ def rotate(wallet: Wallet, heir: Wallet, reach: Reach, entropy: bytes) -> SyncRe
         # Who cannot reach the issuer must not be left without a key that pays.
         wallet.check()
         _sync(wallet, reach, random, deposit=False)
+    inherit(wallet, heir)
     prepared = prepare(wallet, random, deposit=True, heir=heir.keystore)
     reply = reach(wallet, prepared)
     if reply.successor is None:
         finish(wallet, prepared, reply)
         raise TapError(Code.WRONG_CERTIFICATE, "the issuer has not certified the new key")
-    _join(heir, reply)
+    _join(heir, reply, wallet.book.spent)
     first = finish(wallet, prepared, reply)
     heir.retired = (*wallet.retired, wallet)
     wallet.retired = ()
     return _sum([first, sync_device(heir, reach, random, deposit=False)])
 
 
-def _join(heir: Wallet, reply: Reply) -> None:
+def inherit(wallet: Wallet, heir: Wallet) -> None:
+    """Give the heir's keystore the PIN of the wallet's, where each is emulated: in one chip both keys have one PIN."""
+    old, new = wallet.keystore.pin, heir.keystore.pin
+    if isinstance(old, KeptPin) and isinstance(new, KeptPin):
+        new.inherit(old)
+
+
+def _join(heir: Wallet, reply: Reply, spent: Spent) -> None:
     """Let the heir take its certificate and what the scheme says, if both are genuine (SPEC §20-7)."""
     news = News(reply.successor, reply.news.authorities, reply.news.header, reply.news.policy)
-    heir.write(*take_reply(heir.book, Reply(news, (), (), (), 0), 0))
+    heir.write(*take_reply(heir.book, Reply(news, (), (), (), 0), 0), Carried(spent._replace(verified=0)))
 
 
 def sync_device(wallet: Wallet, reach: Reach, random: Drbg, deposit: bool, *, renew: bool = False) -> SyncReport:

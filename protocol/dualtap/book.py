@@ -18,6 +18,7 @@ from dualtap.provenance import Received, offline_refusal, rebuild
 from dualtap.records import (
     Answered,
     Asked,
+    Carried,
     Funded,
     Healed,
     Holding,
@@ -259,6 +260,8 @@ class Book:
                 self._synced(item)
             case Snapshot():
                 self._restore(item)
+            case Carried(spent):
+                self.spent = spent
             case Told(lines):
                 self.told = {line.transfer: line for line in lines}
             case Retired(successor):

@@ -194,6 +194,12 @@ class Spent(NamedTuple):
     verified: int = 0
 
 
+class Carried(NamedTuple):
+    """What the key before this one had spent: a device that changes its key keeps its limits (SPEC §22-16)."""
+
+    spent: Spent
+
+
 class Question(NamedTuple):
     """A request and its outcome, if it has one."""
 
@@ -255,7 +261,20 @@ class Snapshot(NamedTuple):
 
 
 Record: TypeAlias = (
-    News | Funded | Asked | Answered | Sent | SignedTail | Moved | Healed | Synced | Snapshot | Retired | Told | Warned
+    News
+    | Funded
+    | Asked
+    | Answered
+    | Sent
+    | SignedTail
+    | Moved
+    | Healed
+    | Synced
+    | Snapshot
+    | Retired
+    | Told
+    | Warned
+    | Carried
 )
 
 _NUMBER: dict[type[Record], int] = {
@@ -272,6 +291,7 @@ _NUMBER: dict[type[Record], int] = {
     Retired: 11,
     Told: 13,
     Warned: 14,
+    Carried: 15,
 }
 
 
@@ -388,6 +408,7 @@ def decoder(scheme: bytes) -> Check[Record]:
         ),
         Retired: record(Retired, successor_check(scheme)),
         Told: record(Told, list_of(_told_line, ITEMS)),
+        Carried: record(Carried, _spent),
         Warned: record(Warned, blob(32, 33), any_blob),
     }
     numbered = {_NUMBER[kind]: check for kind, check in checks.items()}

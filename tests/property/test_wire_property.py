@@ -14,6 +14,7 @@ from dualtap.errors import TapError
 from dualtap.records import (
     Answered,
     Asked,
+    Carried,
     Funded,
     Healed,
     Holding,
@@ -243,6 +244,7 @@ records: SearchStrategy[Record] = st.one_of(
     st.builds(Moved, digests, counters, counters),
     st.builds(Healed, digests, outcomes),
     st.builds(Synced, counters, tuples(digests), counters),
+    st.builds(Carried, st.builds(Spent, epochs, money, money, counters)),
     st.builds(
         Snapshot, news, tuples(tokens), tuples(sent_statements), tuples(dead), tuples(wallets), tuples(holdings),
         tuples(sent), tuples(questions), tuples(takings), tuples(lines), tuples(tape_entries), tuples(outcomes),

@@ -198,6 +198,31 @@ def test_a_write_that_is_not_confirmed_compares_nothing(monkeypatch: pytest.Monk
     refused(Code.KEYSTORE_REFUSED, lambda: keystore.pin.verify(RIGHT))
 
 
+def test_an_heir_has_the_pin_of_the_key_before_whole_or_not_at_all() -> None:
+    """§22-16: cut at every operation and byte."""
+    _, before = chip()
+    refused(Code.PIN_WRONG, lambda: before.pin.verify(WRONG))
+    seen: set[PinCell] = set()
+    for operation in itertools.count():
+        flash = CrashFlash(SIZE)
+        heir = EmulatedKeystore.create(SCHEME, flash, sha256(b"the heir's secret"))
+        flash.faults = Faults(cut=flash.operations + operation)
+        try:
+            heir.pin.inherit(before.pin)
+        except PowerCut:
+            for keep in survivals(flash):
+                again = opened(flash.crash(keep)).pin
+                seen.add(again.cell)
+                if again.cell.pin and len(seen) == 2 and keep.torn is None:
+                    again.verify(RIGHT)
+        else:
+            break
+    assert seen == {PinCell(), before.pin.cell}
+    flash.faults = Faults()
+    heir.pin.verify(RIGHT)
+    assert opened(flash.crash()).pin.cell.verified
+
+
 def test_nothing_that_is_kept_or_told_shows_a_pin() -> None:
     """§22-12, §17-5."""
     flash, keystore = chip()

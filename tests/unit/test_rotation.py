@@ -89,6 +89,28 @@ def test_what_a_wallet_holds_is_its_new_keys(mint: Mint) -> None:
     assert mint.ledger.audit().conflicts == ()
 
 
+def test_a_new_key_keeps_the_pin_its_tries_and_the_sums(mint: Mint) -> None:
+    """§22-16: else a thief would rotate them away."""
+    old, new, till = mint.wallet(100), heir(mint), mint.wallet()
+    before, after = old.keystore.pin, new.keystore.pin
+    assert before is not None
+    assert after is not None
+    before.personalise(b"20071969")
+    before.set(b"4071")
+    assert mint.pay(old, till, 60) == "paid"
+    with refused(Code.PIN_WRONG):
+        before.verify(b"4072")
+    spent = old.book.spent
+    assert (spent.day, spent.unverified) == (60, 60)
+    turn(mint, old, new)
+    assert after.cell == before.cell
+    assert after.cell.tries == limits.PIN_TRIES - 1
+    assert new.book.spent == spent
+    after.verify(b"4071")
+    again = Wallet(mint.scheme, limits.FULL, new.keystore, new.store)
+    assert again.book.spent == spent
+
+
 # The old key
 
 
