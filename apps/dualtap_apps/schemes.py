@@ -37,12 +37,14 @@ QUOTA = 1_000_000
 SPEND, GRACE = 365, 90
 """Epochs (days) in which a token can be spent offline, and then claimed."""
 WALLET_TIER = Tier(
-    1, payment=500_000, payments=100, receipts=500, received=10_000_000, day=1_000_000, balance=2_000_000
-)
+    1, payment=500_000, payments=100, receipts=500, received=10_000_000, day=1_000_000, balance=2_000_000,
+    untimed=100_000,
+)  # fmt: skip
 TILL_TIER = Tier(2, payment=500_000, payments=1_000, receipts=100_000, received=limits.AMOUNT)
 ANONYMOUS_TIER = Tier(
-    3, payment=200_000, payments=50, receipts=50, received=1_000_000, day=500_000, balance=1_000_000, unverified=100_000
-)
+    3, payment=200_000, payments=50, receipts=50, received=1_000_000, day=500_000, balance=1_000_000,
+    unverified=100_000, untimed=50_000,
+)  # fmt: skip
 """Whose holder nobody knows: as the digital yuan's anonymous wallets, and without a PIN no more than half a payment."""
 TIERS = (WALLET_TIER, TILL_TIER, ANONYMOUS_TIER)
 
