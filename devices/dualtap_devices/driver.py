@@ -156,16 +156,25 @@ class Driver:
     def feed(self, event: Event) -> list[bytes]:
         """Take an event and carry out every effect that follows; return the frames to send.
 
-        Raises what the store or the keystore raises: this wallet must then be opened again.
+        Raises what the store or the keystore raises: this wallet must then be opened again. But a store that takes no
+        news ends the tap, and nothing else: the payment was reported before (SPEC §21-3).
         """
         events: deque[Event] = deque([event])
         frames: list[bytes] = []
         while events:
+            telling, unsaved = self.tap.telling, self.wallet.book.unsaved
             for effect in self.tap.step(events.popleft(), self._clock()):
                 self._watch(effect)
                 match effect:
                     case Persist(records, key):
-                        self._wallets[key or self.wallet.book.key].persist(records)
+                        try:
+                            self._wallets[key or self.wallet.book.key].persist(records)
+                        except TapError:
+                            if not telling:
+                                raise
+                            self.wallet.book.unsaved = unsaved  # it is still in memory alone
+                            self.stop(Code.STORE_FAILED)
+                            return frames
                     case Sign(statement):
                         events.append(Signature(sign_with(self._wallets[statement.key].keystore, statement)))
                     case Send(frame):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -11,7 +11,7 @@ from dualtap import limits, wire
 from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
-from dualtap.events import Result
+from dualtap.events import Effect, Report, Result
 from dualtap.evidence import Fraud, verify_evidence
 from dualtap.pieces import Joiner
 from dualtap.records import News, Warned, decoder, encode_record
@@ -21,6 +21,7 @@ from dualtap.suite import Drbg
 from dualtap.tap import Tap
 from dualtap.telling import Handed, hint, room_of, take
 from dualtap.wire import NewsHave, NewsPiece, RefuseMessage
+from dualtap_devices.driver import Driver, exchange
 from dualtap_devices.wallet import Wallet
 from tests.playbook import TIER, Meeting, Said, World
 
@@ -344,3 +345,33 @@ def test_a_device_that_takes_no_part_is_left_alone(world: World) -> None:
         assert payment(meeting) == PAID
         assert meeting.said[-1] == "Outcome"
         assert version(old) == 1
+
+
+def test_a_store_that_fails_in_news_changes_no_result(world: World) -> None:
+    """§21-3: the payment is reported and stands; what follows is kept by a store that works, or not at all."""
+    payer, till = world.wallet(fund=500), newer(world, world.wallet())
+
+    def append(records: Sequence[bytes]) -> None:
+        raise TapError(Code.STORE_FAILED, f"{len(records)} records")
+
+    def watch(effect: Effect) -> None:
+        if isinstance(effect, Report) and effect.result is Result.PAID:
+            payer.store.append = append  # type: ignore[method-assign]
+
+    def clock() -> float:
+        return float(world.epoch * limits.EPOCH_SECONDS)
+
+    def ready(wallet: Wallet, order: Charge | Pay, *, starts: bool) -> Driver:
+        return Driver(
+            wallet, order, starts, world.suite.ephemeral(world.draw()), world.draw(), watch=watch, clock=clock
+        )
+
+    pays = ready(payer, Pay(), starts=True)
+    collects = ready(till, Charge(100, "CNY", world.draw(16)), starts=False)
+    exchange(pays, collects)
+    assert [report.result for report in (*pays.reports, *collects.reports)] == list(PAID)
+    assert payer.book.unsaved is not None or payer.book.tail is None or payer.book.tail.signature
+    again = world.reopened(payer)
+    assert version(again) == 1
+    assert again.book.available(world.epoch) == 400
+    again.check()
