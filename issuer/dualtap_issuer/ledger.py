@@ -13,7 +13,6 @@ from typing import NamedTuple, cast
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap.evidence import Fraud, dead_spent, encode_evidence, fork, tape_fork, two_outcomes
 from dualtap.records import News
 from dualtap.statements import (
     AuthorityCertificate,
@@ -24,12 +23,9 @@ from dualtap.statements import (
     Policy,
     Present,
     Role,
-    TapeOpening,
-    TapeStatement,
     Tier,
     Token,
     WalletCertificate,
-    Warrant,
 )
 from dualtap.suite import sha256
 from dualtap.sync import (
@@ -44,15 +40,16 @@ from dualtap.sync import (
 from dualtap_issuer import audit, settling
 from dualtap_issuer.audit import Audit, Named
 from dualtap_issuer.authority import Bank, Signers
-from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest, token_fact
+from dualtap_issuer.facts import Facts, token_fact
 from dualtap_issuer.findings import Finding, refuse
 from dualtap_issuer.following import behind
 from dualtap_issuer.guarantee import EVERYBODY, Caps, Registry
-from dualtap_issuer.ingest import Ingest, graph_of
+from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.lines import Lines
 from dualtap_issuer.makers import attested
 from dualtap_issuer.netting import Netting, check_balanced, net
 from dualtap_issuer.policies import Policies, check_tiers
+from dualtap_issuer.proofs import Proofs, values
 from dualtap_issuer.quotas import faults
 from dualtap_issuer.renewals import fresh_tokens, hands_behind, unspent
 from dualtap_issuer.roll import Roll, admitted
@@ -308,19 +305,8 @@ class Ledger:
         standing = standings(self.store, self.scheme, key, upload.pending, self.lines.line)
         return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered, standing)
 
-    def _statement(self, digest: bytes) -> TapeStatement:
-        return cast("TapeStatement", self._value(digest))
-
-    def _value(self, digest: bytes) -> object:
-        return self._all([digest])[0]
-
     def _all(self, digests: list[bytes]) -> list[object]:
-        """Return what these facts say, in this order."""
-        found = {fact.digest: fact for fact, _ in self.store.find(digests)}
-        for digest in digests:
-            if digest not in found:
-                raise TapError(Code.LEDGER_CORRUPT, f"fact {digest.hex()} is missing")
-        return [decode_fact(self.scheme, found[digest]) for digest in digests]
+        return values(self.store, self.scheme, digests)
 
     # Naming
 
@@ -361,12 +347,6 @@ class Ledger:
         live = sorted((-expires, key) for key, expires in self.lines.spread(named).items() if expires >= epoch)
         self.policies.revise(tuple(sorted(key for _, key in live[:HOTLIST])), tiers)
 
-    def _certificates(self, key: bytes) -> list[WalletCertificate]:
-        return cast("list[WalletCertificate]", self._all(self._digests(key)))
-
-    def _digests(self, key: bytes) -> list[bytes]:
-        return [row.certificate for row in self.store.certificates([key])]
-
     def conflicts(self) -> list[Conflict]:
         """Return pairs that prove every mark of a certified wallet. A key without a certificate is nobody."""
         found = self.store.conflicts()
@@ -375,43 +355,7 @@ class Ledger:
 
     def evidence(self, conflict: Conflict) -> bytes:
         """Return the portable evidence of a conflict, for :func:`dualtap.evidence.verify_evidence`."""
-        certificate = self._certificates(conflict.key)[0]
-        match conflict.fraud:
-            case Fraud.FORK:
-                graph = graph_of(self._behind(conflict))
-                one, other = graph.transfers[conflict.first], graph.transfers[conflict.second]
-                graph.certificates[conflict.key] = certificate
-                found = fork(self.trust, graph, one, other)
-            case Fraud.DEAD_SPENT:
-                facts = self._behind(conflict)
-                graph = graph_of(facts)
-                graph.certificates[conflict.key] = certificate
-                dead = graph.transfers[conflict.first]
-                warrant = self._warrant(facts, conflict.first)
-                found = dead_spent(self.trust, graph, dead, warrant, graph.transfers[conflict.second])
-            case Fraud.TAPE_FORK:
-                places = (self._place(conflict.first), self._place(conflict.second))
-                found = tape_fork(self.trust, certificate, *self._pair(conflict), *places)
-            case Fraud.TWO_OUTCOMES:
-                given = cast("tuple[Outcome, Outcome]", self._pair(conflict))
-                found = two_outcomes(self.trust, certificate, *given)
-        return encode_evidence(found)
-
-    def _behind(self, conflict: Conflict) -> Facts:
-        return behind(self.store, self.trust, (conflict.first, conflict.second))
-
-    def _warrant(self, facts: Facts, transfer: bytes) -> Warrant:
-        asked = self.store.asked([transfer])
-        for row in self.store.outcomes((one.payee, one.request) for one in asked):
-            if row.transfer != transfer:
-                return Warrant(facts.asked[facts.transfers[transfer].commitment], facts.outcomes[row.id])
-        raise TapError(Code.LEDGER_CORRUPT, f"no warrant for {transfer.hex()}")
-
-    def _pair(self, conflict: Conflict) -> tuple[TapeStatement, TapeStatement]:
-        return self._statement(conflict.first), self._statement(conflict.second)
-
-    def _place(self, statement: bytes) -> TapeOpening:
-        return cast("OpeningOf", self._value(opening_digest(statement))).opening.tape()
+        return Proofs(self.store, self.trust).evidence(conflict)
 
     # Settling and auditing
 
