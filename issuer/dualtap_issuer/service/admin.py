@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -91,12 +91,18 @@ EVIDENCE = Operation(
 )  # fmt: skip
 OPERATIONS = (*CALLS, EVIDENCE, _METRICS, *HEALTH)
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What an administrative call passes through: the token's check, the journal, and the ledger's thread."""
+    """What an administrative call passes through: the token's check, the journal, and a ledger's thread.
+
+    What only reads has a thread, and a connection, of its own: an audit of years holds up no sync.
+    """
 
     clerk: Clerk
+    reader: Clerk
     journal: Journal
     token: bytes
     settings: Settings
@@ -129,6 +135,15 @@ class Guarded:
 
         return await self.clerk.do(noted)
 
+    async def look(self, work: Callable[[Ledger], T]) -> T:
+        """Ask a ledger beside the one that takes syncs, which learns first what that one has."""
+
+        def asked(ledger: Ledger) -> T:
+            ledger.trust.refresh(ledger.store)
+            return work(ledger)
+
+        return await self.reader.do(asked)
+
 
 def admin(guarded: Guarded, desk: Desk, metrics: Metrics, guard: Guard, epoch: Callable[[], int]) -> ASGIApp:
     """Return the application. ``epoch`` gives the date with which calls are stamped."""
@@ -154,7 +169,7 @@ def admin(guarded: Guarded, desk: Desk, metrics: Metrics, guard: Guard, epoch: C
                     return ledger.evidence(found)
             raise Problem(404, "no such conflict; /admin/conflicts lists them")
 
-        return Response(await guarded.clerk.do(fetch), media_type=EVIDENCE.gives)
+        return Response(await guarded.look(fetch), media_type=EVIDENCE.gives)
 
     async def show_metrics(_: Request) -> Response:
         return Response(metrics.text(), media_type=METRICS_TYPE)
@@ -172,7 +187,7 @@ def _endpoint(guarded: Guarded, call: Operation, work: Work) -> Callable[[Reques
         if call.body is not None:
             given = parse(await body_of(request, JSON, settings.body, settings.reading), call.body)
         if call.method == "GET":
-            return JSONResponse(await guarded.clerk.do(lambda ledger: work(ledger, given)))
+            return JSONResponse(await guarded.look(lambda ledger: work(ledger, given)))
         return JSONResponse(await guarded.carry_out(f"{call.method} {call.path}", given, work))
 
     return endpoint

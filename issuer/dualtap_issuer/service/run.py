@@ -117,6 +117,7 @@ async def _serve(
 ) -> None:
     settings, metrics = plan.settings, Metrics()
     clerk = Clerk(open_ledger, settings.waiting)
+    reader = Clerk(open_ledger, settings.waiting)
     ledger = await clerk.start()
     try:
         guard = Guard(settings, metrics, say)
@@ -125,7 +126,7 @@ async def _serve(
         metrics.gauge(
             "dualtap_refused_statements", "Statements in uploads that were not genuine.", lambda: clerk.refused
         )
-        guarded = Guarded(clerk, journal, token_of(plan.token), settings)
+        guarded = Guarded(clerk, reader, journal, token_of(plan.token), settings)
         servers = [
             _Server(_config(app, settings))
             for app in (devices(desk, clerk, settings, guard), admin(guarded, desk, metrics, guard, today))
@@ -146,6 +147,7 @@ async def _serve(
             server.should_exit = True
         await asyncio.gather(*tasks)
     finally:
+        await reader.stop()
         await clerk.stop()
 
 
