@@ -43,7 +43,7 @@ def test_who_reads_holds_up_nobody_and_sees_what_was_written(tmp_path: Path) -> 
     async def both() -> list[int]:
         guarded = Guarded(Clerk(opened, 4), Clerk(opened, 4), journal, b"t" * 32, Settings())
         try:
-            return await asyncio.gather(guarded.look(slow), guarded.clerk.do(write))
+            return list(await asyncio.gather(guarded.look(slow), guarded.clerk.do(write)))
         finally:
             await guarded.reader.stop()
             await guarded.clerk.stop()
