@@ -8,12 +8,18 @@ from collections.abc import Callable
 import pytest
 
 from dualtap import limits
+from dualtap.context import Charge
 from dualtap.errors import Code, TapError
+from dualtap.events import Consent
 from dualtap.pin import PinCell
+from dualtap.records import News
 from dualtap.statements import Kind, Private, Scheme, TapeOpening, Verification
 from dualtap.suite import ED25519, sha256
 from dualtap_devices.flash import CrashFlash, Faults, MemoryFlash, PowerCut
 from dualtap_devices.keystore import SIZE, EmulatedKeystore
+from dualtap_devices.slots import MemoryStore
+from dualtap_devices.wallet import Wallet
+from tests.playbook import World
 from tests.support.devices import survivals
 
 SECRET = sha256(b"the secret of a keystore with a PIN")
@@ -247,3 +253,41 @@ def test_nothing_that_is_kept_or_told_shows_a_pin() -> None:
     other = EmulatedKeystore.create(SCHEME, MemoryFlash(SIZE), sha256(b"another chip"))
     other.pin.set(RIGHT)
     assert other.pin.cell.pin != pin.cell.pin, "no two chips keep the same of one PIN"
+
+
+def test_a_transfer_that_claims_a_pin_is_signed_after_any_cut() -> None:
+    """§12-7, §22-13: durable and not signed yet, it is signed when the wallet opens again, and no other is."""
+    ends: set[bool] = set()
+    for operation in itertools.count():
+        world, flash = World(), CrashFlash(SIZE)
+        keystore = EmulatedKeystore.create(world.scheme, flash, SECRET)
+        keystore.pin.set(RIGHT)
+        store = MemoryStore.open(1 << 22)
+        wallet = Wallet(world.scheme, limits.FULL, keystore, store)
+        wallet.write(News(world.certificate(keystore.public), world.authorities, world.header, world.policy))
+        world.fund(wallet, 100)
+        keystore.pin.verify(RIGHT)
+        flash.faults = Faults(cut=flash.operations + operation)
+        charge = Charge(10, "CNY", bytes(16), verification=Verification.PIN)
+        meeting = world.meet(wallet, world.wallet(), charge=charge, person=lambda _: Consent(Verification.PIN))
+        try:
+            meeting.run()
+        except PowerCut:
+            for keep in survivals(flash):
+                if keep.torn is not None:
+                    continue
+                again = opened_in(world, flash.crash(keep), store)
+                assert again.book.pending, "it was durable"
+                assert again.book.tape[-1].signature
+                ends.add(again.keystore.head.id == again.book.tape[-1].id)
+                assert again.keystore.pin is not None
+                assert not again.keystore.pin.cell.verified, "one claim for one PIN"
+        else:
+            break
+    assert ends == {True}
+
+
+def opened_in(world: World, flash: CrashFlash, store: MemoryStore) -> Wallet:
+    copy = MemoryStore.open(1 << 22)
+    copy.append(store.records)
+    return Wallet(world.scheme, limits.FULL, EmulatedKeystore(world.scheme, flash), copy)
