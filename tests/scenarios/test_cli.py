@@ -398,3 +398,24 @@ def test_bench_prints_its_keys(town: Town) -> None:
     assert cast("int", figures["bytes_first_hop_sent"]) <= 1050
     assert cast("int", figures["bytes_per_hop"]) <= 250
     assert town.json("bench", "import")["unwanted_modules"] == []
+
+
+def test_a_wallet_rotates_and_pays_on(town: Town) -> None:
+    """§20-6, §20-9. The new key has the money; the old one answers for the past, and the audit counts both."""
+    town.wallet("watch", "watch", "50.00")
+    town.wallet("shop", "pos")
+    town.tap("watch", "shop", "10.00")
+    before = town.json("wallet", "show", "@watch")["wallet_id"]
+    report = town.json("wallet", "rotate", "@watch")
+    assert (report["retired"], report["available"], report["funded"]) == (before, 4000, 4000)
+    assert report["wallet_id"] != before
+    paid, _ = town.tap("watch", "shop", "15.00")
+    assert paid["result"] == "paid"
+    lines = cast("list[Json]", town.json("wallet", "history", "@watch")["history"])
+    assert [line["what"] for line in lines if line["what"] == "sent"] == ["sent", "sent"]
+    for name in ("watch", "shop"):
+        town.run("sync", f"@{name}")
+    audit = town.json("scheme", "audit", "@town", "--wallet", "@watch", "--wallet", "@shop")
+    assert (audit["accounted"], audit["conflicts"], audit["held"]) == (True, [], 2500)
+    town.run("wallet", "rotate", "@watch", "--issuer", "http://127.0.0.1:1", expect=6)
+    assert town.json("wallet", "show", "@watch")["available"] == 2500, "who cannot reach the issuer keeps its key"
