@@ -669,6 +669,7 @@ def dark_at(at: int, *, after: bool) -> bool:
     except Cut:
         failed = True
         arm(None, old, new)
+        mint.epoch += 1  # a Successor that was signed, and is not in the log, could now be made with another date
         old, new = fragile(mint, old), fragile(mint, new)
         assert not old.quarantined
         assert not new.quarantined
