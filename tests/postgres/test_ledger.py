@@ -8,7 +8,9 @@ import pytest
 
 from tests.property import test_settlement as worlds
 from tests.unit import test_ledger as ledgers
+from tests.unit import test_renewal as renewals
 from tests.unit import test_rules_of_syncs as syncs
+from tests.unit import test_standing as standings
 
 pytestmark = pytest.mark.usefixtures("moved")
 OVER_SQLITE = {"test_an_audit_names_the_row_that_is_wrong", "test_an_audit_finds_a_changed_fact"}
@@ -16,7 +18,7 @@ OVER_SQLITE = {"test_an_audit_names_the_row_that_is_wrong", "test_an_audit_finds
 mint = ledgers.mint
 TESTS = {
     name: test
-    for module in (ledgers, syncs)
+    for module in (ledgers, renewals, standings, syncs)
     for name, test in vars(module).items()
     if name.startswith("test_") and name not in OVER_SQLITE
 }
@@ -24,7 +26,7 @@ globals().update(TESTS)
 
 
 def test_the_ledgers_tests_are_here() -> None:
-    assert len(TESTS) == 33
+    assert len(TESTS) == 56
 
 
 @pytest.mark.parametrize("seed", range(30))
