@@ -384,7 +384,9 @@ def put(item: Any, path: Path, leaf: object) -> Any:
     return type(item)(*parts) if hasattr(item, "_fields") else tuple(parts)
 
 
-ALTERED = [(path, leaf) for path, leaf in leaves(SHOWN) if leaf is not None]
+UNSIGNED = ((TransferMessage._fields.index("news"),),)
+"""What is but a hint: altered, it changes nothing of value (SPEC §21-2)."""
+ALTERED = [(path, leaf) for path, leaf in leaves(SHOWN) if leaf is not None and path not in UNSIGNED]
 ACCEPTABLE = {
     Code.BAD_SIGNATURE, Code.BROKEN_PROVENANCE, Code.NOT_OWNER, Code.SPAN_OUTSIDE, Code.SPANS_OVERLAP,
     Code.EPOCH_BACKWARDS, Code.EPOCH_AHEAD, Code.UNKNOWN_ISSUER, Code.WRONG_CERTIFICATE, Code.WRONG_CURRENCY,

@@ -192,9 +192,9 @@ def test_what_the_ledger_refuses_is_told_sealed() -> None:
         name, channel, challenge = await bench.begin()
         wallet = await bench.clerk.do(lambda _: bench.mint.wallet(5))
         mine = await bench.clerk.do(lambda _: bench.mint.signed_upload(wallet, challenge=challenge))
-        # The signature is its last field.
+        # The signature is its last field but one, and that is empty.
         answer = await bench.desk.go_on(
-            name, channel.seal(encode(SyncPiece(0, 1_024, mine[:-1] + bytes([mine[-1] ^ 1]))))
+            name, channel.seal(encode(SyncPiece(0, 1_024, mine[:-3] + bytes([mine[-3] ^ 1]) + mine[-2:])))
         )
         assert decode(channel.open(answer)) == RefuseMessage(int(Code.BAD_SIGNATURE))
         assert (bench.said, bench.count("refused")) == (["refused"], 1)
