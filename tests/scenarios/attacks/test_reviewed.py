@@ -23,6 +23,7 @@ from dualtap.statements import (
     Span,
     TransferBody,
 )
+from dualtap.states import Part, State
 from dualtap.suite import Drbg, sha256
 from dualtap.sync import Reply, upload_of
 from dualtap.trust import Trust, issue
@@ -111,7 +112,9 @@ def crowded(world: World, *bound: tuple[Condition, ...]) -> Wallet:
     for conditions in bound:
         world.fund(wallet, 1000, conditions=conditions)
     for _ in range(8):
-        world.meet(wallet, world.wallet(), 10).run(stop_after=3)
+        meeting = world.meet(wallet, world.wallet(), 10)
+        meeting.until(Part.PAYEE, State.ENDED)
+        meeting.lose()
     assert len(wallet.book.pending) == 8
     while wallet.book.free >= wallet.book.reserved() + 2 * ENTRY_ROOM + 1024:
         wallet.write(News(None, (), world.header, None))

@@ -181,7 +181,7 @@ def claims_till(street: Street) -> Actor:
 def stranger_proves_herself(street: Street) -> Actor:
     street.torn()
     meeting = street.meet(street.purse, street.anna, PEARS).run()
-    assert meeting.said[-3:] == ["Proceed", "Transfer", "Outcome"], "no Resume to a key that is not its payee's"
+    assert meeting.said[-3:] == ["Recall", "Transfer", "Outcome"], "no Resume to a key that is not its payee's"
     street.arena.issued += 20
     return meeting.payee
 
