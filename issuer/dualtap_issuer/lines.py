@@ -56,7 +56,7 @@ class Lines:
                 "OR s.successor = w.a ORDER BY 1, 2",
                 wanted,
             )
-            fresh = set()
+            fresh = set[bytes]()
             for one, other in [pair for row in pairs for pair in ((row[0], row[1]), (row[1], row[0]))]:
                 if one in found and other not in found:
                     found[other] = found[one]

@@ -14,7 +14,6 @@ from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.heal import show, show_pending
-from dualtap.records import Sent
 from dualtap.statements import Present, PresentBody
 from dualtap.states import State
 from dualtap.suite import sha256
@@ -75,7 +74,7 @@ def returned(context: Context, message: PresentMessage) -> None:
     key = message.certificate.key
     context.prove(message.certificate, signed(book.scheme.id, key, body, b"", message.signature))
     if not show_pending(context):  # another tap of this wallet was quicker: the answer is the same
-        show(context, cast("Sent", sent))
+        show(context, sent)
 
 
 def sign_return(context: Context, message: RecallMessage) -> bool:

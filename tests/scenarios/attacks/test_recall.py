@@ -34,7 +34,7 @@ STARTS = pytest.mark.parametrize("starts", [PAYER, PAYEE], ids=["payer starts", 
 
 
 def messages(meeting: Meeting, kind: type[Message]) -> list[Message]:
-    return [cast("Message", seen.message) for seen in meeting.heard if isinstance(seen.message, kind)]
+    return [seen.message for seen in meeting.heard if isinstance(seen.message, kind)]
 
 
 def signatures(actor: Actor) -> int:
