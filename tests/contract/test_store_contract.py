@@ -308,7 +308,11 @@ def test_an_older_ledger_is_brought_up_to_date(where: str, monkeypatch: pytest.M
     """§4.3-6: one that knew one bank only; no ordinal is given again."""
     with monkeypatch.context() as patched:
         kind = "sqlite" if where.startswith("sqlite") else "postgres"
-        patched.setattr(f"dualtap_issuer.{kind}.migrations", lambda kind: migrations(kind)[:1])
+
+        def first(kind: str) -> list[tuple[int, list[str]]]:
+            return migrations(kind)[:1]
+
+        patched.setattr(f"dualtap_issuer.{kind}.migrations", first)
         with closing(Store.open(where)) as old, old.transaction():
             old.insert("ordinal", ("number", "key"), [(0, A), (1, B)])
     with closing(Store.open(where)) as store:

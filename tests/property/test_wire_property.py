@@ -23,6 +23,7 @@ from dualtap.records import (
     News,
     Question,
     Record,
+    Retired,
     Sent,
     SignedTail,
     Since,
@@ -30,10 +31,14 @@ from dualtap.records import (
     Spent,
     Synced,
     Taken,
+    Told,
+    ToldLine,
+    Warned,
     Witnessed,
     decoder,
     encode_record,
 )
+from dualtap.standing import Settlement, Standing
 from dualtap.statements import (
     Authority,
     AuthorityCertificate,
@@ -88,11 +93,14 @@ from dualtap.wire import (
     DoneMessage,
     Hello,
     Message,
+    NewsHave,
+    NewsPiece,
     OutcomeMessage,
     PingMessage,
     PongMessage,
     PresentMessage,
     ProceedMessage,
+    RecallMessage,
     RefuseMessage,
     RequestMessage,
     TransferMessage,
@@ -198,15 +206,18 @@ compact_tokens = st.builds(
     bytes_of, conditions, hints, signatures,
 )  # fmt: skip
 bundles = st.builds(Bundle, tuples(wallets, least=1), tuples(compact_tokens, least=1), tuples(compact_transfers))
+words = st.integers(0, 0xFFFF)
 messages: SearchStrategy[Message] = st.one_of(
     st.builds(
         RequestMessage, st.booleans(), money, currencies, baskets, bytes_of, maybe_digests, bytes_of, bytes_of,
         st.integers(0, limits.MESSAGE), verifications, epochs, signatures, wallets, tuples(authorities),
+        words,
     ),
-    st.builds(PresentMessage, st.booleans(), epochs, signatures, wallets, tuples(authorities)),
+    st.builds(PresentMessage, st.booleans(), epochs, signatures, wallets, tuples(authorities), words),
     st.builds(
         TransferMessage, maybe_digests, tuples(compact_spans, least=1), epochs, tuples(blobs), seeds, counters,
         counters, verifications, maybe_digests, signatures, bundles, st.none() | headers, tuples(authorities),
+        st.booleans(),
     ),
     st.builds(
         OutcomeMessage, st.just(Kind.RECEIPT), maybe_digests, st.just(0), epochs, seeds, counters, counters, signatures,
@@ -219,6 +230,9 @@ messages: SearchStrategy[Message] = st.one_of(
     st.builds(ProceedMessage),
     st.builds(RefuseMessage, numbers),
     st.builds(DoneMessage),
+    st.builds(RecallMessage, tuples(digests, least=1)),
+    st.builds(NewsHave, numbers, tuples(hints), st.integers(0, limits.MESSAGE), st.integers(0, limits.MESSAGE)),
+    st.builds(NewsPiece, numbers, blobs),
     st.builds(PingMessage, st.binary(min_size=8, max_size=8)),
     st.builds(PongMessage, st.binary(min_size=8, max_size=8)),
 )  # fmt: skip
@@ -244,6 +258,9 @@ records: SearchStrategy[Record] = st.one_of(
     st.builds(Moved, digests, counters, counters),
     st.builds(Healed, digests, outcomes),
     st.builds(Synced, counters, tuples(digests), counters),
+    st.builds(Retired, statements(successors, tape=False)),
+    st.builds(Told, tuples(st.builds(ToldLine, digests, st.sampled_from(Standing), epochs, money, currencies))),
+    st.builds(Warned, keys, blobs),
     st.builds(Carried, st.builds(Spent, epochs, money, money, counters)),
     st.builds(
         Snapshot, news, tuples(tokens), tuples(sent_statements), tuples(dead), tuples(wallets), tuples(holdings),
@@ -254,9 +271,12 @@ records: SearchStrategy[Record] = st.one_of(
 )  # fmt: skip
 uploads = st.builds(
     Upload, wallets, tuples(tokens), tuples(wallets), tuples(sent_statements), tuples(dead), tuples(tape_entries),
-    tuples(outcomes), tuples(digests), counters,
+    tuples(outcomes), tuples(digests), counters, st.none() | statements(successors, tape=False),
 )  # fmt: skip
-replies = st.builds(Reply, news, tuples(outcomes), tuples(digests), tuples(tokens), counters)
+settlements = st.builds(Settlement, digests, st.sampled_from(Standing), epochs, money)
+replies = st.builds(
+    Reply, news, tuples(outcomes), tuples(digests), tuples(tokens), counters, tuples(settlements), st.none() | wallets
+)
 some = settings(max_examples=60, deadline=None, derandomize=True)
 
 
@@ -287,7 +307,7 @@ def test_every_statement_reads_back(statement: Signed[Body]) -> None:
     assert wire.statement_check(SCHEME.id)(wire.unpack(data)) == statement
 
 
-@given(uploads, replies, st.builds(SignedUpload, blobs, digests, epochs, signatures))
+@given(uploads, replies, st.builds(SignedUpload, blobs, digests, epochs, signatures, st.just(b"") | signatures))
 @some
 def test_every_sync_reads_back(upload: Upload, reply: Reply, item: SignedUpload) -> None:
     assert decode_upload(SCHEME, encode_upload(upload)) == upload
