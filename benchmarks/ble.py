@@ -20,10 +20,10 @@ from dualtap.events import Result
 from dualtap.session import NO_HANDOVER, Handover, ident
 from dualtap.statements import Carrier
 from dualtap.suite import P256
-from dualtap_apps.toyscheme import ToyScheme
 from dualtap_devices import aio
 from dualtap_devices.driver import Driver, run
 from dualtap_devices.wallet import Wallet
+from dualtap_testing.toyscheme import ToyScheme
 from dualtap_transports import ble
 from dualtap_transports.ble_link import GattLink
 from dualtap_transports.handover import handover_of, introduce

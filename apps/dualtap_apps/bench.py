@@ -28,12 +28,12 @@ from dualtap.statements import Carrier
 from dualtap.suite import SUITES, Suite
 from dualtap_apps.exits import Exit
 from dualtap_apps.output import emit
-from dualtap_apps.toyscheme import ToyScheme
 from dualtap_devices.driver import Driver
 from dualtap_devices.flash import FileFlash
 from dualtap_devices.keystore import SIZE, EmulatedKeystore
 from dualtap_devices.slots import SlotStore
 from dualtap_devices.wallet import Wallet
+from dualtap_testing.toyscheme import ToyScheme
 from dualtap_transports.loopback import pair
 
 BATCH = 20

@@ -17,9 +17,9 @@ from dualtap.errors import TapError
 from dualtap.events import Result
 from dualtap.statements import Carrier
 from dualtap.suite import P256
-from dualtap_apps.toyscheme import ToyScheme
 from dualtap_devices.driver import Driver, run
 from dualtap_devices.wallet import Wallet
+from dualtap_testing.toyscheme import ToyScheme
 from dualtap_transports import apdu_loopback, loopback, nfc, tcp
 from dualtap_transports.link import Link, Listener, Scheme
 

@@ -13,10 +13,10 @@ from dualtap.events import Result
 from dualtap.statements import Carrier
 from dualtap.suite import P256, Suite
 from dualtap_apps.metered import Meter, MeteredKeystore
-from dualtap_apps.toyscheme import ToyScheme
 from dualtap_devices.driver import Driver
 from dualtap_devices.driver import exchange as exchange_frames
 from dualtap_devices.wallet import Wallet
+from dualtap_testing.toyscheme import ToyScheme
 from dualtap_transports.apdu_card import Applet
 from dualtap_transports.apdu_reader import Reader, Talk
 from dualtap_transports.chunks import split

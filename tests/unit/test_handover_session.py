@@ -13,8 +13,8 @@ from dualtap.events import Result
 from dualtap.session import NO_HANDOVER, Handover, establish, ident, transcript
 from dualtap.statements import Carrier, Scheme
 from dualtap.suite import P256, SUITES, Suite, sha256
-from dualtap_apps.toyscheme import ToyScheme
 from dualtap_devices.driver import Driver, exchange
+from dualtap_testing.toyscheme import ToyScheme
 
 SAID = sha256(b"a request") + sha256(b"a select")
 SECRETS = b"i" * 32, b"r" * 32

@@ -21,7 +21,15 @@ ARROWS = {
     "dualtap_devices": {"dualtap", "dualtap_transports"},
     "dualtap_issuer": {"dualtap", "dualtap_transports"},
     "dualtap_conform": {"dualtap", "dualtap_transports", "dualtap_devices"},
-    "dualtap_apps": {"dualtap", "dualtap_transports", "dualtap_devices", "dualtap_issuer", "dualtap_conform"},
+    "dualtap_testing": {"dualtap", "dualtap_transports", "dualtap_devices", "dualtap_issuer"},
+    "dualtap_apps": {
+        "dualtap",
+        "dualtap_transports",
+        "dualtap_devices",
+        "dualtap_issuer",
+        "dualtap_conform",
+        "dualtap_testing",
+    },
 }
 HOUSE = {
     "dualtap": "protocol",
@@ -29,6 +37,7 @@ HOUSE = {
     "dualtap_devices": "devices",
     "dualtap_issuer": "issuer",
     "dualtap_conform": "apps",
+    "dualtap_testing": "fuzz",
     "dualtap_apps": "apps",
 }
 

@@ -15,10 +15,10 @@ from dualtap.events import Result
 from dualtap.statements import Carrier
 from dualtap.suite import P256
 from dualtap.wire import Want
-from dualtap_apps.toyscheme import ToyScheme
 from dualtap_apps.traffic import Traffic, TrafficCarrier, TrafficLink, told
 from dualtap_devices.driver import Driver, run
 from dualtap_devices.wallet import Wallet
+from dualtap_testing.toyscheme import ToyScheme
 from dualtap_transports.link import Link
 from dualtap_transports.loopback import pair
 
