@@ -2,6 +2,7 @@
 
 A token backs its amount once, and its leaves may claim more. What no two of them share is paid first; what is
 contested is paid pro rata, those that the evidence names last; the guarantee makes people whole, up to its caps.
+What a deposit that was renewed claims was paid by its fresh tokens: it counts beside the rest, and is not paid again.
 All amounts are minor units of the token's currency.
 """
 
@@ -14,9 +15,11 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from dualtap import limits
 from dualtap.suite import sha256
-from dualtap_issuer.rules import Leaf
+from dualtap_issuer.rules import Leaf, Lot
 
 K = TypeVar("K", bytes, int)
+RENEWED: Final = b"renewed"
+"""What follows a holder's key in the claim of its renewed deposits: longer, so that it comes next after that key."""
 
 
 class Caps(NamedTuple):
@@ -132,6 +135,21 @@ def backing(amount: int, leaves: Iterable[Leaf], named: Collection[bytes]) -> di
 def short(backed: Mapping[bytes, tuple[int, int]], named: Collection[bytes]) -> list[bytes]:
     """Return the holders that lack something and are not named: whom the guarantee may concern."""
     return sorted(key for key, (claim, part) in backed.items() if part < claim and key not in named)
+
+
+def owed(
+    amount: int, leaves: Iterable[Leaf], named: Collection[bytes], renewed: Collection[bytes]
+) -> dict[bytes, tuple[int, int]]:
+    """Return what :func:`backing` does, without what ``renewed`` deposits claim: that was paid by fresh tokens.
+
+    Units of such a deposit are a claim apart from its signer's others, so that nobody has less, or more, by them.
+    """
+    leaves = list(leaves)
+    apart = {leaf for leaf in leaves if leaf.lot is Lot.DEPOSITED and leaf.transfer in renewed}
+    whose = [leaf._replace(holder=leaf.holder + RENEWED) if leaf in apart else leaf for leaf in leaves]
+    last = {*named, *[key + RENEWED for key in named]}
+    gone = {leaf.holder + RENEWED for leaf in apart}
+    return {key: part for key, part in backing(amount, whose, last).items() if key not in gone}
 
 
 def shares(

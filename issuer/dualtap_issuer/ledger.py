@@ -302,7 +302,7 @@ class Ledger:
         queued = self.store.deliveries(key, upload.delivered)
         tokens = tuple(cast("list[Token]", self._all([token for _, token in queued])))
         delivered = max([upload.delivered, *[number for number, _ in queued]])
-        standing = standings(self.store, self.scheme, key, upload.pending, self.lines.line)
+        standing = standings(self.store, self.scheme, key, upload.pending)
         return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered, standing)
 
     def _all(self, digests: list[bytes]) -> list[object]:
@@ -381,6 +381,8 @@ class Ledger:
         """
         with self.store.transaction(alone=True):
             self._resume()
+            if self._renew(epoch):  # what a process left that died: else it would be paid here, and renewed later
+                self._revise(epoch)
             self.store.close_epoch(epoch)
         return settling.settle(self.store, self.trust, epoch, self.terms.guarantee, people)
 

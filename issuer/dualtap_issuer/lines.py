@@ -19,6 +19,27 @@ from dualtap_issuer.roll import Roll
 from dualtap_issuer.store import Store
 
 
+def line_of(store: Store, key: bytes) -> tuple[bytes, ...]:
+    """Return every key of a key's line, the oldest first (SPEC §20-11)."""
+    older: list[bytes] = []
+    while before := _before(store, [older[-1] if older else key]) - {key, *older}:
+        older.append(min(before))
+    line = [*reversed(older), key]
+    while (after := _following(store, [line[-1]]).get(line[-1])) is not None and after not in line:
+        line.append(after)
+    return tuple(line)
+
+
+def _following(store: Store, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+    query = "SELECT s.key, s.successor FROM {wanted} CROSS JOIN successor s WHERE s.key = w.a"
+    return {row[0]: row[1] for row in store.ask(query, [(key,) for key in sorted(set(keys))])}
+
+
+def _before(store: Store, keys: Iterable[bytes]) -> set[bytes]:
+    query = "SELECT s.key FROM {wanted} CROSS JOIN successor s WHERE s.successor = w.a"
+    return {row[0] for row in store.ask(query, [(key,) for key in sorted(set(keys))])}
+
+
 class Lines:
     """The links of one ledger."""
 
@@ -29,22 +50,11 @@ class Lines:
 
     def following(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the successors of those of these keys that are retired."""
-        query = "SELECT s.key, s.successor FROM {wanted} CROSS JOIN successor s WHERE s.key = w.a"
-        return {row[0]: row[1] for row in self.store.ask(query, [(key,) for key in sorted(set(keys))])}
-
-    def _before(self, keys: Iterable[bytes]) -> set[bytes]:
-        query = "SELECT s.key FROM {wanted} CROSS JOIN successor s WHERE s.successor = w.a"
-        return {row[0] for row in self.store.ask(query, [(key,) for key in sorted(set(keys))])}
+        return _following(self.store, keys)
 
     def line(self, key: bytes) -> tuple[bytes, ...]:
         """Return every key of a key's line, the oldest first (SPEC §20-11)."""
-        older: list[bytes] = []
-        while before := self._before([older[-1] if older else key]) - {key, *older}:
-            older.append(min(before))
-        line = [*reversed(older), key]
-        while (after := self.following([line[-1]]).get(line[-1])) is not None and after not in line:
-            line.append(after)
-        return tuple(line)
+        return line_of(self.store, key)
 
     def spread(self, values: dict[bytes, int]) -> dict[bytes, int]:
         """Return these keys' values, and for every other key of their lines the value of the one it is linked to."""
@@ -118,7 +128,7 @@ class Lines:
 
     def _is_fresh(self, heir: bytes) -> bool:
         taken = self.store.ask("SELECT number FROM ordinal WHERE key = %s", values=(heir,))
-        return not taken and not self._before([heir]) and not self.following([heir])
+        return not taken and not _before(self.store, [heir]) and not self.following([heir])
 
     def _certificates(self, key: bytes) -> list[WalletCertificate]:
         digests = [row.certificate for row in self.store.certificates([key])]

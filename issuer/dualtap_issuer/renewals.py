@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from dualtap.renewal import is_renewal, renewal_serial
-from dualtap.statements import Condition, Token, Transfer
-from dualtap_issuer.facts import Facts
+from dualtap.statements import Condition, Scheme, Token, Transfer
+from dualtap_issuer.facts import Facts, decode_fact
+from dualtap_issuer.lines import line_of
 from dualtap_issuer.rules import Credit, Leaf, Lot, World
+from dualtap_issuer.store import Store
 
 
 class Fresh(NamedTuple):
@@ -88,6 +90,20 @@ def _given(by_serial: dict[bytes, bytes], transfer: Transfer) -> list[bytes]:
     return found
 
 
+def renewed_in(store: Store, scheme: Scheme, deposits: Collection[bytes]) -> set[bytes]:
+    """Return those of these deposits that fresh tokens have replaced, as a store's rows tell.
+
+    Each fresh token was delivered to a key of its depositor's line (SPEC §14-25).
+    """
+    facts = cast("list[Transfer]", [decode_fact(scheme, fact) for fact, _ in store.find(deposits)])
+    asked = {one.id: one.key for one in facts if is_renewal(one)}
+    serials = set[bytes]()
+    for key in {key for owner in set(asked.values()) for key in line_of(store, owner)}:
+        tokens = store.find(token for _, token in store.deliveries(key, 0))
+        serials |= {cast("Token", decode_fact(scheme, fact)).serial for fact, _ in tokens}
+    return {one for one in asked if renewal_serial(one, 0) in serials}
+
+
 def replaced(tokens: dict[bytes, Token], given: list[bytes]) -> int:
     """Return the units that these fresh tokens replaced."""
     return sum(tokens[key].amount for key in given)
@@ -96,9 +112,10 @@ def replaced(tokens: dict[bytes, Token], given: list[bytes]) -> int:
 def unspent(world: World, settled: Mapping[bytes, list[Leaf]]) -> tuple[list[Credit], dict[bytes, list[Leaf]]]:
     """Return the credits and the settled leaves that no fresh token has spent: what somebody has on account."""
     given = renewals(world)
-    left = {token: [leaf for leaf in leaves if not _spent(leaf, given)] for token, leaves in settled.items()}
+    left = {token: [leaf for leaf in leaves if not is_spent(leaf, given)] for token, leaves in settled.items()}
     return [credit for credit in world.credits() if credit.transfer not in given], left
 
 
-def _spent(leaf: Leaf, given: Collection[bytes]) -> bool:
+def is_spent(leaf: Leaf, given: Collection[bytes]) -> bool:
+    """Return whether a leaf is of a deposit that is among those renewed."""
     return leaf.lot is Lot.DEPOSITED and leaf.transfer in given

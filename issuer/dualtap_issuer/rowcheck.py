@@ -224,7 +224,7 @@ def settlement(world: World, store: Store) -> list[Finding]:
     rows = store.ask("SELECT token, epoch, payee_cap, token_cap, bound, seal FROM settled ORDER BY token")
     settled = {row[0] for row in rows}
     proved = overspent(world, marks_of(world), lambda token: facts.tokens[token].claim_by)
-    closed = {row[0] for row in store.ask("SELECT epoch FROM closed")}
+    closed, fresh = {row[0] for row in store.ask("SELECT epoch FROM closed")}, renewals(world).keys()
     found: list[Finding] = []
     for token, epoch, payee, whole, bound, seal in rows:
         amount = about(facts, token)
@@ -242,7 +242,7 @@ def settlement(world: World, store: Store) -> list[Finding]:
             continue
         if epoch not in closed:
             found.append(Finding("closed", (epoch,), Wrong.MISSING, *amount))
-        one = settled_of(world, proved.get(token, {}), token, epoch, ruling.caps, people)
+        one = settled_of(world, proved.get(token, {}), token, epoch, ruling.caps, people, fresh.__and__)
         found += differences(world, "leaf", one.leaves, leaves[token])
         if not old:
             found += differences(world, "liability", one.liabilities, owed[token])

@@ -6,16 +6,17 @@ need no order, and one that is interrupted is gone on with by the next settlemen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, NamedTuple, cast
 
 from dualtap.statements import Token
 from dualtap_issuer.facts import Fact, FactKind, decode_fact
 from dualtap_issuer.following import behind
-from dualtap_issuer.guarantee import Caps, Liability, Registry, Ruling, Share, backing, shares, short
+from dualtap_issuer.guarantee import Caps, Liability, Registry, Ruling, Share, owed, shares, short
 from dualtap_issuer.marks import marks_of, overspent
+from dualtap_issuer.renewals import renewed_in
 from dualtap_issuer.roll import Roll
-from dualtap_issuer.rules import Leaf, World
+from dualtap_issuer.rules import Leaf, Lot, World
 from dualtap_issuer.store import Store
 
 SPANS: Final = 20_000
@@ -35,17 +36,25 @@ class Settled(NamedTuple):
 
 
 def settled_of(
-    world: World, named: dict[bytes, int], token: bytes, epoch: int, caps: Caps, bound: Registry | frozenset[bytes]
+    world: World,
+    named: dict[bytes, int],
+    token: bytes,
+    epoch: int,
+    caps: Caps,
+    bound: Registry | frozenset[bytes],
+    renewed: Callable[[Collection[bytes]], Collection[bytes]],
 ) -> Settled:
     """Return what follows for a token; ``named`` is what its evidence proves overspent, by key.
 
-    ``bound`` is a registry, or the keys that were found bound when it was asked.
+    ``bound`` is a registry, or the keys that were found bound when it was asked; ``renewed`` tells which of some
+    deposits fresh tokens have replaced.
     """
     known = world.facts.tokens[token]
     leaves = world.leaves(token, known.claim_by)
     if not named:
         return Settled(token, Ruling(epoch, caps, frozenset()), leaves, [], [])
-    backed = backing(known.amount, leaves, named)
+    deposits = {leaf.transfer for leaf in leaves if leaf.lot is Lot.DEPOSITED}
+    backed = owed(known.amount, leaves, named, renewed(deposits))
     lacking = short(backed, named)
     people = bound.intersection(lacking) if isinstance(bound, frozenset) else frozenset(bound.bound(lacking))
     ruling = Ruling(epoch, caps, people & frozenset(lacking))
@@ -110,8 +119,12 @@ def _settle(
         facts.put(fact, seen)
     world = World(facts, trust.institutions, trust)
     proved = overspent(world, marks_of(world), lambda token: facts.tokens[token].claim_by)
+
+    def renewed(deposits: Collection[bytes]) -> Collection[bytes]:
+        return renewed_in(store, trust.scheme, deposits)
+
     for token in sorted(tokens):
-        yield settled_of(world, proved.get(token, {}), token, epoch, caps, people)
+        yield settled_of(world, proved.get(token, {}), token, epoch, caps, people, renewed)
 
 
 def done(store: Store, tokens: Iterable[bytes]) -> set[bytes]:

@@ -4,6 +4,8 @@ How to call it, for a reply to an upload by ``key``::
 
     told = states(ledger.store, ledger.scheme, key, upload.pending)
 
+What a deposit was paid by fresh tokens (SPEC §14-23), it is not paid again.
+
 It asks a bounded number of questions, however many transfers there are, and tells a wallet of its own transfers alone.
 Nothing is stored: a state follows from the rows.
 """
@@ -19,7 +21,9 @@ from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme, Token
 from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.guarantee import split
+from dualtap_issuer.renewals import renewed_in
 from dualtap_issuer.rows import AskedRow, HandRow, SpanRow
+from dualtap_issuer.rules import Lot
 from dualtap_issuer.settling import done
 from dualtap_issuer.store import Store
 
@@ -29,7 +33,8 @@ class Standing(IntEnum):
 
     ``RECEIVED``: a deposit is kept, but something behind it is missing. ``AT_RISK``: it is credited, provisionally.
     ``FINAL``: all its tokens are settled, and nothing changes any more. ``IN_DOUBT``: a payment whose payee has told
-    nothing. ``ANSWERED``: a payment whose outcome is here; a reply carries it.
+    nothing. ``ANSWERED``: a payment whose outcome is here; a reply carries it. ``RENEWED``: fresh tokens have taken a
+    deposit's place.
     """
 
     RECEIVED = 1
@@ -37,6 +42,7 @@ class Standing(IntEnum):
     FINAL = 3
     IN_DOUBT = 4
     ANSWERED = 5
+    RENEWED = 6
 
 
 class State(NamedTuple):
@@ -68,14 +74,16 @@ def states(store: Store, scheme: Scheme, key: bytes, transfers: Iterable[bytes])
     tokens = {span.token for cut in spans.values() for span in cut}
     claims, settled = _claims(store, scheme, tokens), done(store, tokens)
     credited = {row.transfer: bool(row.credited) for row in store.deposits(mine)}
-    amounts, final = _credits(store, spans), paid(store, key, settled)
-    answered = _answered(store, mine)
+    amounts, final = _credits(store, spans), paid(store, scheme, key, settled)
+    answered, renewed = _answered(store, mine), renewed_in(store, scheme, {one for one in mine if credited.get(one)})
     found: list[State] = []
     for transfer in sorted(mine):
         cut = spans.get(transfer, [])
         until = max((claims[span.token] for span in cut), default=0)
         given = sum(span.end - span.start for span in cut)
-        if cut and all(span.token in settled for span in cut):
+        if transfer in renewed:
+            found.append(State(transfer, Standing.RENEWED, amounts.get(transfer, 0), until))
+        elif cut and all(span.token in settled for span in cut):
             found.append(State(transfer, Standing.FINAL, sum(final.get(transfer, NOTHING)), until))
         elif credited.get(transfer):
             found.append(State(transfer, Standing.AT_RISK, amounts.get(transfer, 0), until))
@@ -119,19 +127,23 @@ class Paid(NamedTuple):
 NOTHING = Paid(0, 0)
 
 
-def paid(store: Store, key: bytes, tokens: Collection[bytes]) -> dict[bytes, Paid]:
+def paid(store: Store, scheme: Scheme, key: bytes, tokens: Collection[bytes]) -> dict[bytes, Paid]:
     """Return what ``key`` got of these settled tokens, by transfer; under empty bytes, of the tokens that it owned.
 
-    Where a token was overspent, what its holder got is divided among the holder's claims (SPEC §16-17).
+    Where a token was overspent, what its holder got is divided among the holder's claims (SPEC §16-17). What was
+    renewed is none of them.
     """
     query = (
-        'SELECT l.token, l.transfer, l."end" - l.start FROM {wanted} CROSS JOIN leaf l '
+        'SELECT l.token, l.transfer, l."end" - l.start, l.lot FROM {wanted} CROSS JOIN leaf l '
         "WHERE l.token = w.a AND l.holder = w.b"
     )
     wanted = sorted((token, key) for token in tokens)
     claimed: dict[bytes, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
-    for token, transfer, amount in store.ask(query, wanted):
-        claimed[token][transfer] += amount
+    leaves = store.ask(query, wanted)
+    renewed = renewed_in(store, scheme, {row[1] for row in leaves if row[3] == Lot.DEPOSITED})
+    for token, transfer, amount, lot in leaves:
+        if lot != Lot.DEPOSITED or transfer not in renewed:
+            claimed[token][transfer] += amount
     query = (
         "SELECT s.token, s.backed, s.guaranteed FROM {wanted} CROSS JOIN share s WHERE s.token = w.a AND s.holder = w.b"
     )

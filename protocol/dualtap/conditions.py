@@ -36,7 +36,8 @@ class Rule(IntEnum):
 
 
 NOT_ISSUED: Final[Mapping[int, str]] = {
-    8: "a count of uses is not in this version",
+    8: "a count of uses is not in this version: a transfer says which units it takes, not which uses, so that no payee "
+    "could tell one too many",
     9: "a place: no device can prove offline where it is",
     10: "a quota across devices: no device sees offline what the others spent",
     11: "a refund on time-out: offline, silence proves nothing",

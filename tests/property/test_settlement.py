@@ -440,13 +440,13 @@ def check_order(seed: int, draw: random.Random) -> None:
 
 def check_settled(store: Store, expected: World) -> None:
     """Settled a token at a time, what everybody gets is what the whole set says."""
-    roll, caps = Roll(AUTHORITY.scheme), Caps(2, 3)
+    roll, caps, none = Roll(AUTHORITY.scheme), Caps(2, 3), set[bytes]().intersection  # nobody asked for a renewal
     roll.learn(AUTHORITY.authorities)
     store.close_epoch(99)
     settling.settle(store, roll, 99, caps, EVERYBODY)
     tokens = expected.facts.tokens
     proved = overspent(expected, marks_of(expected), lambda key: tokens[key].claim_by)
-    found = [settled_of(expected, proved.get(key, {}), key, 99, caps, EVERYBODY) for key in sorted(tokens)]
+    found = [settled_of(expected, proved.get(key, {}), key, 99, caps, EVERYBODY, none) for key in sorted(tokens)]
     assert settling.all_shares(store) == [share for one in found for share in one.shares]
     assert settling.all_liabilities(store) == [owed for one in found for owed in one.liabilities]
     assert {key: sorted(held) for key, held in store.settled().items()} == {one.token: one.leaves for one in found}

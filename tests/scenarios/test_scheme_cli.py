@@ -256,7 +256,7 @@ BAD = (
     ("wallet fund @anna 5.00 --conditions place=home", 1, "where it is"),
     ("wallet fund @anna 5.00 --conditions quota=5", 1, "across devices"),
     ("wallet fund @anna 5.00 --conditions refund=5", 1, "silence proves nothing"),
-    ("wallet fund @anna 5.00 --conditions count=5", 1, "not in this version"),
+    ("wallet fund @anna 5.00 --conditions count=5", 1, "not which uses"),
     ("wallet fund @anna 5.00 --conditions ;", 2, "no condition in"),
     ("wallet fund @anna 5.00 --conditions " + "merchant;" * 20, 2, "more than"),
     ("issuer serve @town --institution south", 2, "here are first, north"),

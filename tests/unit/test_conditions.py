@@ -361,7 +361,7 @@ KEY = Bench("p256").shop.public
 @pytest.mark.parametrize(
     ("condition", "why"),
     [
-        (Condition(8, b""), "UNKNOWN_CONDITION.*not in this version"),
+        (Condition(8, b""), "UNKNOWN_CONDITION.*says which units it takes, not which uses"),
         (Condition(9, b""), "UNKNOWN_CONDITION.*where it is"),
         (Condition(10, b""), "UNKNOWN_CONDITION.*what the others spent"),
         (Condition(11, b""), "UNKNOWN_CONDITION.*silence proves nothing"),

@@ -107,7 +107,7 @@ def test_what_a_robbed_till_is_told_is_what_it_gets() -> None:
     tokens = mint.ledger.facts().tokens
     assert sum(state.amount for state in found) == 61
     assert {state.standing for state in found} == {Standing.FINAL}
-    got = paid(mint.store, shop.book.key, tokens)
+    got = paid(mint.store, mint.scheme, shop.book.key, tokens)
     assert sum(one.guaranteed for one in got.values()) == 11
     assert sum(one.backed for one in got.values()) == 50
-    assert paid(mint.store, thief.book.key, tokens) == {}
+    assert paid(mint.store, mint.scheme, thief.book.key, tokens) == {}

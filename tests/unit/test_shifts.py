@@ -164,5 +164,5 @@ def test_a_payout_is_what_the_ledger_paid(tmp_path: Path) -> None:
         (found,) = payouts(shifts.entries, shifts.entries)
         assert getattr(found, state) == (100 if state == "at_risk" else 60)
     assert found.lost == 40
-    got = paid(mint.store, shop.book.key, mint.ledger.facts().tokens)
+    got = paid(mint.store, mint.scheme, shop.book.key, mint.ledger.facts().tokens)
     assert sum(sum(one) for one in got.values()) == found.final
