@@ -1,6 +1,6 @@
-"""Tests that need more than Python packages are collected only where they are asked for.
+"""Tests that need more than Python packages, or much time, are collected only where they are asked for.
 
-That is ``make test-radio`` and ``make test-postgres``.
+That is ``make test-radio``, ``make test-postgres`` and ``make security``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-APART = {Path(__file__).parent / name for name in ("radio", "postgres")}
+APART = {Path(__file__).parent / name for name in ("radio", "postgres", "security/heavy")}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
