@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-power test-postgres test-radio model check vectors format bench clean
+.PHONY: demo test test-power test-postgres test-radio security model check vectors format bench clean
 
 demo: $(STAMP)
 	$(BIN)/dualtap demo
@@ -25,6 +25,11 @@ test-radio: $(STAMP)
 # What else is needed (PostgreSQL 15 or later) is in .ci/run; each test process starts a server of its own.
 test-postgres: $(STAMP)
 	$(BIN)/pytest -n auto tests/postgres
+
+# What takes long of tests/security, and whether a comparison's time tells a secret. Figures: SECURITY.md.
+security: $(STAMP)
+	$(BIN)/pytest -n auto tests/security tests/security/heavy
+	$(BIN)/python benchmarks/constant_time.py
 
 # What else is needed (Java) is in .ci/run.
 model: $(STAMP)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dualtap.context import Charge, Pay
+from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect
 from dualtap.keystore import Keystore
@@ -86,7 +86,7 @@ class Pair:
 
     def drivers(self, watch: Callable[[Effect], None] = lambda effect: None) -> list[Driver]:
         """Return both sides of a tap."""
-        orders = (Pay(), Charge(100, "CNY", os.urandom(16)))
+        orders: tuple[Order, Order] = (Pay(), Charge(100, "CNY", os.urandom(16)))
         made: list[Driver] = []
         for wallet, order in zip(self.wallets, orders, strict=True):
             ephemeral = P256.ephemeral(os.urandom(32))

@@ -14,4 +14,3 @@ def test_no_nonce_is_used_twice_in_any_story(name: str) -> None:
     """§4.2-4, §6-2, §6-4."""
     bench = Observed()
     assert cut_everywhere(bench, scenes()[name], coarse) >= 14
-    print(f"{name}: {bench.trials} trials, {bench.sealed} sealed frames, none of them under a nonce used before")
