@@ -1,8 +1,8 @@
 """Whether a comparison's time tells how much of a secret was right: ``python benchmarks/constant_time.py``.
 
 Two classes of guesses are timed by turns, in random order: wrong in the first byte, and wrong in the last. Welch's t
-of the two says whether their times differ; below 4.5 either way nothing was found (the bound of the TVLA method). ``==``
-is the control, which must be found. The slowest tenth of each class is left out: that is the machine, not the
+of the two says whether their times differ; below 4.5 either way nothing was found (TVLA's bound). ``==`` is
+the control, which must be found. The slowest tenth of each class is left out: that is the machine, not the
 comparison.
 """
 

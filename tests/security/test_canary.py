@@ -11,6 +11,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -109,9 +110,9 @@ def reachable(root: object) -> Iterator[object]:
             names = [*getattr(found, "__dict__", {}), *_slots(type(found))]
             waiting.extend(getattr(found, name) for name in names if hasattr(found, name))
         if isinstance(found, dict):
-            waiting.extend([*found.keys(), *found.values()])
+            waiting.extend(cast("dict[object, object]", found).items())
         elif isinstance(found, list | tuple | set | frozenset | deque):
-            waiting.extend(found)
+            waiting.extend(cast("list[object]", found))
 
 
 def _slots(kind: type) -> list[str]:

@@ -20,7 +20,7 @@ from dualtap.errors import Code
 from dualtap.keystore import Keystore
 from dualtap.session import Channel
 from dualtap.statements import Carrier, Kind, Opening, Scheme, TapeOpening
-from dualtap.suite import P256, Drbg
+from dualtap.suite import P256, Drbg, Suite
 from dualtap_devices.driver import Driver
 from dualtap_devices.flash import CrashFlash, Faults, Keep
 from dualtap_devices.keystore import EmulatedKeystore
@@ -47,7 +47,7 @@ class Observed(Bench):
         self.watch = Watch()
         self.salts: dict[tuple[bytes, bytes], set[bytes]] = {}
         self.sealed = self.trials = 0
-        self._plain = self.scheme.suite
+        self._plain: Suite = self.scheme.suite
 
     def trial(self, scene: Scene) -> Trial:
         """Return a new trial, after what was seen in the one before has been judged."""
