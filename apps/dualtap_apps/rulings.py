@@ -16,6 +16,7 @@ from dualtap_apps.money import show as money
 from dualtap_apps.output import emit, wallet_id
 from dualtap_apps.schemes import Office, read_scheme, today
 from dualtap_issuer import makers
+from dualtap_issuer.insured import set_caps
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.listing import INSTITUTION, called, net_fields
 from dualtap_issuer.netting import Netting, Sum
@@ -42,10 +43,20 @@ def tier_name(number: int) -> str:
 
 
 def set_policy(
-    folder: Path, tier: str, given: Mapping[str, str | None], attested: str | None, db: str, as_json: bool
+    folder: Path,
+    tier: str,
+    given: Mapping[str, str | None],
+    attested: str | None,
+    caps: Mapping[str, str | None],
+    db: str,
+    as_json: bool,
 ) -> Exit:
-    """Change the limits of a tier, or whose chips must be attested. What is not given stays; the hotlist is kept."""
+    """Change the limits of a tier, whose chips must be attested, or the guarantee's ``caps``.
+
+    What is not given stays; the hotlist is kept.
+    """
     currency = read_scheme(folder).currency
+    capped = {name: _sum(text, currency) for name, text in caps.items() if text is not None}
     changes = {name: _limit(name, text, currency) for name, text in given.items() if text is not None}
     if changes and not tier:
         raise TapError(
@@ -53,8 +64,10 @@ def set_policy(
         )
     if tier and not changes:
         raise TapError(Code.BAD_INPUT, "name the limits that change, such as --payment 50.00")
-    if not tier and attested is None:
-        raise TapError(Code.BAD_INPUT, "nothing to set: name a tier and its limits, or --attested")
+    if not tier and attested is None and not capped:
+        raise TapError(
+            Code.BAD_INPUT, "nothing to set: name a tier and its limits, --attested, or a cap of the guarantee"
+        )
     carriers = None if attested is None else _carriers(attested)
     with Office.open(folder, db) as office:
         tiers = _changed(office.ledger.policy.tiers, tier_number(tier), changes) if tier else None
@@ -62,19 +75,28 @@ def set_policy(
             check_tiers(tiers)
         if carriers is not None:
             makers.demand(office.ledger.store, carriers)
+        if capped:
+            set_caps(office.ledger.store, office.ledger.guarantee._replace(**capped))
         if tiers is not None:
             office.ledger.set_tiers(tiers, today())
         return _show(office.ledger, currency, as_json)
 
 
 def _limit(name: str, text: str, currency: str) -> int:
-    if text == "none":
-        return limits.AMOUNT if name in SUMS else 2**31
     if name in SUMS:
-        return 0 if text.strip(" 0.") == "" else parse(text, currency)
+        return _sum(text, currency)
+    if text == "none":
+        return 2**31
     if not (text.isascii() and text.isdigit() and int(text) < 2**32):
         raise TapError(Code.BAD_INPUT, f"{text!r} is no count of {name}; write it like 100, or none for no limit")
     return int(text)
+
+
+def _sum(text: str, currency: str) -> int:
+    """Return an amount, which may be zero, or ``none``."""
+    if text == "none":
+        return limits.AMOUNT
+    return 0 if text.strip(" 0.") == "" else parse(text, currency)
 
 
 def _carriers(text: str) -> list[Carrier]:
@@ -111,8 +133,12 @@ def _show(ledger: Ledger, currency: str, as_json: bool) -> Exit:
     lines.append(f"  {len(policy.hotlist)} keys on the hotlist")
     if demanded:
         lines.append(f"  attested by their makers: {', '.join(demanded)}")
+    caps = ledger.guarantee
+    bounds = [f"{money(cap, currency)} to {whom}" for cap, whom in zip(caps, ("one payee", "all"), strict=True)
+              if cap < limits.AMOUNT]  # fmt: skip
+    lines.append("  guarantee, for each overspent token: " + (", ".join(bounds) or "all that is lacking"))
     fields = {
-        "version": policy.version, "attested": demanded, "currency": currency,
+        "version": policy.version, "attested": demanded, "currency": currency, "guarantee": caps._asdict(),
         "tiers": [{"name": tier_name(tier.number), **tier._asdict()} for tier in policy.tiers],
         "hotlist": [wallet_id(key) for key in policy.hotlist],
         "authorities": [hint.hex() for hint in policy.authorities],

@@ -83,7 +83,7 @@ def maker_add(folder: Path, name: str, key: str, db: str, as_json: bool) -> None
 
 @click.group(cls=ExampleGroup, examples=("dualtap scheme policy show town",))
 def policy() -> None:
-    """The limits of each tier of wallets, and whose chips must be attested."""
+    """The limits of each tier of wallets, whose chips must be attested, and what the guarantee pays."""
 
 
 @policy.command("show", examples=("dualtap scheme policy show town", "dualtap scheme policy show town --json"))
@@ -103,6 +103,7 @@ def policy_show(folder: Path, db: str, as_json: bool) -> None:
         "dualtap scheme policy set town wallet --payment 500.00 --payments 40",
         "dualtap scheme policy set town anonymous --payment 50.00 --balance 200.00",
         "dualtap scheme policy set town --attested card,watch",
+        "dualtap scheme policy set town --guarantee-payee 500.00 --guarantee-token 2000.00",
     ),
 )
 @click.argument("folder", type=FOLDER)
@@ -116,13 +117,25 @@ def policy_show(folder: Path, db: str, as_json: bool) -> None:
 @click.option("--unverified", metavar="AMOUNT", help="Greatest sum paid since its user was last verified.")
 @click.option("--untimed", metavar="AMOUNT", help="Greatest payment without a timed round.")
 @click.option("--attested", metavar="CARRIERS", help="Carriers whose chips makers must attest, such as card,watch.")
+@click.option("--guarantee-payee", metavar="AMOUNT", help="Most that the guarantee pays to one payee, for each token.")
+@click.option("--guarantee-token", metavar="AMOUNT", help="Most that the guarantee pays to all, for each token.")
 @DB
 @AS_JSON
-def policy_set(folder: Path, tier: str, attested: str | None, db: str, as_json: bool, **given: str | None) -> None:
+def policy_set(
+    folder: Path,
+    tier: str,
+    attested: str | None,
+    guarantee_payee: str | None,
+    guarantee_token: str | None,
+    db: str,
+    as_json: bool,
+    **given: str | None,
+) -> None:
     """Change limits of TIER (wallet, till, anonymous, child, or a number), in a new version. `none` is no limit."""
     from dualtap_apps.rulings import set_policy
 
-    _end(set_policy(folder, tier, given, attested, db, as_json))
+    caps = {"payee": guarantee_payee, "token": guarantee_token}
+    _end(set_policy(folder, tier, given, attested, caps, db, as_json))
 
 
 @click.command(

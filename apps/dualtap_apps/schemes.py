@@ -140,7 +140,8 @@ class Office:
         try:
             banks = [keyring.bank(scheme, name, store) for name in keyring.banks_of(office.certificate)]
             signers = Signers(scheme, office, keyring.policy_key(scheme), tuple(banks))
-            terms = Terms(card.currency, SPEND, GRACE, limits.HOPS, TIERS)
+            anonymous = frozenset({ANONYMOUS_TIER.number})
+            terms = Terms(card.currency, SPEND, GRACE, limits.HOPS, TIERS, anonymous=anonymous)
             ledger = Ledger(store, signers, terms, today())
             register(ledger, keyring)
             yield cls(ledger, keyring)

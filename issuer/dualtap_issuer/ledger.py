@@ -43,8 +43,9 @@ from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.facts import Facts, token_fact
 from dualtap_issuer.findings import Finding, refuse
 from dualtap_issuer.following import behind
-from dualtap_issuer.guarantee import EVERYBODY, Caps, Registry
+from dualtap_issuer.guarantee import Caps, Registry
 from dualtap_issuer.ingest import Ingest
+from dualtap_issuer.insured import Certified, caps_in
 from dualtap_issuer.lines import Lines
 from dualtap_issuer.makers import attested
 from dualtap_issuer.netting import Netting, check_balanced, net
@@ -66,7 +67,8 @@ HOTLIST = limits.STATEMENTS
 class Terms(NamedTuple):
     """What the institution issues: currency, epochs to spend it, epochs of grace to claim it, hops, and the tiers.
 
-    ``guarantee`` caps what the scheme pays where a token was overspent.
+    ``guarantee`` caps what the scheme pays where a token was overspent, until others are set (:func:`set_caps`).
+    ``anonymous`` are the tiers that carry no identity.
     """
 
     currency: str
@@ -75,6 +77,7 @@ class Terms(NamedTuple):
     hops: int
     tiers: tuple[Tier, ...]
     guarantee: Caps = Caps()
+    anonymous: frozenset[int] = frozenset()
 
 
 class Ledger:
@@ -372,19 +375,26 @@ class Ledger:
         roll = Roll.of(self.scheme, facts.authorities, facts.seen)
         return World(facts, roll.institutions, roll)
 
-    def settle(self, epoch: int, people: Registry = EVERYBODY) -> int:
+    @property
+    def guarantee(self) -> Caps:
+        """The caps of the guarantee for what is settled now."""
+        return caps_in(self.store, self.terms.guarantee)
+
+    def settle(self, epoch: int, people: Registry | None = None) -> int:
         """Credit the holder of every leaf of every token whose ``claim_by`` is past; return the minor units.
 
         To be called once every sync stamped before ``epoch`` is stored: none is taken afterwards. What was overspent is
-        booked, and ``people`` tells whom the guarantee makes whole (SPEC §16-15 to §16-18). It goes in batches, beside
-        syncs; where one was interrupted, the next call goes on.
+        booked, and ``people`` tells whom the guarantee makes whole (SPEC §16-15 to §16-18); without it, whoever is
+        certified in a tier that carries an identity. It goes in batches, beside syncs; where one was interrupted, the
+        next call goes on.
         """
         with self.store.transaction(alone=True):
             self._resume()
             if self._renew(epoch):  # what a process left that died: else it would be paid here, and renewed later
                 self._revise(epoch)
             self.store.close_epoch(epoch)
-        return settling.settle(self.store, self.trust, epoch, self.terms.guarantee, people)
+        people = people or Certified(self.store, self.scheme, self.terms.anonymous)
+        return settling.settle(self.store, self.trust, epoch, self.guarantee, people)
 
     def net(self) -> Netting:
         """Return what the institutions hold of one another's value, audited; raise as :meth:`audit`."""

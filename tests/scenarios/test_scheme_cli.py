@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from dualtap import limits
 from dualtap_apps.cli import run
 from dualtap_apps.keyring import Keyring
 from dualtap_apps.schemes import Office, create, today
@@ -154,6 +155,18 @@ def test_a_policy_changes_one_tier_and_keeps_the_rest(desk: Desk) -> None:
     assert "anonymous" in desk.run("scheme policy show @town")
 
 
+def test_the_guarantees_caps_are_set_one_by_one_and_kept(desk: Desk) -> None:
+    """§16-16."""
+    assert "all that is lacking" in desk.run("scheme policy show @town")
+    version = desk.json("scheme policy show @town")["version"]
+    desk.json("scheme policy set @town --guarantee-token 2000.00")
+    after = desk.json("scheme policy set @town --guarantee-payee 0")
+    assert (after["guarantee"], after["version"]) == ({"payee": 0, "token": 200_000}, version)
+    assert "0.00 CNY to one payee, 2000.00 CNY to all" in desk.run("scheme policy show @town")
+    after = desk.json("scheme policy set @town --guarantee-payee none --guarantee-token none")
+    assert after["guarantee"] == {"payee": limits.AMOUNT, "token": limits.AMOUNT}
+
+
 def test_a_chip_is_attested_where_the_scheme_demands_it(desk: Desk) -> None:
     """§7-24."""
     desk.json("scheme maker add @town chipworks")
@@ -228,6 +241,8 @@ BAD = (
     ("scheme policy set @town wallet --payments many", 2, "no count"),
     ("scheme policy set @town wallet --payments -1", 2, "no count"),
     ("scheme policy set @town --attested phone", 2, "no secure element"),
+    ("scheme policy set @town --guarantee-payee 5.001", 2, "not an amount"),
+    ("scheme policy set @town --guarantee-token -1", 2, "not an amount"),
     ("scheme policy set @town wallet --payment 5.00 --attested phone", 2, "no secure element"),
     ("scheme policy set @town wallet --payments 4294967296 --attested card", 2, "no count"),
     ("scheme policy set @town --attested brick", 2, "no carrier"),

@@ -172,6 +172,17 @@ def test_a_maker_is_registered_and_its_word_demanded(two: Two, north: Service) -
     assert north.call("GET", "/admin/scheme").json["attested"] == []
 
 
+def test_the_guarantees_caps_are_set(two: Two, north: Service) -> None:
+    """§16-16: for the settlements of every service over this ledger."""
+    problem(north.call("POST", "/admin/guarantee", {"payee": -1, "token": 5}), 422, "payee")
+    problem(north.call("POST", "/admin/guarantee", {"payee": 1}), 422, "token")
+    caps = {"payee": 100, "token": 5000}
+    assert north.call("POST", "/admin/guarantee", caps).json == caps
+    assert north.call("GET", "/admin/policy").json["guarantee"] == caps
+    with Office.open(two.folder) as office:
+        assert office.ledger.guarantee._asdict() == caps
+
+
 def test_policies_and_dates_are_signed(two: Two, north: Service) -> None:
     before = north.call("GET", "/admin/policy").json
     tiers = cast("list[dict[str, int]]", before["tiers"])

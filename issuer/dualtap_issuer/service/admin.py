@@ -42,7 +42,9 @@ _CONFLICT = record(
 )
 _CONDITION = record({"code": integer(0, 2**32 - 1), "value": {"type": "string", "pattern": "^([0-9a-f]{2}){0,600}$"}})
 _TIER = record(dict.fromkeys(Tier._fields, COUNT))
-_POLICY = record({"version": COUNT, "tiers": array(_TIER, 64), "hotlist": array(KEY, 64)})
+_POLICY = record(
+    {"version": COUNT, "tiers": array(_TIER, 64), "hotlist": array(KEY, 64), "guarantee": rulings.GUARANTEE}
+)
 _CERTIFY = record(
     {
         "challenge": DIGEST, "key": KEY, "epoch": EPOCH, "signature": hexes(64),
@@ -75,7 +77,7 @@ CALLS = (
         " call safe to repeat: the second is refused", record({"serial": hexes(8), "amount": COUNT, "spend_by": EPOCH,
         "claim_by": EPOCH}), _ISSUE, (),
     ),
-    call("/admin/policy", "GET", "The policy in force", _POLICY),
+    call("/admin/policy", "GET", "The policy in force, and the caps of the guarantee", _POLICY),
     call(
         "/admin/settle", "POST", "Credit the holders of all tokens whose claim_by is before an epoch, at most today's;"
         " no sync is stamped before it afterwards", record({"settled": COUNT}), record({"epoch": EPOCH}), (409,),
@@ -244,6 +246,7 @@ def _policy(ledger: Ledger, _: Fields) -> Fields:
         "version": policy.version,
         "tiers": [tier._asdict() for tier in policy.tiers],
         "hotlist": [key.hex() for key in policy.hotlist],
+        "guarantee": {**ledger.guarantee._asdict()},
     }
 
 

@@ -12,6 +12,8 @@ from dualtap.statements import Authority, AuthorityCertificate, Carrier, Present
 from dualtap.wire import issued_check, signed
 from dualtap_issuer import makers
 from dualtap_issuer.authority import Bank, check_possession
+from dualtap_issuer.guarantee import Caps
+from dualtap_issuer.insured import set_caps
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.listing import BANK, INSTITUTION, listed, net_fields
 from dualtap_issuer.service.calls import COUNT, DIGEST, EPOCH, KEY, TEXT, Fields, Work, bytes_of, call, int_of
@@ -24,6 +26,7 @@ HEX: Shape = {"type": "string", "pattern": "^(([0-9a-f]{2}){1,512})$"}
 AMOUNT: Shape = {"type": "integer"}
 CHIPS = one_of(*(carrier.name.lower() for carrier in sorted(makers.SECURE)))
 TIER = record(dict.fromkeys(Tier._fields, integer(0, limits.AMOUNT)))
+GUARANTEE = record({"payee": integer(0, limits.AMOUNT), "token": integer(0, limits.AMOUNT)})
 _PARTY = {"name": TEXT, "number": COUNT, "key": KEY, "id": TEXT, "expires": COUNT}
 _CLAIM = record({"currency": TEXT, "creditor": TEXT, "debtor": TEXT, "at_risk": AMOUNT, "final": AMOUNT})
 _POSITION = record({"currency": TEXT, "institution": TEXT, "at_risk": AMOUNT, "final": AMOUNT})
@@ -61,6 +64,8 @@ CALLS: tuple[Operation, ...] = (
     ),
     call("/admin/attested", "POST", "Say whose chips makers must attest from now on", record({"attested": array(CHIPS,
          len(Carrier))}), record({"attested": array(CHIPS, len(Carrier))})),
+    call("/admin/guarantee", "POST", "Set the most that the guarantee pays of an overspent token, to one payee and to"
+         " all together, in settlements from now on", GUARANTEE, GUARANTEE),
     call("/admin/date", "POST", "Sign today's date, for institutions without the policy key; the policy is brought up"
          " to date", record({"epoch": EPOCH, "policy": COUNT, "header": TEXT}), None, (422,)),
     call("/admin/net", "GET", "Audit, then tell what the institutions hold of one another's value: the claims, each"
@@ -74,7 +79,8 @@ CALLS: tuple[Operation, ...] = (
 def works(epoch: Callable[[], int]) -> tuple[Work, ...]:
     """Return what the calls do, in their order."""
     return (
-        _scheme(epoch), _authorities(epoch), _banks(epoch), _maker, _tiers(epoch), _attested, _date(epoch), _net,
+        _scheme(epoch), _authorities(epoch), _banks(epoch), _maker, _tiers(epoch), _attested, _guarantee,
+        _date(epoch), _net,
         _account,
     )  # fmt: skip
 
@@ -157,6 +163,11 @@ def _tiers(epoch: Callable[[], int]) -> Work:
 def _attested(ledger: Ledger, given: Fields) -> Fields:
     makers.demand(ledger.store, [Carrier[name.upper()] for name in cast("list[str]", given["attested"])])
     return {"attested": sorted(carrier.name.lower() for carrier in makers.demanded(ledger.store))}
+
+
+def _guarantee(ledger: Ledger, given: Fields) -> Fields:
+    set_caps(ledger.store, Caps(int_of(given, "payee"), int_of(given, "token")))
+    return {**ledger.guarantee._asdict()}
 
 
 def _date(epoch: Callable[[], int]) -> Work:
