@@ -31,6 +31,10 @@ security: $(STAMP)
 	$(BIN)/pytest -n auto tests/security tests/security/heavy
 	$(BIN)/python benchmarks/constant_time.py
 
+# A hundred thousand statements with a hundred frauds among them, on SQLite and on PostgreSQL (see test-postgres).
+frauds: $(STAMP)
+	DUALTAP_FRAUDS=25x4000x4 $(BIN)/pytest -s tests/scenarios/test_planted.py tests/postgres/test_planted.py
+
 # What else is needed (Java) is in .ci/run.
 model: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[model]'

@@ -1,0 +1,10 @@
+"""Planted frauds, over PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.test_planted import test_every_planted_fraud_is_found_and_nobody_is_framed
+
+pytestmark = pytest.mark.usefixtures("moved")
+__all__ = ["test_every_planted_fraud_is_found_and_nobody_is_framed"]
