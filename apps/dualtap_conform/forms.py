@@ -155,7 +155,7 @@ SOME_DIGEST, ANY = Bin((0, 32)), Bin()
 # The enumerations of SPEC §4.3
 
 SIDE, CARRIER, AUTHORITY = Choice((0, 2), (3,)), Choice((1, 7), (0, 8)), Choice((1, 3), (0, 4))
-VERIFICATION, ROLE, WANT = Choice((0, 3), (4,)), Choice((0, 3), (4, 128)), Choice((0, 15), (16, 128))
+VERIFICATION, ROLE, WANT = Choice((0, 3), (4,)), Choice((0, 3), (4, 128)), Choice((0, 31), (32, 128))
 
 # What authorities sign (SPEC §4.3)
 
@@ -219,6 +219,16 @@ GRANT = Fields(
         ("basket", Bin((0, 16))), ("first", EPOCH), ("last", EPOCH),
     ),
 )  # fmt: skip
+BIND = Fields("BindBody", (("owner", KEY), ("session", DIGEST), ("number", Uint(0, 2**63 - 1)), ("epoch", EPOCH)))
+OWN = Fields("OwnBody", (("wallet", KEY), ("session", DIGEST), ("epoch", EPOCH)))
+ORDER = Fields(
+    "OrderBody",
+    (
+        ("wallet", KEY), ("bind", Uint(0, 2**63 - 1)), ("number", Uint(0, 2**63 - 1)),
+        ("errand", Choice((1, 2, 3, 4, 5), (0, 6))), ("frozen", Bool()), ("payment", MONEY), ("day", MONEY),
+        ("amount", MONEY), ("to", Bin((0, 32, 33))), ("epoch", EPOCH),
+    ),
+)  # fmt: skip
 TRANSFER = Fields(
     "TransferBody", (("payee", KEY), ("spans", Items(SPAN, 1, 16)), ("epoch", EPOCH), ("witness", WITNESS))
 )
@@ -246,8 +256,8 @@ _EMPTY: tuple[str, Form] = ("request", Fixed(b""))
 STATEMENTS = tuple(
     statement(kind, body)
     for kind, body in (
-        (16, REQUEST), (17, PRESENT), (18, SYNC), (19, SUCCESSOR), (20, GRANT), (32, TRANSFER), (33, RECEIPT),
-        (34, CLOSE),
+        (16, REQUEST), (17, PRESENT), (18, SYNC), (19, SUCCESSOR), (20, GRANT), (21, BIND), (22, OWN),
+        (23, ORDER), (32, TRANSFER), (33, RECEIPT), (34, CLOSE),
     )
 )  # fmt: skip
 WARRANT = Fields("Warrant", (("opening", REQUEST_OPENING), ("outcome", STATEMENTS[-1])))
@@ -376,6 +386,7 @@ REPLY = Fields(
         ("tokens", Items(TOKEN, 0, 10**6)), ("delivered", Uint(0, 2**63 - 1)),
         ("standing", Items(SETTLEMENT, 0, 10**6)),
         ("successor", Maybe(WALLET_CERTIFICATE)),
+        ("words", Items(STATEMENTS[7], 0, 10**6)),
     ),
 )  # fmt: skip
 UPLOAD = Fields(
@@ -386,6 +397,7 @@ UPLOAD = Fields(
         ("warrants", Items(DEAD, 0, 10**6)), ("tape", Items(STATEMENTS[-1], 0, 10**6)),
         ("heard", Items(STATEMENTS[-2], 0, 10**6)), ("pending", Items(DIGEST, 0, 10**6)),
         ("delivered", Uint(0, 2**63 - 1)), ("successor", Maybe(STATEMENTS[3])),
+        ("words", Items(STATEMENTS[7], 0, 10**6)),
     ),
 )  # fmt: skip
 SYNCS = (SIGNED_UPLOAD, UPLOAD, SIGNED_REPLY, REPLY)

@@ -18,6 +18,7 @@ from dualtap_issuer.marks import Mark, marks_of, overspent
 from dualtap_issuer.quotas import Fault
 from dualtap_issuer.renewals import renewals
 from dualtap_issuer.rules import EVER, NEVER, Leaf, Lot, World
+from dualtap_issuer.words import subject
 
 
 class Named(NamedTuple):
@@ -75,7 +76,7 @@ def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
     facts = world.facts
     found: dict[str, set[tuple[object, ...]]] = {
         "span": set(), "hand": set(), "asked": set(), "outcome": set(), "tape": set(), "certified": set(),
-        "deposit": set(), "authority": set(),
+        "deposit": set(), "authority": set(), "word": set(),
     }  # fmt: skip
     for parent, kids in world.kids.items():
         token = world.token_of(parent)
@@ -95,6 +96,7 @@ def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
         if opening is not None:
             found["tape"].add((statement.key, opening.prev, opening.ctr, statement.id))
     found["authority"].update((one.hint, key) for key, one in facts.authorities.items())
+    found["word"].update((subject(one), key, one.key) for key, one in facts.words.items())
     found["certified"].update((one.key, key) for key, one in facts.certificates.items())
     return found
 

@@ -18,6 +18,8 @@ from dualtap.statements import (
     Carrier,
     Condition,
     Header,
+    OrderBody,
+    OwnerOrder,
     Policy,
     Present,
     Role,
@@ -30,6 +32,7 @@ from dualtap.statements import (
 from dualtap.suite import Suite
 from dualtap.sync import SignedReply, reply_id
 from dualtap.trust import Trust, issue
+from dualtap.wire import signed
 
 
 class Secrets(NamedTuple):
@@ -150,6 +153,11 @@ class Institution:
         """Return a reply, signed for the upload that it answers."""
         named = reply_id(self.scheme, self.key, challenge, upload, reply)
         return SignedReply(reply, key_hint(self.key), self._signer.sign(named))
+
+    def order(self, body: OrderBody) -> OwnerOrder:
+        """Return an order of the institution about a wallet (SPEC §23-12), signed."""
+        word = signed(self.scheme.id, self.key, body)
+        return word.sealed(self._signer.sign(word.id))
 
     def proof_for(self, session: bytes, challenge: bytes) -> Proved:
         """Return the institution's word that it gives this challenge in the sync of this transcript (SPEC §14-16)."""

@@ -16,8 +16,11 @@ from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import (
     AuthorityCertificate,
+    BindBody,
     Opening,
+    OrderBody,
     Outcome,
+    OwnBody,
     Private,
     RequestOpening,
     Scheme,
@@ -28,10 +31,21 @@ from dualtap.statements import (
     TransferBody,
     Verification,
     WalletCertificate,
+    Word,
 )
 from dualtap.suite import sha256
 from dualtap.trust import Trust, issued_id
-from dualtap.wire import blob, counter, digest, enumeration, issued_check, record, statement_check, statement_fields
+from dualtap.wire import (
+    blob,
+    counter,
+    digest,
+    enumeration,
+    issued_check,
+    record,
+    statement_check,
+    statement_fields,
+    statement_of,
+)
 
 
 class FactKind(IntEnum):
@@ -43,6 +57,7 @@ class FactKind(IntEnum):
     OPENING = 4
     ASKED = 5
     AUTHORITY = 6
+    WORD = 7
 
 
 class Fact(NamedTuple):
@@ -67,7 +82,7 @@ class AskedBy(NamedTuple):
     opening: RequestOpening
 
 
-FactValue = Token | WalletCertificate | TapeStatement | OpeningOf | AskedBy | AuthorityCertificate
+FactValue = Token | WalletCertificate | TapeStatement | OpeningOf | AskedBy | AuthorityCertificate | Word
 
 
 def opening_digest(statement: bytes) -> bytes:
@@ -116,6 +131,11 @@ def asked_fact(opening: RequestOpening) -> Fact:
     return Fact(FactKind.ASKED, asked_digest(commitment), wire.pack((commitment, opening)))
 
 
+def word_fact(word: Word) -> Fact:
+    """Return what an owner, or its wallet, signed of their tie (SPEC §23) as a fact."""
+    return Fact(FactKind.WORD, word.id, wire.pack(statement_fields(word)))
+
+
 _opening: Final = record(
     Opening, blob(16), counter, counter, record(Private, enumeration(Verification), blob(0, 32)), blob(0, 32)
 )
@@ -135,6 +155,7 @@ class Facts:
     outcomes: dict[bytes, Outcome] = field(default_factory=dict[bytes, Outcome])
     openings: dict[bytes, Opening] = field(default_factory=dict[bytes, Opening])
     asked: dict[bytes, RequestOpening] = field(default_factory=dict[bytes, RequestOpening])
+    words: dict[bytes, Word] = field(default_factory=dict[bytes, Word])
     seen: dict[bytes, int] = field(default_factory=dict[bytes, int])
 
     def put(self, fact: Fact, epoch: int) -> None:
@@ -160,7 +181,9 @@ class Facts:
             case AskedBy(commitment, opening):
                 self.asked[commitment] = opening
             case Signed():
-                if isinstance(value.body, TransferBody):
+                if isinstance(value.body, BindBody | OwnBody | OrderBody):
+                    self.words[value.id] = cast("Word", value)
+                elif isinstance(value.body, TransferBody):
                     self.transfers[value.id] = cast("Transfer", value)
                 else:
                     self.outcomes[value.id] = cast("Outcome", value)
@@ -200,6 +223,10 @@ def _decode(scheme: Scheme, fact: Fact) -> FactValue:
             statement = statement_check(scheme.id)(raw)
             _same(statement.id, fact.digest)
             return cast("TapeStatement", statement)
+        case FactKind.WORD:
+            word = statement_of(scheme.id, BindBody, OwnBody, OrderBody)(raw)
+            _same(word.id, fact.digest)
+            return cast("Word", word)  # pyright: ignore[reportUnnecessaryCast]
         case FactKind.OPENING:
             shown = _opening_of(raw)
             _same(opening_digest(shown.statement), fact.digest)

@@ -112,6 +112,7 @@ def ungenuine(facts: Facts, trust: Trust) -> list[Finding]:
         opening = facts.openings.get(statement.id)
         if opening is not None and opening.tape().commitment() != statement.commitment:
             bad.add(opening_digest(statement.id))
+    bad |= {digest for digest, word in facts.words.items() if _fails(trust.verify_statement, word)}
     return [Finding("fact", (digest,), Wrong.ALTERED, *about(facts, digest)) for digest in sorted(bad)]
 
 

@@ -34,9 +34,11 @@ from dualtap_issuer.rows import (
     SpanRow,
     TodoRow,
     WaitRow,
+    WordRow,
 )
 from dualtap_issuer.rules import NEVER, World, sides
 from dualtap_issuer.store import Store
+from dualtap_issuer.words import subject
 
 
 class _Missing(Exception):
@@ -101,11 +103,12 @@ class Following:
         places = [PlaceRow(keys[key], one.prev, one.ctr, key) for key, one in new.openings.items()]
         certified = [CertifiedRow(one.key, digest) for digest, one in new.certificates.items()]
         authorities = [AuthorityRow(one.hint, digest) for digest, one in new.authorities.items()]
+        words = [WordRow(subject(one), digest, one.key) for digest, one in new.words.items()]
         alike = [row.certificate for row in store.certificates(row.key for row in certified)]
         alike += [row.id for row in store.outcomes((row.key, row.request) for row in outcomes)]
         first = min(new.seen.values(), default=NEVER)
         self._outcomes, self._places, self._certified = outcomes, places, certified
-        for rows in (hands, places, outcomes, certified, authorities):
+        for rows in (hands, places, outcomes, certified, authorities, words):
             store.put(rows)
         return any(epoch > first for epoch in store.stamps(alike).values())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from dualtap.errors import Code, TapError
 from dualtap.graph import Graph
@@ -11,10 +11,14 @@ from dualtap.statements import (
     KIND,
     ON_TAPE,
     AuthorityCertificate,
+    BindBody,
+    OrderBody,
+    OwnBody,
     RequestOpening,
     TapeStatement,
     Token,
     WalletCertificate,
+    Word,
 )
 from dualtap.sync import Upload
 from dualtap.trust import Trust
@@ -31,6 +35,7 @@ from dualtap_issuer.facts import (
     decode_fact,
     statement_facts,
     token_fact,
+    word_fact,
 )
 from dualtap_issuer.following import Following
 from dualtap_issuer.rows import Kept, TodoRow
@@ -70,6 +75,8 @@ class Ingest:
             self._try(self.statement, statement)
         for warrant in warrants:
             self.asked(warrant.opening)
+        for word in upload.words:
+            self._try(self.word, word)
 
     def _try(self, action: Callable[[T], None], item: T) -> None:
         try:
@@ -116,6 +123,16 @@ class Ingest:
         """Take in which request a commitment answers."""
         fact = asked_fact(opening)
         self._take(fact, AskedBy(opening.commitment(), opening))
+
+    def word(self, word: Word) -> None:
+        """Take in what ties a wallet to its owner, or an order; raise ``BAD_SIGNATURE``, ``BAD_KEY`` or ``MALFORMED``.
+
+        SPEC §23-16.
+        """
+        if not isinstance(cast("object", word.body), BindBody | OwnBody | OrderBody):
+            raise TapError(Code.MALFORMED, "no word of an owner or a wallet")
+        self.trust.verify_statement(word)
+        self._take(word_fact(word), word)
 
     def _take(self, fact: Fact, value: FactValue) -> None:
         self._facts.setdefault(fact.digest, fact)

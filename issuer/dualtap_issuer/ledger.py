@@ -59,6 +59,7 @@ from dualtap_issuer.rows import OutcomeRow
 from dualtap_issuer.rules import Conflict, World
 from dualtap_issuer.standings import standings
 from dualtap_issuer.store import Store
+from dualtap_issuer.words import orders_for
 
 HOTLIST = limits.STATEMENTS
 """Keys on the hotlist: as many as every device's decoder takes."""
@@ -306,7 +307,8 @@ class Ledger:
         tokens = tuple(cast("list[Token]", self._all([token for _, token in queued])))
         delivered = max([upload.delivered, *[number for number, _ in queued]])
         standing = standings(self.store, self.scheme, key, upload.pending)
-        return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered, standing)
+        words = orders_for(self.store, self.scheme, self.institutions, key)
+        return Reply(self.news(epoch), tuple(outcomes), deposits, tokens, delivered, standing, words=words)
 
     def _all(self, digests: list[bytes]) -> list[object]:
         return values(self.store, self.scheme, digests)

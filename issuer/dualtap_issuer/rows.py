@@ -69,6 +69,14 @@ class AuthorityRow(NamedTuple):
     certificate: bytes
 
 
+class WordRow(NamedTuple):
+    """What was signed of a wallet's tie to an owner: the wallet that it is about, its id, and who signed it."""
+
+    wallet: bytes
+    id: bytes
+    key: bytes
+
+
 class SpanRow(NamedTuple):
     """A span of a statement: of which token, cut from which parent, where, by which transfer's which span."""
 

@@ -35,12 +35,13 @@ from dualtap_issuer.rows import (
     SpanRow,
     TodoRow,
     WaitRow,
+    WordRow,
 )
 from dualtap_issuer.rules import Conflict, Credit, Leaf, Lot
 
 Row = (
     HandRow | PlaceRow | OutcomeRow | AskedRow | CertifiedRow | AuthorityRow | SpanRow | WaitRow | DepositRow
-    | Mark | Leaf
+    | Mark | Leaf | WordRow
 )  # fmt: skip
 
 DISTRIBUTION: Final = MappingProxyType({
@@ -48,7 +49,7 @@ DISTRIBUTION: Final = MappingProxyType({
     "renewal": "transfer", "span": "token", "credit": "token", "settled": "token", "leaf": "token",
     "share": "token", "liability": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "mark": "key", "delivery": "owner",
-    "authority": "hint", "successor": "key",
+    "authority": "hint", "successor": "key", "word": "wallet",
 })  # fmt: skip
 """The column by which each table distributes: the first of its primary key."""
 FRONT_DOOR: Final = frozenset({
@@ -59,10 +60,10 @@ FRONT_DOOR: Final = frozenset({
 _TABLES: Final[dict[type[Any], str]] = {
     HandRow: "hand", PlaceRow: "tape", OutcomeRow: "outcome", AskedRow: "asked", CertifiedRow: "certified",
     SpanRow: "span", WaitRow: "wait", DepositRow: "deposit", Mark: "mark", Leaf: "leaf",
-    AuthorityRow: "authority",
+    AuthorityRow: "authority", WordRow: "word",
 }  # fmt: skip
 _INDEX: Final[tuple[type[Any], ...]] = (
-    SpanRow, HandRow, AskedRow, OutcomeRow, PlaceRow, CertifiedRow, AuthorityRow, DepositRow,
+    SpanRow, HandRow, AskedRow, OutcomeRow, PlaceRow, CertifiedRow, AuthorityRow, DepositRow, WordRow,
 )  # fmt: skip
 
 
@@ -270,6 +271,16 @@ class Store(Door, ABC):
     def authorities(self) -> list[bytes]:
         """Return the digests of all authorities' certificates."""
         return [row[0] for row in self.ask("SELECT certificate FROM authority ORDER BY certificate")]
+
+    def words_about(self, wallets: Iterable[bytes]) -> list[WordRow]:
+        """Return all that was signed of these wallets' ties, in order."""
+        query = "SELECT t.wallet, t.id, t.key FROM {wanted} CROSS JOIN word t WHERE t.wallet = w.a ORDER BY 1, 2"
+        return [WordRow(*row) for row in self.ask(query, _ones(wallets))]
+
+    def words_by(self, keys: Iterable[bytes]) -> list[WordRow]:
+        """Return all that these keys signed of ties, in order."""
+        query = "SELECT t.wallet, t.id, t.key FROM {wanted} CROSS JOIN word t WHERE t.key = w.a ORDER BY 1, 2"
+        return [WordRow(*row) for row in self.ask(query, _ones(keys))]
 
     def paid(self, payees: Iterable[bytes]) -> list[bytes]:
         """Return the transfers to these keys. There is no index: it is for the day on which an authority joins."""

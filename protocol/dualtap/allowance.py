@@ -13,9 +13,13 @@ BY_CHIP = Verification.PIN
 
 def check_day(tier: Tier, spent: Spent, epoch: int, amount: int) -> None:
     """Raise ``OVER_LIMIT`` if ``amount`` more is above what may be paid in this epoch, the wallet's date (§22-1)."""
-    before = spent.day if spent.epoch == epoch else 0
-    if tier.day < limits.AMOUNT and before + amount > tier.day:
+    if tier.day < limits.AMOUNT and today(spent, epoch) + amount > tier.day:
         raise TapError(Code.OVER_LIMIT, "more than this wallet's tier allows for a day")
+
+
+def today(spent: Spent, epoch: int) -> int:
+    """Return the minor units paid in this epoch, the wallet's date (§22-1)."""
+    return spent.day if spent.epoch == epoch else 0
 
 
 def needed(tier: Tier, spent: Spent, amount: int, asked: Verification) -> Verification:
@@ -27,7 +31,7 @@ def needed(tier: Tier, spent: Spent, amount: int, asked: Verification) -> Verifi
 def paid(spent: Spent, transfer: Transfer, amount: int) -> Spent:
     """Return the sums after a transfer that answers a request, whatever becomes of it."""
     epoch, opening = transfer.body.epoch, transfer.shown()
-    day = _sum(amount, spent.day if spent.epoch == epoch else 0)
+    day = _sum(amount, today(spent, epoch))
     if opening.private.verification >= BY_CHIP:
         return Spent(epoch, day, 0, opening.ctr)
     return Spent(epoch, day, _sum(spent.unverified, amount), spent.verified)

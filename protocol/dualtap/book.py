@@ -25,6 +25,7 @@ from dualtap.records import (
     Line,
     Moved,
     News,
+    Ordered,
     Question,
     Record,
     Retired,
@@ -35,6 +36,7 @@ from dualtap.records import (
     Spent,
     Synced,
     Taken,
+    Tied,
     Told,
     ToldLine,
     Warned,
@@ -64,6 +66,7 @@ from dualtap.statements import (
     Warrant,
 )
 from dualtap.suite import Drbg
+from dualtap.ties import Ties
 from dualtap.trust import Trust
 from dualtap.wire import TransferMessage, decode, signed
 
@@ -105,6 +108,7 @@ class Book:
         self.spent = Spent()
         self.successor: Successor | None = None
         """What retired this key, not signed: the key asks and pays nothing any more (SPEC §20-3)."""
+        self.ties = Ties(key)
         self.unsaved: SignedTail | None = None
         """The tail's signature while only memory has it: it becomes durable with the next record, of any tap."""
 
@@ -173,6 +177,15 @@ class Book:
         origin = self.graph.origin(holding.parent)
         return understood(token.conditions) and offline_refusal(token, origin, epoch, hops) is None
 
+    def check_restraint(self, amount: int) -> None:
+        """Raise ``FROZEN`` or ``OVER_LIMIT`` unless owner and issuer let this wallet pay this much (SPEC §23-14)."""
+        bound = self.ties.restraint()
+        if bound.frozen:
+            raise TapError(Code.FROZEN)
+        day = bound.day < limits.AMOUNT and allowance.today(self.spent, self.trust.epoch) + amount > bound.day
+        if amount > bound.payment or day:
+            raise TapError(Code.OVER_LIMIT, "its owner or issuer set a lower limit")
+
     def holds(self, span: Span) -> bool:
         """Return whether these units are still held here."""
         return any(
@@ -225,7 +238,8 @@ class Book:
         return signed(self.scheme.id, self.key, CloseBody(request, int(reason), self.trust.epoch), self.place(random))
 
     def succeeded_by(self, key: bytes) -> Successor:
-        """Return the statement that this key's successor is ``key``, not yet signed."""
+        """Return the statement that this key's successor is ``key``, not yet signed; raise ``BOUND`` (SPEC §23-17)."""
+        self.ties.check_none()
         return signed(self.scheme.id, self.key, SuccessorBody(key, self.trust.epoch))
 
     # The fold
@@ -268,6 +282,8 @@ class Book:
                 self.successor = successor
             case Warned(key, evidence):
                 self._warn(key, evidence)
+            case Tied() | Ordered():
+                self.ties.apply(item)
 
     def _news(self, news: News) -> None:
         if news.certificate is not None:
@@ -492,7 +508,7 @@ class Book:
         told = (Told(tuple(self.told.values())),) if self.told else ()
         retired = () if self.successor is None else (Retired(self.successor),)
         warned = [Warned(key, evidence) for key, evidence in self.warned.items()]
-        return (self.snapshot(), *retired, *told, *warned)
+        return (self.snapshot(), *retired, *told, *warned, *self.ties.kept())
 
     def _restore(self, snapshot: Snapshot) -> None:
         self._news(snapshot.news)

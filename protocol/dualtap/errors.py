@@ -45,6 +45,9 @@ class Code(IntEnum):
     HOTLISTED = 44
     EPOCH_AHEAD = 45
     EPOCH_BACKWARDS = 46
+    FROZEN = 47
+    NOT_BOUND = 48
+    BOUND = 49
     REPLAYED_REQUEST = 50
     SELF_PAYMENT = 51
     ZERO_AMOUNT = 52
@@ -121,6 +124,9 @@ TABLE: dict[Code, Row] = {
     Code.HOTLISTED: Row(_PEER, "a key in this payment's history is on the hotlist", "do not accept this device"),
     Code.EPOCH_AHEAD: Row(_PEER, "a statement is dated further ahead than can be checked here", "sync this device"),
     Code.EPOCH_BACKWARDS: Row(_PEER, "dates run backwards along a payment's history", "do not accept this device"),
+    Code.FROZEN: Row(_ME, "this wallet is frozen by its owner or issuer", "have it unfrozen by who froze it"),
+    Code.NOT_BOUND: Row(_ME, "the wallet is not bound to this owner", "bind it first"),
+    Code.BOUND: Row(_ME, "the wallet is bound to an owner", "have its owner or issuer unbind it first"),
     Code.REPLAYED_REQUEST: Row(_PEER, "a request or transfer belongs to another session", "start another tap"),
     Code.SELF_PAYMENT: Row(_ME, "payer and payee are the same wallet", "use two wallets"),
     Code.ZERO_AMOUNT: Row(_PEER, "an amount is zero", "enter an amount"),

@@ -238,6 +238,7 @@ def check_request(context: Context, message: RequestMessage, request: Request) -
         raise TapError(Code.OVER_LIMIT)
     allowance.check_day(tier, book.spent, book.trust.epoch, body.amount)
     timed.check(context, body.amount > tier.untimed)
+    book.check_restraint(body.amount)
     book.reserve(2 * ENTRY_ROOM)
 
 

@@ -13,8 +13,14 @@ from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
 from dualtap.statements import (
     AuthorityCertificate,
+    Bind,
+    BindBody,
     Header,
+    OrderBody,
     Outcome,
+    Own,
+    OwnBody,
+    OwnerOrder,
     Parent,
     Policy,
     Signed,
@@ -45,6 +51,8 @@ from dualtap.wire import (
     record,
     statement_check,
     statement_fields,
+    statement_of,
+    text,
     uint,
     warrant_fields,
     warrants_check,
@@ -137,6 +145,24 @@ class Retired(NamedTuple):
     """This key names its successor, and asks and pays nothing any more; the statement is not yet signed."""
 
     successor: Successor
+
+
+class Tied(NamedTuple):
+    """Who owns a wallet: this one, by its own Bind, not signed; or another, by its Bind and this wallet's Own.
+
+    ``number`` counts the wallet's bindings; without ``bind``, it is bound no more (SPEC §23).
+    """
+
+    wallet: bytes
+    number: int
+    bind: Bind | None
+    own: Own | None
+
+
+class Ordered(NamedTuple):
+    """An order that this wallet obeys, or gave."""
+
+    order: OwnerOrder
 
 
 class Holding(NamedTuple):
@@ -275,6 +301,8 @@ Record: TypeAlias = (
     | Told
     | Warned
     | Carried
+    | Tied
+    | Ordered
 )
 
 _NUMBER: dict[type[Record], int] = {
@@ -292,6 +320,8 @@ _NUMBER: dict[type[Record], int] = {
     Told: 13,
     Warned: 14,
     Carried: 15,
+    Tied: 17,
+    Ordered: 18,
 }
 
 
@@ -329,12 +359,6 @@ def plain(value: object) -> object:
     return value
 
 
-def _text(value: object) -> str:
-    if type(value) is not str:
-        raise TapError(Code.MALFORMED, "not text")
-    return value
-
-
 _name = blob(0, 32, 33)
 news_check = record(
     News,
@@ -343,11 +367,11 @@ news_check = record(
     maybe(issued_check(Header)),
     maybe(issued_check(Policy)),
 )
-_asked = record(Asked, digest, basket, uint(255), money, _text, epoch, enumeration(Verification))
+_asked = record(Asked, digest, basket, uint(255), money, text, epoch, enumeration(Verification))
 _holding = record(Holding, parent, digest, money, money)
-_line = record(Line, _text, money, _text, _name, blob(0, 32), epoch)
+_line = record(Line, text, money, text, _name, blob(0, 32), epoch)
 _taken = record(Taken, digest, _name, money, money)
-_told_line = record(ToldLine, digest, enumeration(Standing), epoch, money, _text)
+_told_line = record(ToldLine, digest, enumeration(Standing), epoch, money, text)
 _since = record(Since, number, number, money)
 _spent = record(Spent, epoch, money, money, counter)
 
@@ -384,6 +408,10 @@ def decoder(scheme: bytes) -> Check[Record]:
         SignedTail: record(SignedTail, digest, wire.signature),
         Moved: record(Moved, digest, counter, counter),
         Healed: record(Healed, digest, outcome),
+        Tied: record(
+            Tied, wire.key, counter, maybe(statement_of(scheme, BindBody)), maybe(statement_of(scheme, OwnBody))
+        ),
+        Ordered: record(Ordered, statement_of(scheme, OrderBody)),
         Synced: record(Synced, counter, list_of(digest, ITEMS), counter),
         Snapshot: record(
             Snapshot,

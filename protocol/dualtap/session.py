@@ -128,5 +128,8 @@ def _check_parts(own: Want, peer: Want) -> None:
     if own == Want.SYNC:
         if peer != Want.SYNC:
             raise TapError(Code.WRONG_ROLE)
+    elif own & Want.OWN:
+        if peer & ~Want.AUTHORITIES != Want.OWN:
+            raise TapError(Code.WRONG_ROLE)
     elif peer & (Want.COLLECT | Want.PAY) != (Want.PAY if own & Want.COLLECT else Want.COLLECT):
         raise TapError(Code.WRONG_ROLE)

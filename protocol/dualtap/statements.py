@@ -33,13 +33,18 @@ class Kind(IntEnum):
     SYNC = 18
     SUCCESSOR = 19
     GRANT = 20
+    BIND = 21
+    OWN = 22
+    ORDER = 23
     TRANSFER = 32
     RECEIPT = 33
     CLOSE = 34
 
 
 ON_TAPE = frozenset({Kind.TRANSFER, Kind.RECEIPT, Kind.CLOSE})
-OFF_TAPE = frozenset({Kind.REQUEST, Kind.PRESENT, Kind.SYNC, Kind.SUCCESSOR, Kind.GRANT})
+OFF_TAPE = frozenset({
+    Kind.REQUEST, Kind.PRESENT, Kind.SYNC, Kind.SUCCESSOR, Kind.GRANT, Kind.BIND, Kind.OWN, Kind.ORDER,
+})  # fmt: skip
 
 
 class Side(IntEnum):
@@ -75,6 +80,16 @@ class Authority(IntEnum):
     INSTITUTION = 1
     BANK = 2
     POLICY = 3
+
+
+class Errand(IntEnum):
+    """What an owner, or an institution, orders about a wallet (SPEC §23)."""
+
+    RESTRAIN = 1
+    UNBIND = 2
+    LOST = 3
+    FUND = 4
+    MOVE = 5
 
 
 class Verification(IntEnum):
@@ -326,8 +341,48 @@ class CloseBody(NamedTuple):
     epoch: int
 
 
+class BindBody(NamedTuple):
+    """This key is my owner: it may give me orders, and is paid what I hold if I am lost.
+
+    ``number`` counts this wallet's bindings from 1; ``session`` is the one in which both proved their keys.
+    """
+
+    owner: bytes
+    session: bytes
+    number: int
+    epoch: int
+
+
+class OwnBody(NamedTuple):
+    """This wallet, which bound itself to me in this session, is mine."""
+
+    wallet: bytes
+    session: bytes
+    epoch: int
+
+
+class OrderBody(NamedTuple):
+    """An order about a wallet: by its owner under the binding ``bind``, or by an institution (``bind`` is 0).
+
+    ``number`` counts its signer's orders about this wallet: a later one replaces a restraint. ``frozen``, ``payment``
+    and ``day`` (minor units) are of RESTRAIN, ``amount`` of FUND, ``to`` the other key of MOVE.
+    """
+
+    wallet: bytes
+    bind: int
+    number: int
+    errand: Errand
+    frozen: bool
+    payment: int
+    day: int
+    amount: int
+    to: bytes
+    epoch: int
+
+
 TapeBody: TypeAlias = TransferBody | ReceiptBody | CloseBody
-OffTapeBody: TypeAlias = RequestBody | PresentBody | SyncBody | SuccessorBody | GrantBody
+OwnerBody: TypeAlias = BindBody | OwnBody | OrderBody
+OffTapeBody: TypeAlias = RequestBody | PresentBody | SyncBody | SuccessorBody | GrantBody | OwnerBody
 Body: TypeAlias = TapeBody | OffTapeBody
 
 KIND: dict[type[object], Kind] = {
@@ -336,6 +391,9 @@ KIND: dict[type[object], Kind] = {
     SyncBody: Kind.SYNC,
     SuccessorBody: Kind.SUCCESSOR,
     GrantBody: Kind.GRANT,
+    BindBody: Kind.BIND,
+    OwnBody: Kind.OWN,
+    OrderBody: Kind.ORDER,
     TransferBody: Kind.TRANSFER,
     ReceiptBody: Kind.RECEIPT,
     CloseBody: Kind.CLOSE,
@@ -449,6 +507,10 @@ Request: TypeAlias = Signed[RequestBody]
 Present: TypeAlias = Signed[PresentBody]
 Grant: TypeAlias = Signed[GrantBody]
 Successor: TypeAlias = Signed[SuccessorBody]
+Bind: TypeAlias = Signed[BindBody]
+Own: TypeAlias = Signed[OwnBody]
+OwnerOrder: TypeAlias = Signed[OrderBody]
+Word: TypeAlias = Signed[OwnerBody]
 Transfer: TypeAlias = Signed[TransferBody]
 Receipt: TypeAlias = Signed[ReceiptBody]
 Close: TypeAlias = Signed[CloseBody]

@@ -32,6 +32,7 @@ from dualtap.statements import (
     Body,
     Kind,
     Outcome,
+    OwnerOrder,
     ReceiptBody,
     Scheme,
     Signed,
@@ -42,6 +43,7 @@ from dualtap.statements import (
     Transfer,
     WalletCertificate,
     Warrant,
+    Word,
     statement_id,
 )
 from dualtap.suite import SIGNATURE, sha256
@@ -76,6 +78,7 @@ class Upload(NamedTuple):
     pending: tuple[bytes, ...]
     delivered: int
     successor: Successor | None = None
+    words: tuple[Word, ...] = ()
 
 
 class SignedUpload(NamedTuple):
@@ -106,6 +109,7 @@ class Reply(NamedTuple):
     delivered: int
     standing: tuple[Settlement, ...] = ()
     successor: WalletCertificate | None = None
+    words: tuple[OwnerOrder, ...] = ()
 
 
 class SignedReply(NamedTuple):
@@ -134,6 +138,7 @@ def upload_of(book: Book, successor: Successor | None = None) -> Upload:
         tuple(dict.fromkeys((*book.pending, *book.asks_after()))),
         book.delivered,
         successor,
+        book.ties.words(),
     )
 
 
@@ -147,6 +152,7 @@ def decode_upload(scheme: Scheme, data: bytes) -> Upload:
     statement = cast("Check[Transfer]", statement_check(scheme.id))
     outcome = cast("Check[Outcome]", statement)
     tape = cast("Check[TapeStatement]", statement)
+    word = cast("Check[Word]", statement)  # who takes it in passes over what is none
     wallet = issued_check(WalletCertificate)
     dead = warrants_check(scheme.id)
     check = record(
@@ -161,6 +167,7 @@ def decode_upload(scheme: Scheme, data: bytes) -> Upload:
         list_of(digest, ITEMS),
         counter,
         maybe(cast("Check[Successor]", statement)),
+        list_of(word, ITEMS),
     )
     return check(wire.unpack(data, BYTES, ITEMS))
 
@@ -232,6 +239,7 @@ def decode_reply(scheme: Scheme, data: bytes) -> Reply:
         counter,
         list_of(settlement_check, ITEMS),
         maybe(issued_check(WalletCertificate)),
+        list_of(cast("Check[OwnerOrder]", outcome), ITEMS),
     )
     return check(wire.unpack(data, BYTES, ITEMS))
 
@@ -280,7 +288,8 @@ def take_reply(book: Book, reply: Reply, told: int) -> tuple[Record, ...]:
     synced = Synced(told, ended, reply.delivered)
     lines = told_by(book, reply.standing, healed.keys())
     changed = lines or book.told
-    return (reply.news, *healed.values(), *funded, synced, *((Told(lines),) if changed else ()))
+    ties = book.ties.told(reply.words, trust)
+    return (reply.news, *healed.values(), *funded, *ties, synced, *((Told(lines),) if changed else ()))
 
 
 def told_by(book: Book, standing: Iterable[Settlement], healed: Collection[bytes]) -> tuple[ToldLine, ...]:

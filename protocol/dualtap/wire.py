@@ -22,16 +22,20 @@ from dualtap.statements import (
     ZERO,
     Authority,
     AuthorityCertificate,
+    BindBody,
     Body,
     Carrier,
     CloseBody,
     Condition,
+    Errand,
     Grant,
     GrantBody,
     Header,
     Issued,
     Kind,
     Opening,
+    OrderBody,
+    OwnBody,
     Parent,
     Policy,
     PresentBody,
@@ -165,6 +169,13 @@ def currency(value: object) -> str:
     return value
 
 
+def text(value: object) -> str:
+    """Check text; the decoder bounds its length."""
+    if type(value) is not str:
+        raise _malformed("not text")
+    return value
+
+
 def list_of(of: Check[T], most: int = limits.STATEMENTS, least: int = 0) -> Check[tuple[T, ...]]:
     """Return the check for an array of items."""
 
@@ -203,7 +214,8 @@ money = uint(limits.AMOUNT)
 number = uint(2**32 - 1)
 counter = uint(2**63 - 1)
 epoch = uint(2**24)
-_key = blob(32, 33)
+key = blob(32, 33)
+_key = key
 digest = blob(DIGEST)
 _digest_or_none = blob(0, DIGEST)
 signature = blob(SIGNATURE)
@@ -283,6 +295,11 @@ _BODY: dict[Kind, Check[Body]] = {
     Kind.SYNC: record(SyncBody, digest, digest, epoch),
     Kind.SUCCESSOR: record(SuccessorBody, _key, epoch),
     Kind.GRANT: record(GrantBody, *_grant_fields),
+    Kind.BIND: record(BindBody, _key, digest, counter, epoch),
+    Kind.OWN: record(OwnBody, _key, digest, epoch),
+    Kind.ORDER: record(
+        OrderBody, _key, counter, counter, enumeration(Errand), boolean, money, money, money, blob(0, 32, 33), epoch
+    ),
     Kind.TRANSFER: record(TransferBody, _key, list_of(_span, limits.SPANS, 1), epoch, list_of(any_blob, limits.SPANS)),
     Kind.RECEIPT: record(ReceiptBody, digest, digest, epoch),
     Kind.CLOSE: record(CloseBody, digest, number, epoch),
@@ -313,6 +330,19 @@ def statement_check(scheme: bytes) -> Check[Signed[Body]]:
         if named not in ON_TAPE and opening != ZERO:
             raise _malformed("off the tape, nothing is committed to")
         return signed(scheme, _key(key), _BODY[named](body), opening, _unsigned_too(signature))
+
+    return check
+
+
+def statement_of(scheme: bytes, *bodies: type[B]) -> Check[Signed[B]]:
+    """Return the check that reads a statement in its whole form, of one of these bodies."""
+    statement = statement_check(scheme)
+
+    def check(value: object) -> Signed[B]:
+        found = statement(value)
+        if not isinstance(found.body, bodies):
+            raise _malformed("another statement")
+        return cast("Signed[B]", found)
 
     return check
 
@@ -484,6 +514,7 @@ class Want(IntFlag):
     PAY = 2
     SYNC = 4
     AUTHORITIES = 8
+    OWN = 16
 
 
 class Hello(NamedTuple):

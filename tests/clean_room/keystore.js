@@ -7,7 +7,7 @@ const { pack, unpack } = require('./msgpack');
 const { H } = require('./suite');
 const { refuse } = require('./errors');
 
-const OFF_TAPE = [16, 17, 18, 19, 20];                        // §13-6
+const OFF_TAPE = [16, 17, 18, 19, 20, 21, 22, 23];            // §13-6
 const PIN = 2;
 const NOTHING = { ctr: 0n, id: Buffer.alloc(0), successor: Buffer.alloc(0) };
 const SUCCESSOR = 19, RETIRED = [17, 18];                     // §20-1, §20-2

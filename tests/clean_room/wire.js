@@ -10,13 +10,14 @@ const SCALARS = {
 };
 const KINDS = {
   TOKEN: 1, AUTHORITY: 2, WALLET: 3, HEADER: 4, POLICY: 5, REPLY: 6, REQUEST: 16, PRESENT: 17, SYNC: 18,
-  SUCCESSOR: 19, GRANT: 20, TRANSFER: 32, RECEIPT: 33, CLOSE: 34,
+  SUCCESSOR: 19, GRANT: 20, BIND: 21, OWN: 22, ORDER: 23, TRANSFER: 32, RECEIPT: 33, CLOSE: 34,
 };
 const ENUMS = {
   Side: [0, 1, 2], Carrier: [1, 2, 3, 4, 5, 6, 7], Authority: [1, 2, 3], Verification: [0, 1, 2, 3],
-  Fraud: [1, 2, 3, 4], Standing: [1, 2, 3, 4, 5], Kind: Object.values(KINDS), Outcome: [KINDS.RECEIPT, KINDS.CLOSE],
+  Fraud: [1, 2, 3, 4], Standing: [1, 2, 3, 4, 5], Errand: [1, 2, 3, 4, 5], Kind: Object.values(KINDS),
+  Outcome: [KINDS.RECEIPT, KINDS.CLOSE],
 };
-const FLAGS = { Role: 3, Want: 15 };
+const FLAGS = { Role: 3, Want: 31 };
 const MANY = '0..1000000';
 
 const STRUCTS = {
@@ -29,6 +30,10 @@ const STRUCTS = {
   SuccessorBody: 'successor: key; epoch: epoch',
   GrantBody: 'token: digest; payee: bytes 0 or key; category: uint 0..9999; amount: money; '
     + 'basket: bytes 0 or basket; first: epoch; last: epoch',
+  BindBody: 'owner: key; session: digest; number: counter; epoch: epoch',
+  OwnBody: 'wallet: key; session: digest; epoch: epoch',
+  OrderBody: 'wallet: key; bind: counter; number: counter; errand: enum Errand; frozen: bool; payment: money; '
+    + 'day: money; amount: money; to: bytes 0 or key; epoch: epoch',
   TransferBody: 'payee: key; spans: [Span] 1..16; epoch: epoch; witness: [bytes] 0..16',
   ReceiptBody: 'request: digest; transfer: digest; epoch: epoch',
   CloseBody: 'request: digest; reason: number; epoch: epoch',
@@ -94,11 +99,12 @@ const STRUCTS = {
     + 'heir: bytes 0 or signature',
   Upload: `certificate: WalletCertificate; tokens: [Token] ${MANY}; certificates: [WalletCertificate] ${MANY}; `
     + `transfers: [Statement] ${MANY}; warrants: [Dead] ${MANY}; tape: [Statement] ${MANY}; `
-    + `heard: [Statement] ${MANY}; pending: [digest] ${MANY}; delivered: counter; successor: nil or Statement`,
+    + `heard: [Statement] ${MANY}; pending: [digest] ${MANY}; delivered: counter; successor: nil or Statement; `
+    + `words: [Statement] ${MANY}`,
   SignedReply: 'reply: bytes; issuer: hint; signature: signature',
   Reply: `news: News; outcomes: [Statement] ${MANY}; deposits: [digest] ${MANY}; tokens: [Token] ${MANY}; `
     + `delivered: counter; standing: [Settlement] ${MANY}; `
-    + `successor: nil or WalletCertificate`,
+    + `successor: nil or WalletCertificate; words: [Statement] ${MANY}`,
   Settlement: 'transfer: digest; standing: enum Standing; epoch: epoch; amount: money',
   News: `certificate: nil or WalletCertificate; authorities: [AuthorityCertificate] ${MANY}; `
     + `header: nil or Header; policy: nil or Policy`,
@@ -111,7 +117,8 @@ MESSAGES[15] = 'NewsPiece';
 MESSAGES[24] = 'PingMessage';
 MESSAGES[25] = 'PongMessage';
 const BODIES = {
-  16: 'RequestBody', 17: 'PresentBody', 18: 'SyncBody', 19: 'SuccessorBody', 20: 'GrantBody', 32: 'TransferBody',
+  16: 'RequestBody', 17: 'PresentBody', 18: 'SyncBody', 19: 'SuccessorBody', 20: 'GrantBody', 21: 'BindBody',
+  22: 'OwnBody', 23: 'OrderBody', 32: 'TransferBody',
   33: 'ReceiptBody', 34: 'CloseBody',
 };
 const onTape = (kind) => kind >= 32;

@@ -45,6 +45,7 @@ from dualtap_issuer.rows import (
     PlaceRow,
     SpanRow,
     WaitRow,
+    WordRow,
 )
 from dualtap_issuer.rules import Credit, Leaf, Lot
 from dualtap_issuer.settling import Settled
@@ -157,7 +158,7 @@ def test_what_raises_changes_nothing(store: Store) -> None:
 
 ROWS: list[Row] = [
     HandRow(A, B, C, 5, D), PlaceRow(A, 1, 3, B), OutcomeRow(A, B, C, b""), AskedRow(A, B, C), CertifiedRow(A, B),
-    AuthorityRow(A[:4], B),
+    AuthorityRow(A[:4], B), WordRow(A, B, C),
     SpanRow(A, B, 1, 0, 3, 9, C, 2), WaitRow(A, B), DepositRow(A, 0), Mark(A, Fraud.FORK, B),
     Leaf(A, 0, 5, B, Lot.HELD, b""),
 ]  # fmt: skip

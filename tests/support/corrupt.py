@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from dualtap.statements import Parent, Side, Span, TransferBody
+from dualtap.keystore import sign_with
+from dualtap.statements import BindBody, Errand, OrderBody, OwnBody, OwnerBody, Parent, Side, Span, TransferBody, Word
 from dualtap.sync import upload_of
+from dualtap.wire import signed
+from dualtap_devices.wallet import Wallet
 from dualtap_issuer.door import Raw
 from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.store import Store
@@ -56,9 +59,20 @@ def rich(where: str) -> Mint:
     given = mint.sign(liar, TransferBody(nobody, (whole,), mint.epoch, ()), mint.opening(1, 2))
     there = Span(Parent(given.id, Side.PAYEE, 0), 0, 30)
     deposit = mint.sign(ghost, TransferBody(mint.authority.institution, (there,), mint.epoch, ()), mint.opening(0, 1))
-    mint.sync(mint.signed_upload(liar, upload_of(liar.book)._replace(transfers=(waiting, given, deposit))))
+    told = upload_of(liar.book)._replace(transfers=(waiting, given, deposit), words=ties(mint, payer, shop))
+    mint.sync(mint.signed_upload(liar, told))
     mint.challenge()
     return mint
+
+
+def ties(mint: Mint, owner: Wallet, wallet: Wallet) -> tuple[Word, ...]:
+    """Return what ties a wallet to an owner, and an order about it."""
+    bind = BindBody(owner.book.key, b"s" * 32, 1, mint.epoch)
+    own = OwnBody(wallet.book.key, b"s" * 32, mint.epoch)
+    order = OrderBody(wallet.book.key, 1, 1, Errand.RESTRAIN, True, 5, 6, 0, b"", mint.epoch)
+    blank: list[tuple[Wallet, OwnerBody]] = [(wallet, bind), (owner, own), (owner, order)]
+    words = [(one, signed(mint.scheme.id, one.book.key, body)) for one, body in blank]
+    return tuple([word.sealed(sign_with(one.keystore, word)) for one, word in words])
 
 
 class Corruption(NamedTuple):

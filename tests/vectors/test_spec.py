@@ -26,6 +26,7 @@ from dualtap import (
     errors,
     evidence,
     limits,
+    ownermessages,
     provenance,
     records,
     sealedsync,
@@ -48,7 +49,7 @@ from dualtap_transports.nearness import round_trip_of
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
 SCHEME = Scheme.of(P256, P256.signer(bytes(32)).public)
-MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance, call, standing, telling)
+MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance, call, standing, telling, ownermessages)
 
 Tree: TypeAlias = "int | bool | str | bytes | list[Tree] | None"
 
@@ -417,6 +418,18 @@ def check_sync(text: str) -> None:
             compare(spec, kind.__name__, decode)
 
 
+def check_owner(text: str) -> None:
+    spec = Spec(text)
+    for kind, number in _numbers(ownermessages).items():
+        if kind not in (wire.RefuseMessage, wire.DoneMessage):
+            assert f"| message {number}, " in next(row for row in text.splitlines() if f"| `{kind.__name__}` |" in row)
+
+            def decode(value: Tree, number: int = number) -> object:
+                return ownermessages.decode(packed([number, *value] if isinstance(value, list) else value))
+
+            compare(spec, kind.__name__, decode)
+
+
 def check_call(text: str) -> None:
     assert "| frame 32, in the clear, " in next(row for row in text.splitlines() if "| `Call` |" in row)
     compare(
@@ -436,6 +449,7 @@ def check_names(text: str) -> None:
     assert not missing
     assert {"SignedUpload", "SignedReply", "Upload", "Reply", "Evidence", "Warrant", "Dead"} <= set(spec.rows)
     assert {"SyncProof", "SyncPiece", "SyncNext", "Handed", "Call"} <= set(spec.rows)
+    assert {"ClaimMessage", "BoundMessage", "StateMessage", "OrderMessage"} <= set(spec.rows)
     for name, row in spec.rows.items():
         listed = [field for field, _ in row]
         if name in ("Statement", "Dead", "TokenSpan", "HandSpan"):
@@ -460,7 +474,14 @@ def check_kinds(text: str) -> None:
     rows = [(int(number), name, tape == "yes") for number, name, _, tape in table(text, "number", "kind")]
     assert rows == [(int(kind), kind.name, kind in ON_TAPE) for kind in Kind]
     enums: list[type[IntEnum] | type[IntFlag]] = [statements.Side, statements.Carrier, statements.Role]
-    enums += [statements.Authority, statements.Verification, wire.Want, evidence.Fraud, standing.Standing]
+    enums += [
+        statements.Authority,
+        statements.Verification,
+        wire.Want,
+        statements.Errand,
+        evidence.Fraud,
+        standing.Standing,
+    ]
     said = {name: values for name, values, *_ in table(text, "enumeration", "values")}
     assert said == {kind.__name__: "; ".join(f"{int(item)} {item.name}" for item in kind) for kind in enums}
     suites = [(int(number), name, int(key), int(seal)) for number, name, _, key, _, _, seal in _suites(text)]
@@ -589,7 +610,7 @@ def check_nearness(text: str) -> None:
 
 CHECKS: tuple[Callable[[str], None], ...] = (
     check_sections, check_errors, check_limits, check_conditions, check_states, check_figure, check_kinds, check_names,
-    check_messages, check_issued, check_statements, check_sync, check_call, check_apdus, check_gatt,
+    check_messages, check_issued, check_statements, check_sync, check_owner, check_call, check_apdus, check_gatt,
     check_nearness,
 )  # fmt: skip
 

@@ -25,6 +25,9 @@ README = (FOLDER / "README.md").read_text(encoding="utf-8")
 SCHEMA = cast("dict[str, Any]", json.loads((FOLDER / "schema.json").read_text(encoding="utf-8")))
 UNPROVOKED = {
     Code.ENDED: "no frame can reach a tap that has ended",
+    Code.FROZEN: "a wallet that its owner turned off: tests/unit/test_owning.py",
+    Code.NOT_BOUND: "an owner's session: tests/unit/test_owning.py",
+    Code.BOUND: "an owner's session: tests/unit/test_owning.py",
     Code.BASKET_WAITS: "nine requests for one basket: tests/unit/test_taps.py",
     Code.STORE_FULL: "stores differ in size: tests/unit/test_taps.py",
     Code.STORE_FAILED: "a medium that fails: tests/scenarios/test_power_cut.py",

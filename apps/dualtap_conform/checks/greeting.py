@@ -88,7 +88,7 @@ def _wrong(hello: Hello) -> Iterator[tuple[str, str, bytes]]:
     yield "5.1-6", "a Hello with an item missing", pack(fields[:-1])
     yield "5.1-7", "a Hello without versions", pack((1, hello.scheme, (), hello.ephemeral, hello.want))
     yield "5.1-7", "a Hello with nine versions", encode_hello(hello._replace(versions=(VERSION,) * 9))
-    yield "4.3-8", "an unknown bit of want", pack((1, hello.scheme, hello.versions, hello.ephemeral, int(mine) | 16))
+    yield "4.3-8", "an unknown bit of want", pack((1, hello.scheme, hello.versions, hello.ephemeral, int(mine) | 32))
     yield "5.1-3", "a Hello with a byte after it", encode_hello(hello) + b"\0"
     long = pack(fields)
     yield "5.1-4", "a Hello that is not in its shortest form", b"\xdc\0\5" + long[1:]

@@ -18,7 +18,8 @@ from dualtap_conform.vector import Vector, error
 _BODIES: tuple[tuple[int, Fields], ...] = (
     (1, forms.TOKEN), (2, forms.AUTHORITY_CERTIFICATE), (3, forms.WALLET_CERTIFICATE), (4, forms.HEADER),
     (5, forms.POLICY), (16, forms.REQUEST), (17, forms.PRESENT), (18, forms.SYNC), (19, forms.SUCCESSOR),
-    (20, forms.GRANT), (32, forms.TRANSFER), (33, forms.RECEIPT), (34, forms.CLOSE),
+    (20, forms.GRANT), (21, forms.BIND), (22, forms.OWN), (23, forms.ORDER), (32, forms.TRANSFER),
+    (33, forms.RECEIPT), (34, forms.CLOSE),
 )  # fmt: skip
 _MOST = 2**63 - 1
 

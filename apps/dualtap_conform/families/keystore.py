@@ -140,10 +140,13 @@ def _kinds(stage: Stage) -> Iterator[Vector]:
     def chip() -> Chip:
         return Chip(stage, "wallet")
 
-    off = ((16, "REQUEST"), (17, "PRESENT"), (18, "SYNC"), (20, "GRANT"))
+    off = (
+        (16, "REQUEST"), (17, "PRESENT"), (18, "SYNC"), (20, "GRANT"), (21, "BIND"), (22, "OWN"),
+        (23, "ORDER"),
+    )  # fmt: skip
     others = (
         (1, "TOKEN"), (2, "AUTHORITY"), (3, "WALLET"), (4, "HEADER"), (5, "POLICY"), (6, "REPLY"), (0, "no kind"),
-        (7, "no kind"), (15, "no kind"), (21, "no kind"), (31, "no kind"), (35, "no kind"), (255, "no kind"),
+        (7, "no kind"), (15, "no kind"), (24, "no kind"), (31, "no kind"), (35, "no kind"), (255, "no kind"),
     )  # fmt: skip
     for kind, name in off:
         made = chip().off(kind).entry(0, 1)

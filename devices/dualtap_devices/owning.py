@@ -1,0 +1,158 @@
+"""Runs an owner's session (SPEC §23) of one wallet: store, keystore, person and link."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from dualtap.errors import Code, TapError
+from dualtap.events import Begin, Consent, Decline, Event, Persist, Received, Send, Sign, Signature, Stop
+from dualtap.keystore import sign_with
+from dualtap.ownerend import OwnerEnd
+from dualtap.owning import AskOwner, End, Told, Wish
+from dualtap.statements import Verification
+from dualtap.suite import Ephemeral
+from dualtap.walletend import WalletEnd
+from dualtap_devices.wallet import Wallet
+from dualtap_transports.link import Link
+
+Press: TypeAlias = Callable[[AskOwner], Consent | Decline]
+"""Asks the person who has the wallet: a press, or a PIN."""
+
+
+def pressed(ask: AskOwner) -> Consent:
+    """Agree to everything, as a person who presses the card's button."""
+    del ask
+    return Consent()
+
+
+class Session:
+    """One end of an owner's session. Frames go in and come out; everything else happens here."""
+
+    def __init__(
+        self, wallet: Wallet, end: End, press: Press = pressed, clock: Callable[[], float] = time.time
+    ) -> None:
+        """``clock`` gives seconds since 1970. Raises ``QUARANTINED``."""
+        wallet.check()
+        wallet.tidy()
+        self.wallet, self.end = wallet, end
+        self.told: Told | None = None
+        self._press, self._clock = press, clock
+
+    @classmethod
+    def of(
+        cls, wallet: Wallet, wish: Wish | None, ephemeral: Ephemeral, clock: Callable[[], float] = time.time
+    ) -> Session:
+        """Return the end of an owner with this wish, or of a wallet without one; ``ephemeral`` is for this session."""
+        book = wallet.book
+        return cls(
+            wallet, OwnerEnd(book, wish, ephemeral) if wish is not None else WalletEnd(book, ephemeral), clock=clock
+        )
+
+    @classmethod
+    def of_owner(cls, wallet: Wallet, wish: Wish, expected: bytes = b"") -> Session:
+        """Return the owner's end, which carries out a wish; ``expected`` is the other wallet's key if it is known."""
+        return cls(wallet, OwnerEnd(wallet.book, wish, _fresh(wallet), expected))
+
+    @classmethod
+    def of_wallet(cls, wallet: Wallet, press: Press = pressed, least: Verification = Verification.PRESENCE) -> Session:
+        """Return the end of a wallet that is owned, or to be."""
+        return cls(wallet, WalletEnd(wallet.book, _fresh(wallet), least), press)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over."""
+        return self.end.ended
+
+    def begin(self) -> list[bytes]:
+        """Start; return the frames to send."""
+        return self.feed(Begin())
+
+    def receive(self, frame: bytes) -> list[bytes]:
+        """Take a frame; return the frames to send."""
+        return self.feed(Received(frame))
+
+    def stop(self, code: Code) -> None:
+        """End because the link ended, or the person gave up."""
+        if not self.ended:
+            self.feed(Stop(code))
+
+    def feed(self, event: Event) -> list[bytes]:
+        """Take an event and carry out every effect that follows; return the frames to send.
+
+        Raises what the store or the keystore raises: this wallet must then be opened again.
+        """
+        events: deque[Event] = deque([event])
+        frames: list[bytes] = []
+        while events:
+            for effect in self.end.step(events.popleft(), self._clock()):
+                match effect:
+                    case Persist(records):
+                        self.wallet.persist(records)
+                    case Sign(statement):
+                        events.append(Signature(sign_with(self.wallet.keystore, statement)))
+                    case Send(frame):
+                        frames.append(frame)
+                    case AskOwner():
+                        events.append(self._press(effect))
+                    case Told():
+                        self.told = effect
+        return frames
+
+    def result(self) -> Told:
+        """Return what the session told; raise the error with which it ended."""
+        if self.told is None:
+            raise TapError(Code.BAD_INPUT, "the session has not ended")
+        if self.told.code is not None:
+            raise TapError(self.told.code, self.told.detail)
+        return self.told
+
+
+def _fresh(wallet: Wallet) -> Ephemeral:
+    return wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
+
+
+def run(session: Session, link: Link, timeout: float | None = 30.0) -> Told:
+    """Run a session over a link and close it; return what it told, or raise the error with which it ended.
+
+    ``timeout`` is in seconds, for each frame.
+    """
+    try:
+        _send(session, link, session.begin())
+        while not session.ended:
+            try:
+                frame = link.receive(timeout)
+            except TapError as error:
+                session.stop(error.code if isinstance(error.code, Code) else Code.LINK_LOST)
+                break
+            _send(session, link, session.receive(frame))
+    finally:
+        link.close()
+    return session.result()
+
+
+def _send(session: Session, link: Link, frames: list[bytes]) -> None:
+    for frame in frames:
+        try:
+            link.send(frame)
+        except TapError:
+            session.stop(Code.LINK_LOST)
+            return
+
+
+def exchange(owner: Session, wallet: Session, cut: int | None = None) -> None:
+    """Run both ends in this thread, frame by frame; after ``cut`` frames the link is lost."""
+    waiting: deque[tuple[Session, bytes]] = deque()
+    wallet.begin()
+    waiting.extend((wallet, frame) for frame in owner.begin())
+    while waiting and cut != 0:
+        receiver, frame = waiting.popleft()
+        cut = None if cut is None else cut - 1
+        sender = owner if receiver is wallet else wallet
+        if not receiver.ended:
+            waiting.extend((sender, answer) for answer in receiver.receive(frame))
+    owner.stop(Code.LINK_LOST)
+    wallet.stop(Code.LINK_LOST)

@@ -1,0 +1,131 @@
+"""The messages of an owner's session (SPEC §23): canonical, and known in that session alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias, cast
+
+from dualtap import limits, wire
+from dualtap.errors import Code, TapError
+from dualtap.statements import AuthorityCertificate, Errand, WalletCertificate
+from dualtap.wire import Check, DoneMessage, RefuseMessage, blob, list_of, record, text
+
+LINES = 64
+"""Lines of history, or dates of expiry, in one State."""
+
+
+class ClaimMessage(NamedTuple):
+    """The owner's first word: a Present of this session, to bind or to look. ``lines`` of history are wanted."""
+
+    bind: bool
+    lines: int
+    size: int
+    epoch: int
+    signature: bytes
+    certificate: WalletCertificate
+    authorities: tuple[AuthorityCertificate, ...]
+
+
+class BoundMessage(NamedTuple):
+    """The wallet's Bind: owner and session are derived."""
+
+    number: int
+    epoch: int
+    signature: bytes
+    certificate: WalletCertificate
+    authorities: tuple[AuthorityCertificate, ...]
+
+
+class StateLine(NamedTuple):
+    """A line of a wallet's history; ``peer`` is the first 8 bytes of H(key), or empty."""
+
+    what: str
+    amount: int
+    currency: str
+    peer: bytes
+    epoch: int
+
+
+class Expiry(NamedTuple):
+    """Minor units that can be paid offline up to this epoch."""
+
+    epoch: int
+    amount: int
+
+
+class StateMessage(NamedTuple):
+    """What a wallet holds, and a Present of this session: session and role are derived. ``bind`` is 0 if unbound."""
+
+    bind: int
+    balance: int
+    doubt: int
+    available: int
+    frozen: bool
+    payment: int
+    day: int
+    expiries: tuple[Expiry, ...]
+    lines: tuple[StateLine, ...]
+    epoch: int
+    signature: bytes
+    certificate: WalletCertificate
+    authorities: tuple[AuthorityCertificate, ...]
+
+
+class OrderMessage(NamedTuple):
+    """An order for the wallet that has just proved its key, which is derived, as are no amount and no other key."""
+
+    bind: int
+    number: int
+    errand: Errand
+    frozen: bool
+    payment: int
+    day: int
+    epoch: int
+    signature: bytes
+
+
+OwnerMessage: TypeAlias = ClaimMessage | BoundMessage | StateMessage | OrderMessage | RefuseMessage | DoneMessage
+
+_NUMBER: dict[type[OwnerMessage], int] = {
+    RefuseMessage: 8, DoneMessage: 9, ClaimMessage: 16, BoundMessage: 17, StateMessage: 18, OrderMessage: 19,
+}  # fmt: skip
+_certificate = wire.issued_check(WalletCertificate)
+_authorities = list_of(wire.issued_check(AuthorityCertificate), 8)
+_line = record(StateLine, text, wire.money, text, blob(0, 8), wire.epoch)
+_expiry = record(Expiry, wire.epoch, wire.money)
+_MESSAGE: dict[type[OwnerMessage], Check[OwnerMessage]] = {
+    RefuseMessage: record(RefuseMessage, wire.number),
+    DoneMessage: record(DoneMessage),
+    ClaimMessage: record(
+        ClaimMessage, wire.boolean, wire.uint(LINES), wire.uint(limits.MESSAGE), wire.epoch, wire.signature,
+        _certificate, _authorities,
+    ),
+    BoundMessage: record(BoundMessage, wire.counter, wire.epoch, wire.signature, _certificate, _authorities),
+    StateMessage: record(
+        StateMessage, wire.counter, wire.money, wire.money, wire.money, wire.boolean, wire.money, wire.money,
+        list_of(_expiry, LINES), list_of(_line, LINES), wire.epoch, wire.signature, _certificate, _authorities,
+    ),
+    OrderMessage: record(
+        OrderMessage, wire.counter, wire.counter, wire.enumeration(Errand), wire.boolean, wire.money, wire.money,
+        wire.epoch, wire.signature,
+    ),
+}  # fmt: skip
+_CHECK = {_NUMBER[kind]: check for kind, check in _MESSAGE.items()}
+
+
+def encode(message: OwnerMessage) -> bytes:
+    """Return a message's bytes, to be sealed."""
+    return wire.pack((_NUMBER[type(message)], *message))
+
+
+def decode(data: bytes, limit: int = limits.MESSAGE) -> OwnerMessage:
+    """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`dualtap.wire.unpack` raises."""
+    value = wire.unpack(data, limit)
+    if type(value) is not list or not value:
+        raise TapError(Code.MALFORMED, "not a message")
+    number, *fields = cast("list[object]", value)
+    if type(number) is not int:
+        raise TapError(Code.MALFORMED, "not a message")
+    check = _CHECK.get(number)
+    if check is None:
+        raise TapError(Code.UNKNOWN_MESSAGE, f"number {number}")
+    return check(fields)

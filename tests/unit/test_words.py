@@ -1,0 +1,140 @@
+"""What owners and their wallets signed reaches the ledger with a sync, and a reply brings orders to the wallet."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualtap.errors import Code, TapError
+from dualtap.keystore import sign_with
+from dualtap.ownerend import errand_of, order_of
+from dualtap.owning import Bond, Release, Restrain, Told, Wish
+from dualtap.records import Ordered
+from dualtap.statements import BindBody, Errand, OrderBody, OwnBody, OwnerOrder, PresentBody, Word
+from dualtap.sync import Upload, upload_of
+from dualtap.ties import Restraint
+from dualtap.wire import signed
+from dualtap_devices.owning import Session, exchange
+from dualtap_devices.wallet import Wallet
+from dualtap_issuer.ingest import Ingest
+from tests.mint import Mint
+
+
+class Family:
+    """A phone that owns a card, a stranger, and their ledger."""
+
+    def __init__(self) -> None:
+        self.mint = Mint(seed="family")
+        self.phone, self.card, self.stranger = self.mint.wallet(), self.mint.wallet(80), self.mint.wallet()
+        assert self.tap(Bond()).code is None
+
+    def tap(self, wish: Wish, owner: Wallet | None = None) -> Told:
+        one, other = (
+            Session.of(wallet, wanted, self.mint.suite.ephemeral(self.mint.draw()), clock=lambda: 0.0)
+            for wallet, wanted in ((owner or self.phone, wish), (self.card, None))
+        )
+        exchange(one, other)
+        assert one.told is not None
+        return one.told
+
+    def order(self, wish: Restrain | Release) -> None:
+        """Let the phone order this, and keep it, with the card out of reach."""
+        word = order_of(self.phone.book, self.card.book.key, wish)
+        self.phone.write(Ordered(word.sealed(sign_with(self.phone.keystore, word))))
+
+    def sync(self, *wallets: Wallet) -> None:
+        for wallet in wallets:
+            self.mint.settle_in(wallet)
+
+    def tell(self, wallet: Wallet, *words: Word) -> None:
+        """Let a wallet upload these words."""
+        upload: Upload = upload_of(wallet.book)._replace(words=words)
+        self.mint.sync(self.mint.signed_upload(wallet, upload))
+
+    def office(self, number: int, errand: Errand, bind: int = 0, *, frozen: bool = False) -> OwnerOrder:
+        """Return an order of the institution about the card."""
+        body = OrderBody(self.card.book.key, bind, number, errand, frozen, 70, 90, 0, b"", self.mint.epoch)
+        return self.mint.authority.office.order(body)
+
+    def kept(self) -> set[bytes]:
+        return set(self.mint.ledger.facts().words)
+
+
+def test_words_are_facts_and_orders_come_to_the_wallet_with_its_sync() -> None:
+    """§23-16: by the owner's upload to the ledger, by the wallet's reply to the wallet; repeated, nothing changes."""
+    family = Family()
+    card = family.card.book
+    family.sync(family.phone)
+    assert {type(word.body) for word in family.mint.ledger.facts().words.values()} == {BindBody, OwnBody}
+    family.order(Restrain(payment=9))
+    family.order(Restrain(frozen=True))
+    family.sync(family.phone, family.card)
+    assert card.ties.restraint() == Restraint(True, 9)
+    before = family.mint.ledger.digest()
+    family.sync(family.phone, family.card, family.card)
+    assert family.mint.ledger.digest() == before
+    family.order(Release())
+    family.sync(family.phone, family.card)
+    assert (card.ties.owner, card.ties.restraint()) == (b"", Restraint())
+    family.mint.ledger.audit()
+
+
+def test_an_institution_is_heard_by_wallet_and_owner() -> None:
+    """§23-16 with §23-12: it freezes, and it unbinds for both sides; what a tap brought later is passed over."""
+    family = Family()
+    family.sync(family.phone)
+    family.tell(family.stranger, family.office(1, Errand.RESTRAIN, frozen=True))
+    family.sync(family.card)
+    assert family.card.book.ties.restraint() == Restraint(True, 70, 90)
+    family.tell(family.stranger, family.office(2, Errand.UNBIND, 1))
+    family.sync(family.card, family.phone)
+    assert family.card.book.ties.owner == b""
+    assert family.phone.book.ties.owned == {}
+    assert family.card.book.ties.restraint() == Restraint(True, 70, 90), "it lifts only what the owner said"
+
+
+def test_a_stranger_makes_no_reply_longer() -> None:
+    """§23-16: only keys to which the wallet bound itself, and institutions; of each the last."""
+    family = Family()
+    family.sync(family.phone)
+    key = family.card.book.key
+
+    def stranger(number: int, bind: int) -> OwnerOrder:
+        body = OrderBody(key, bind, number, Errand.RESTRAIN, True, 0, 0, 0, b"", family.mint.epoch)
+        word = signed(family.mint.scheme.id, family.stranger.book.key, body)
+        return word.sealed(sign_with(family.stranger.keystore, word))
+
+    family.tell(family.stranger, *(stranger(number, bind) for number in range(1, 6) for bind in (0, 1)))
+    family.order(Restrain(payment=7))
+    family.sync(family.phone)
+    family.order(Restrain(payment=8))
+    family.sync(family.phone)
+    reply = family.mint.ledger._reply(upload_of(family.card.book), family.mint.epoch)  # pyright: ignore[reportPrivateUsage]
+    assert [(word.key, word.body.payment) for word in reply.words] == [(family.phone.book.key, 8)]
+    assert len(family.kept()) == 2 + 10 + 2, "kept for ever, all the same"
+
+
+def test_what_is_for_the_issuer_is_not_told_to_the_wallet() -> None:
+    """§23-12: FUND and MOVE."""
+    family = Family()
+    for errand in (Errand.FUND, Errand.MOVE):
+        word = errand_of(family.phone.book, family.card.book.key, errand, amount=5)
+        family.phone.write(Ordered(word.sealed(sign_with(family.phone.keystore, word))))
+    family.sync(family.phone)
+    reply = family.mint.ledger._reply(upload_of(family.card.book), family.mint.epoch)  # pyright: ignore[reportPrivateUsage]
+    assert (reply.words, len(family.kept())) == ((), 4)
+
+
+def test_forged_words_and_other_statements_are_left_out() -> None:
+    """§14-6 and §23-16: and the rest of the upload is taken."""
+    family = Family()
+    good, other = family.phone.book.ties.words()
+    present = signed(family.mint.scheme.id, family.phone.book.key, PresentBody(b"s" * 32, True, family.mint.epoch))
+    present = present.sealed(sign_with(family.phone.keystore, present))
+    ingest = Ingest(family.mint.store, family.mint.ledger.trust, family.mint.ledger.institutions, family.mint.epoch)
+    for bad, code in ((good.sealed(bytes(64)), Code.BAD_SIGNATURE), (present, Code.MALFORMED)):
+        with pytest.raises(TapError) as caught:
+            ingest.word(bad)  # type: ignore[arg-type]
+        assert caught.value.code is code
+    family.tell(family.stranger, good.sealed(bytes(64)), present, other)  # type: ignore[arg-type]
+    assert family.kept() == {other.id}
+    assert family.mint.ledger.refused == 2
