@@ -211,15 +211,10 @@ class Life(RuleBasedStateMachine):
             self.town.finish(len(self.baskets))
 
 
-@pytest.mark.timeout(300)
-def test_the_promises_hold_whatever_happens() -> None:
-    """The same stories in every run; ``DUALTAP_PROMISES=1000x60`` asks for more of them, and longer ones.
-
-    §1-1, §1-2, §1-3, §1-4, §1-7, §4.1-12.
-    """
-    examples, steps = (int(part) for part in os.environ.get("DUALTAP_PROMISES", "40x45").split("x"))
+def live(kind: type[Life], examples: int, steps: int) -> None:
+    """Live so many lives of so many steps, the same in every run."""
     run_state_machine_as_test(
-        Life,
+        kind,
         settings=settings(
             derandomize=True,
             database=None,
@@ -230,3 +225,12 @@ def test_the_promises_hold_whatever_happens() -> None:
             suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large),
         ),
     )
+
+
+@pytest.mark.timeout(300)
+def test_the_promises_hold_whatever_happens() -> None:
+    """The same stories in every run; ``DUALTAP_PROMISES=1000x60`` asks for more of them, and longer ones.
+
+    §1-1, §1-2, §1-3, §1-4, §1-7, §4.1-12.
+    """
+    live(Life, *(int(part) for part in os.environ.get("DUALTAP_PROMISES", "40x45").split("x")))

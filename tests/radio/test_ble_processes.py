@@ -12,28 +12,25 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from dualtap.errors import Code, TapError
 from dualtap_transports import ble
 from dualtap_transports.contract import Ends
 from tests.contract import test_transport_contract as suite
-from tests.property.test_promises import Life
 from tests.scenarios.test_kill import BOUNDARIES, PARTS, Forked, Spawned, check_healed, purses
 from tests.support import tapper, virtual
+from tests.support.air import blowing
+from tests.support.lanes import live_over
 from tests.support.tapper import NEVER, play
 from tests.support.virtual import BleHarness
 
 _ = purses, virtual  # imported here once, so that forked children need not
-ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
 TESTS = {
     name: test
@@ -41,24 +38,6 @@ TESTS = {
     if name.startswith("test_") and "join" in inspect.signature(test).parameters
 }
 globals().update(TESTS)
-
-
-@contextmanager
-def blowing(*options: str) -> Generator[str]:
-    """Run an air; yield what stands for a controller in it, after an address."""
-    command = [sys.executable, "-m", "tests.support.airserver", *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield f"@tcp-client:127.0.0.1:{int(server.stdout.readline())}"
-        finally:
-            server.kill()
-
-
-@pytest.fixture(scope="module")
-def air() -> Iterator[str]:
-    with blowing() as controller:
-        yield controller
 
 
 @pytest.fixture
@@ -166,38 +145,10 @@ def test_a_dongle_pulled_out_is_a_lost_link() -> None:
 # The promises
 
 
-class LifeOverBluetooth(Life):
-    """The town, whose taps are carried by the air."""
-
-    taps: ClassVar[int] = 0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._stack = ExitStack()
-        self.town.join_ends = self._join
-
-    def _join(self) -> Ends:
-        LifeOverBluetooth.taps += 1
-        return BleHarness().open(self._stack)
-
-    def teardown(self) -> None:
-        super().teardown()
-        self._stack.close()
-
-
 def test_the_promises_hold_over_bluetooth() -> None:
     """§1-1, §1-2, §1-3, §1-4, §1-7, over SPEC §19: every frame of every tap goes through bleak and Bumble."""
-    few = settings(
-        derandomize=True,
-        database=None,
-        deadline=None,
-        max_examples=8,
-        stateful_step_count=30,
-        print_blob=False,
-        suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large),
-    )
-    run_state_machine_as_test(LifeOverBluetooth, settings=few)
-    assert LifeOverBluetooth.taps > 50
+
+    live_over(lambda stack: [partial(BleHarness().open, stack)])
 
 
 # The command line

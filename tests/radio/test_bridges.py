@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
@@ -14,59 +10,19 @@ import pytest
 
 from dualtap.call import Call
 from dualtap.events import Result
-from dualtap_apps.cli import run
 from dualtap_apps.schemes import Office
 from dualtap_devices.disk import opened
 from dualtap_transports import nfc
 from dualtap_transports.link import Link
 from tests.playbook import EPOCH
 from tests.scenarios.test_bridge import COLLECT, PAY, Cards
+from tests.support.commands import PATIENCE, done, said, started
 from tests.support.pcscd import Pcscd
-
-DUALTAP = [sys.executable, "-m", "dualtap_apps"]
-PATIENCE = 60
-Json = dict[str, object]
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Path:
-    """A scheme, two customers' cards, a till and a phone."""
-    steps = [["scheme", "new", "@town", "--currency", "CNY"]]
-    for name, carrier in (("anna", "card"), ("ben", "card"), ("till", "pos"), ("phone", "phone")):
-        steps.append(["wallet", "new", f"@{name}", "--scheme", "@town", "--carrier", carrier, "--name", name])
-    steps.append(["wallet", "fund", "@anna", "100.00"])
-    for step in steps:
-        assert run([str(tmp_path / part[1:]) if part.startswith("@") else part for part in step]) == 0
-    return tmp_path
-
-
-@contextmanager
-def started(*arguments: str) -> Generator[tuple[str, subprocess.Popen[str]]]:
-    """Start a command that waits; yield where."""
-    process = subprocess.Popen(
-        [*DUALTAP, *arguments, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stderr is not None
-        try:
-            yield process.stderr.readline().rsplit(" on ", 1)[1].strip(), process
-        finally:
-            process.kill()
-
-
-def said(process: subprocess.Popen[str]) -> Json:
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, err
-    return cast("Json", json.loads(out))
-
-
-def done(*arguments: str) -> Json:
-    """Run a command to its end."""
-    ran = subprocess.run(
-        [*DUALTAP, *arguments, "--json"], capture_output=True, text=True, check=False, timeout=PATIENCE
-    )
-    assert ran.returncode == 0, ran.stderr
-    return cast("Json", json.loads(ran.stdout))
+def people() -> tuple[tuple[str, str], ...]:
+    return (("anna", "card"), ("ben", "card"), ("till", "pos"), ("phone", "phone"))
 
 
 def bridged(town: Path, places: tuple[str, str], readers: tuple[str, str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ from dualtap_conform.personal import personalise
 from dualtap_conform.tester import Verdict, checks_for, examine
 from dualtap_transports.blocking import BlockingLink, BlockingListener, LoopThread
 from dualtap_transports.link import Link, Listener
-from tests.radio.test_ble_processes import PATIENCE, blowing
 from tests.scenarios.test_conform import bench
+from tests.support.commands import PATIENCE
 from tests.support.virtual import Air, connect, listen
 
 QUIET = 0.1
@@ -59,12 +58,6 @@ def test_our_card_passes_over_bluetooth(part: Part) -> None:
     assert found.memory.sessions > 100
 
 
-@pytest.fixture(scope="module")
-def air() -> Iterator[str]:
-    with blowing() as controller:
-        yield controller
-
-
 def test_conform_drives_a_device_in_another_process(tmp_path: Path, air: str) -> None:
     """§19: as ``dualtap conform run --on ble:TEXT`` does with a dongle."""
 
@@ -82,7 +75,7 @@ def test_conform_drives_a_device_in_another_process(tmp_path: Path, air: str) ->
         assert shown
         for clause in ("11.3-10", "11.3-12"):
             run = dualtap("run", "card.json", "--on", shown[1] + air, "--only", clause)
-            done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=4 * PATIENCE, check=False)
+            done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
             assert (done.returncode, done.stderr) == (0, "")
             assert f"PASS  §{clause}" in done.stdout
         device.communicate()
