@@ -12,19 +12,22 @@ from dualtap.errors import Code, TapError
 from dualtap.session import NO_HANDOVER
 from dualtap.wire import Want
 from dualtap_apps.exits import Exit
-from dualtap_apps.linking import Met, reach, saying, wait
+from dualtap_apps.hosting import host
+from dualtap_apps.linking import Met, opened_door, reach, saying, wait
 from dualtap_apps.money import parse, show
 from dualtap_apps.output import emit, note
 from dualtap_apps.taps import Confirm, asks, basket_of, tell
 from dualtap_apps.traffic import TRAFFIC, told, wants
 from dualtap_apps.wallets import synced
-from dualtap_devices.bridge import bridge
+from dualtap_devices.bridge import Bridged, bridge
 from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, always
 from dualtap_devices.passive import ANY, Waiting, attend
 from dualtap_transports.link import Link
 from dualtap_transports.nearness import round_trip_of
 
+JOINED = 3
+"""Frames after which both devices have spoken and one of them has sealed what it said."""
 _WANTS = {"pay": Want.PAY, "collect": Want.COLLECT, "sync": Want.SYNC}
 
 
@@ -69,31 +72,59 @@ def bridge_once(
         raise TapError(Code.BAD_INPUT, "a basket is what an amount is charged for: name both or neither")
     minor = None if amount is None else parse(amount, currency)
     name, identity = basket_of(basket)
-    with ExitStack() as stack:
-        if at is not None:
-            if minor is not None:
-                raise TapError(Code.BAD_INPUT, "whoever comes to --at begins, and says what it wants: name no amount")
-            first = wait(at, None, "a bridge", timeout, saying(f"nobody came to {at}; bridge again"))
-            stack.callback(first.link.close)
-            ends = first, _held(places[0], timeout, stack)
-        else:
-            note(f"Ready: {_said(minor, currency, name)}, from {places[0]} to {places[1]}")
-            ends = _held(places[0], timeout, stack), _held(places[1], timeout, stack)
-        links = [Watched(end.link, f"{n}:") if log_level == TRAFFIC else end.link for n, end in enumerate(ends, 1)]
-        initiator, responder = links
-        if at is None:
-            charge = None if minor is None else Charged(minor, currency, identity, 0)
-            if charge is not None:
-                initiator, responder = responder, initiator
-            other = ends[1] if charge is None else ends[0]
-            told_of = None if other.handover == NO_HANDOVER else Introduction(other.handover.said, other.handover.ident)
-            initiator.send(encode_call(Call(Want.PAY if charge is None else Want.COLLECT, charge, told_of)))
-        known = bridge(initiator, responder, timeout)
+    if at is not None:
+        if minor is not None:
+            raise TapError(Code.BAD_INPUT, "whoever comes to --at begins, and says what it wants: name no amount")
+        known = _hosted(at, places[0], timeout, log_level)
+    else:
+        note(f"Ready: {_said(minor, currency, name)}, from {places[0]} to {places[1]}")
+        known = _called(places, None if minor is None else Charged(minor, currency, identity, 0), timeout, log_level)
     ended = known.frames > 1 and known.ended is Code.LINK_LOST
     fields = {"result": "bridged", "frames": known.frames, "bytes": known.size, "ended": known.ended.name}
     again = f"; if it was torn, bridge again with --basket {name}" if minor is not None else ""
     emit(as_json, fields, f"Handed on {known.frames} frames, {known.size} bytes: the devices say how it ended{again}")
     return Exit.OK if ended else Exit.LOST
+
+
+def _hosted(at: str, on: str, timeout: float, log_level: str) -> Bridged:
+    """Hand on the session that somebody begins who comes to ``at``."""
+    known = list[Bridged]()
+
+    def serve(met: Met) -> TapError | None:
+        with ExitStack() as stack:
+            stack.callback(met.link.close)
+            held = _held(on, timeout, stack)
+            known.append(bridge(*_watched((met, held), log_level), timeout))
+        why = known[-1].ended
+        return None if known[-1].frames >= JOINED else TapError(why, "neither device has said anything sealed")
+
+    nobody = saying(f"nobody came to {at}; bridge again")
+    host(opened_door(at, None, "a bridge", nobody), timeout, nobody, _check_begins, serve)
+    return known[-1]
+
+
+def _check_begins(first: bytes) -> None:
+    wire.decode_hello(first)
+
+
+def _called(places: tuple[str, ...], charge: Charged | None, timeout: float, log_level: str) -> Bridged:
+    """Hand on the session that one of two devices is called to begin."""
+    with ExitStack() as stack:
+        ends = _held(places[0], timeout, stack), _held(places[1], timeout, stack)
+        initiator, responder = _watched(ends, log_level)
+        if charge is not None:
+            initiator, responder = responder, initiator
+        other = ends[1] if charge is None else ends[0]
+        told_of = None if other.handover == NO_HANDOVER else Introduction(other.handover.said, other.handover.ident)
+        initiator.send(encode_call(Call(Want.PAY if charge is None else Want.COLLECT, charge, told_of)))
+        return bridge(initiator, responder, timeout)
+
+
+def _watched(ends: tuple[Met, Met], log_level: str) -> tuple[Link, Link]:
+    first, second = ends
+    if log_level != TRAFFIC:
+        return first.link, second.link
+    return Watched(first.link, "1:"), Watched(second.link, "2:")
 
 
 def _said(minor: int | None, currency: str, name: str) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send
 from dualtap.sealedsync import IssuerSync, Prove, Take, Taken
+from dualtap.wire import Want, decode_hello
 from dualtap_apps.exits import Exit
-from dualtap_apps.linking import reach, saying, wait, waits
+from dualtap_apps.hosting import host
+from dualtap_apps.linking import Met, opened_door, reach, saying, waits
 from dualtap_apps.output import emit, note
 from dualtap_apps.schemes import Office
 from dualtap_devices.disk import read_label
@@ -20,6 +22,8 @@ from dualtap_transports.link import open_scheme
 
 UPLOAD = 8 * 1024 * 1024
 """Bytes of the longest upload, as the service takes it."""
+JOINED = 4
+"""Frames, there and back, after which the issuer has opened one that was sealed: it knows who syncs."""
 
 
 class FolderIssuer:
@@ -47,6 +51,19 @@ class FolderIssuer:
             return Taken(self._office.sync(upload))
         except TapError as error:
             return Taken(b"", error.code)
+
+
+class Counted:
+    """``carrier``, the frames that it has exchanged counted."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier, self.frames = carrier, 0
+
+    def exchange(self, frame: bytes) -> bytes:
+        """Exchange frames; see :class:`Carrier`."""
+        answer = self._carrier.exchange(frame)
+        self.frames += 2
+        return answer
 
 
 @contextmanager
@@ -79,18 +96,36 @@ def through(via: str, issuer: str, timeout: float) -> Generator[Carrier]:
 
 def carry_one(folder: Path, on: str, issuer: str, timeout: float, as_json: bool, side: str | None = None) -> Exit:
     """Carry one sync to this wallet's issuer: of the device that comes, or of the card that is read."""
-    where = issuer or read_label(folder).scheme
+    where, carried = issuer or read_label(folder).scheme, 0
+
+    def serve(met: Met) -> TapError | None:
+        nonlocal carried
+        with issuer_at(where) as onward:
+            counted = Counted(onward)
+            try:
+                carry(met.link, counted, timeout)
+            except TapError as error:
+                if counted.frames >= JOINED or (error.code is Code.ISSUER_UNREACHABLE and not counted.frames):
+                    raise
+                return error
+            finally:
+                met.link.close()
+                carried = counted.frames
+        return None if carried >= JOINED else TapError(Code.LINK_LOST, "it left before it was known to the issuer")
+
     if waits(on, side, otherwise=True):
         nobody = saying(f"nobody came to sync within {timeout:g} s; carry again")
-        link = wait(on, None, "carrying one sync", timeout, nobody).link
+        host(opened_door(on, None, "carrying one sync", nobody), timeout, nobody, check_syncs, serve)
     else:
         note(f"Ready: carrying one sync, reading {on}")
-        link = reach(on, timeout, saying(f"no card that waits to sync at {on}; carry again")).link
-        call_to_sync(link)
-    try:
-        with issuer_at(where) as onward:
-            frames = carry(link, onward, timeout)
-    finally:
-        link.close()
-    emit(as_json, {"result": "carried", "frames": frames}, f"Carried {frames} sealed frames")
-    return Exit.OK if frames else Exit.LOST
+        met = reach(on, timeout, saying(f"no card that waits to sync at {on}; carry again"))
+        call_to_sync(met.link)
+        serve(met)
+    emit(as_json, {"result": "carried", "frames": carried}, f"Carried {carried} sealed frames")
+    return Exit.OK if carried else Exit.LOST
+
+
+def check_syncs(first: bytes) -> None:
+    """Raise ``WRONG_ROLE``, or why it cannot be read, unless a session's first frame asks for a sync."""
+    if decode_hello(first).want != Want.SYNC:
+        raise TapError(Code.WRONG_ROLE, "this device carries syncs only")

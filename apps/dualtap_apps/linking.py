@@ -14,7 +14,8 @@ from dualtap.session import NO_HANDOVER, Handover, ident
 from dualtap.suite import Ephemeral, Suite
 from dualtap_apps.output import note, show_code
 from dualtap_transports.handover import handover_of, introduce
-from dualtap_transports.link import Link, Scheme, open_scheme
+from dualtap_transports.lan import compares
+from dualtap_transports.link import Link, Listener, Scheme, open_scheme
 
 CARD, READER = "card", "reader"
 SIDE = click.option(
@@ -32,13 +33,33 @@ Fail: TypeAlias = Callable[[TapError], TapError]
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A link and what is to be known of it: ``ephemeral`` is the key that this side's own handover named."""
+    """A link and what is to be known of it: ``ephemeral`` is the key that this side's own handover named.
+
+    ``compare``: people must compare a code before a payment (SPEC §19.1-4).
+    """
 
     link: Link
     initiator: bool
     scheme: Scheme
     ephemeral: Ephemeral | None = None
     handover: Handover = NO_HANDOVER
+    compare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where this side waits, and the key that will answer, if the address names it."""
+
+    scheme: Scheme
+    listener: Listener
+    ephemeral: Ephemeral | None
+    handover: Handover
+
+    def met(self, link: Link, ephemeral: Ephemeral | None, heard: Link | None = None) -> Met:
+        """Return who came by ``link``, which is read through ``heard`` if something was heard of it already."""
+        # Where the other device said something too, only now is it known what both have said.
+        handover = handover_of(link) if handover_of(link) != NO_HANDOVER else self.handover
+        return Met(heard or link, False, self.scheme, ephemeral, handover, compares(link))
 
 
 def waits(on: str, side: str | None, otherwise: bool) -> bool:
@@ -59,8 +80,8 @@ def must_compare(on: str, listens: bool) -> bool:
     return name == "lan" and (listens or address.partition("@")[0].strip().lower() == "any")
 
 
-def wait(on: str, suite: Suite | None, ready: str, timeout: float, fail: Fail) -> Met:
-    """Wait for one device at an address, having said on stderr that ``ready`` is so, and where.
+def opened_door(on: str, suite: Suite | None, ready: str, fail: Fail) -> Door:
+    """Wait at an address from now on, having said on stderr that ``ready`` is so, and where.
 
     With a ``suite`` the address names the key that will answer, if it can; without, nothing is introduced.
     """
@@ -71,18 +92,25 @@ def wait(on: str, suite: Suite | None, ready: str, timeout: float, fail: Fail) -
         if suite is not None:
             ephemeral = suite.ephemeral(secrets.token_bytes(32))
             handover = introduce(listener, ident(ephemeral.public))
-        where = f"{on.partition(':')[0]}:{listener.address}"
-        note(f"Ready: {ready}, on {where}")
-        if handover != NO_HANDOVER and "+" not in on.partition(":")[0]:
-            show_code(where)  # what NFC hands over, nobody scans
-        link = listener.accept(timeout)
-        # Where the other device said something too, only now is it known what both have said.
-        handover = handover_of(link) if handover_of(link) != NO_HANDOVER else handover
+    except TapError as error:
+        listener.close()
+        raise fail(error) from error
+    where = f"{on.partition(':')[0]}:{listener.address}"
+    note(f"Ready: {ready}, on {where}")
+    if handover != NO_HANDOVER and "+" not in on.partition(":")[0]:
+        show_code(where)  # what NFC hands over, nobody scans
+    return Door(scheme, listener, ephemeral, handover)
+
+
+def wait(on: str, suite: Suite | None, ready: str, timeout: float, fail: Fail) -> Met:
+    """Wait for one device at an address; see :func:`opened_door`."""
+    door = opened_door(on, suite, ready, fail)
+    try:
+        return door.met(door.listener.accept(timeout), door.ephemeral)
     except TapError as error:
         raise fail(error) from error
     finally:
-        listener.close()
-    return Met(link, False, scheme, ephemeral, handover)
+        door.listener.close()
 
 
 def reach(on: str, timeout: float, fail: Fail) -> Met:
@@ -94,7 +122,7 @@ def reach(on: str, timeout: float, fail: Fail) -> Met:
         if error.code is Code.BAD_INPUT:
             raise
         raise fail(error) from error
-    return Met(link, True, scheme, None, handover_of(link))
+    return Met(link, True, scheme, None, handover_of(link), compares(link))
 
 
 def saying(text: str) -> Fail:

@@ -10,13 +10,14 @@ from typing import TypeAlias
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
-from dualtap.session import code
+from dualtap.session import check_hello, code
 from dualtap.statements import Verification
 from dualtap.states import Part
 from dualtap.suite import Drbg, sha256
-from dualtap.wire import Want
+from dualtap.wire import Want, decode_hello
 from dualtap_apps.exits import Exit, exit_of_report
-from dualtap_apps.linking import must_compare, reach, saying, wait, waits
+from dualtap_apps.hosting import host
+from dualtap_apps.linking import Met, must_compare, opened_door, reach, saying, wait, waits
 from dualtap_apps.money import parse, show
 from dualtap_apps.output import emit, note, report_fields, report_text, wallet_id
 from dualtap_apps.pacing import paced, within_of
@@ -26,7 +27,6 @@ from dualtap_devices.driver import Driver, Person, run
 from dualtap_devices.passive import Waiting, attend
 from dualtap_devices.syncing import close
 from dualtap_devices.verifying import Keypad, verified
-from dualtap_transports.lan import compares
 from dualtap_transports.link import Link
 from dualtap_transports.nearness import round_trip_of
 
@@ -59,16 +59,24 @@ def charge(
     said = f"charging {show(minor, label.currency)}, basket {name}"
     with opened(folder) as wallet:
         wallet.check()
+        order = Charge(minor, label.currency, identity, person=True, verification=Verification[verify.upper()])
+        scheme, taps = wallet.book.scheme, list[Driver]()
+
+        def serve(met: Met) -> TapError | None:
+            driver = Driver.fresh(wallet, order, met.initiator, ephemeral=met.ephemeral, handover=met.handover)
+            taps.append(driver)
+            link = told(paced(met.link, pace), wallet, log_level)
+            report = run(driver, Coded(link, driver) if met.compare else link, timeout)
+            return None if driver.tap.joined else TapError(report.code or Code.LINK_LOST, report.detail)
+
         if waits(on, side, otherwise=True):
             nobody = saying(f"nobody came to pay within {timeout:g} s; charge again")
-            met = wait(on, wallet.book.scheme.suite, said, timeout, nobody)
+            door = opened_door(on, scheme.suite, said, nobody)
+            host(door, timeout, nobody, lambda first: check_hello(scheme, decode_hello(first), Want.COLLECT), serve)
         else:
             note(f"Ready: {said}, reading {on}")
-            met = reach(on, timeout, saying(f"no card to charge at {on} within {timeout:g} s; charge again"))
-        order = Charge(minor, label.currency, identity, person=True, verification=Verification[verify.upper()])
-        driver = Driver.fresh(wallet, order, met.initiator, ephemeral=met.ephemeral, handover=met.handover)
-        link = told(paced(met.link, pace), wallet, log_level)
-        report = run(driver, Coded(link, driver) if compares(met.link) else link, timeout)
+            serve(reach(on, timeout, saying(f"no card to charge at {on} within {timeout:g} s; charge again")))
+        driver, report = taps[-1], taps[-1].result
         paid = wallet.book.accepted(identity, 0)
         if report.code is Code.BASKET_PAID and paid is not None:
             note(f"Basket {name} was paid before, by receipt {paid.hex()}")
@@ -138,7 +146,7 @@ def _pay(
         else:
             met = reach(on, timeout, saying(f"nobody charges at {on}: start `dualtap charge` there first"))
         link, taps = told(paced(met.link, pace), wallet, log_level), list[Driver]()
-        codes = (lambda: taps[-1].tap.transcript) if compares(met.link) else None
+        codes = (lambda: taps[-1].tap.transcript) if met.compare else None
         verify: Verify = (lambda ask: verified(ask, wallet.keystore, keypad)) if keypad is not None else present
         person = agrees(verify) if confirm is None else asks(confirm, link, codes, verify)
         within, handover = within_of(pace) or round_trip_of(met.scheme), met.handover

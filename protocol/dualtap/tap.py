@@ -113,6 +113,11 @@ class Tap:
         """The session's transcript hash (SPEC §6-2); empty before the channel stands."""
         return b"" if self._context.channel is None else self._context.channel.transcript
 
+    @property
+    def joined(self) -> bool:
+        """Whether the peer has shown that it shares the session: a sealed frame of its was opened."""
+        return bool(self._context.raw)
+
     def step(self, event: Event, now: float = 0.0) -> tuple[Effect, ...]:
         """Take one event at ``now`` (seconds since 1970, or 0 without a clock) and return the effects.
 
