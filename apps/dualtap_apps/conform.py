@@ -225,10 +225,10 @@ def wrong_answers(answers: Answers) -> list[str]:
 
 def clauses(part: str, as_json: bool) -> Exit:
     """List the clauses that bind a part, and how each is tested."""
-    from dualtap_conform.questions import all_files
+    from dualtap_conform.questions import asked_clauses
 
     live = checks_for(Part(part))
-    asked = {clause for make in all_files().values() for vector in make() for clause in vector.clauses}
+    asked = asked_clauses()
     checks = {
         clause: [item.name for item in live if clause in item.clauses] for item in live for clause in item.clauses
     }

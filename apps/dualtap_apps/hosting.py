@@ -93,9 +93,9 @@ class Guests:
 def host(door: Door, timeout: float, fail: Fail, check: Check, serve: Serve) -> None:
     """Serve one device that comes to a door, which is closed then: the first that gets beyond the handshake.
 
-    The others are told of on stderr. Waits ``timeout`` seconds in all; raises what ``fail`` makes of ``TIMEOUT``, or of
-    what the last stranger did after :data:`STRANGERS` of them. A key that the door has named answers once only: where
-    it has, who did not get beyond the handshake was the last.
+    The others are told of on stderr. Waits ``timeout`` seconds in all; raises what ``fail`` makes of ``TIMEOUT``, and
+    ``LINK_LOST`` after :data:`STRANGERS` of them. A key that the door has named answers once only: where it has, who
+    did not get beyond the handshake was the last.
     """
     guests, left, strangers = Guests(door.listener, timeout), timeout, 0
     ephemeral = door.ephemeral
@@ -119,7 +119,8 @@ def host(door: Door, timeout: float, fail: Fail, check: Check, serve: Serve) -> 
             link.close()
             strangers += 1
             if why is not None and strangers == STRANGERS:
-                raise fail(why)
+                text = f"{strangers} came, and none got beyond the handshake; the last: {why}"
+                raise TapError(Code.LINK_LOST, text) from why
             note(f"Somebody came and did not get beyond the handshake ({why}): still waiting")
     finally:
         guests.close()

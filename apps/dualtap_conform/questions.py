@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import cast
 
 from dualtap.errors import Code, TapError
@@ -50,6 +51,12 @@ def all_files() -> dict[str, Callable[[], Iterable[Vector]]]:
     from dualtap_conform.files import FILES
 
     return dict(FILES)
+
+
+@cache
+def asked_clauses() -> frozenset[str]:
+    """Return every clause that some vector asks for."""
+    return frozenset(clause for make in all_files().values() for vector in make() for clause in vector.clauses)
 
 
 def ask_all(connect: Callable[[], Link], patience: float, only: tuple[str, ...] = ()) -> Answers:

@@ -383,7 +383,7 @@ HOSTILE: dict[str, tuple[list[bytes], Code]] = {
     "a length beyond all": ([b"\x80\xff\xff" + b"x" * 100], Code.TOO_LARGE),
     "endless chaining": (
         [b"\x80\x40\x00" + b"x" * 509, *(bytes([0x80 | i]) + b"x" * 511 for i in range(1, 40))], Code.MALFORMED),
-    "a flood of short frames": ([b"\x00\x00\x01x"] * (WINDOW // 4 + 10), Code.TOO_LARGE),
+    "a flood of short frames": ([b"\x00\x00\x0d" + b"x" * 13] * (WINDOW // 16 + 10), Code.TOO_LARGE),
     "grants for nothing": ([b"\x01"] * 3, Code.MALFORMED),
     "a chunk, then the end": ([b"\x80\x00\x05x", END], Code.LINK_LOST),
 }  # fmt: skip

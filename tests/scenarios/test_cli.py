@@ -53,8 +53,13 @@ class Town:
         if amount:
             self.run("wallet", "fund", f"@{name}", amount)
 
-    def tap(self, payer: str, payee: str, amount: str, *more: str, by: tuple[str, ...] = ("pay",)) -> tuple[Json, Json]:
-        """Run one tap between two processes; return what payer and payee printed."""
+    def tap(
+        self, payer: str, payee: str, amount: str, *more: str, by: tuple[str, ...] = ("pay",), apart: bool = False
+    ) -> tuple[Json, Json]:
+        """Run one tap between two processes; return what payer and payee printed.
+
+        The payer's process is this one, unless they are to be ``apart`` from it both.
+        """
         charge = subprocess.Popen(
             [*DUALTAP, "charge", str(self.folder / payee), amount, "--on", "tcp:127.0.0.1:0", "--json", *more],
             stdout=subprocess.PIPE,
@@ -68,11 +73,22 @@ class Town:
             command, *rest = by
             yes = ["--yes"] if command == "pay" else []
             arguments = [command, str(self.folder / payer), *rest, "--on", where, *yes, "--json"]
-            paid = subprocess.run([*DUALTAP, *arguments], capture_output=True, text=True, check=False, timeout=60)
+            paid = self._apart(arguments) if apart else self._here(arguments)
             out, err = charge.communicate(timeout=60)
-        assert "Traceback" not in paid.stderr + err
-        self.errors = paid.stderr
-        return json.loads(paid.stdout), json.loads(out)
+        assert "Traceback" not in self.errors + err
+        return json.loads(paid), json.loads(out)
+
+    def _here(self, arguments: list[str]) -> str:
+        self.capsys.readouterr()
+        run(arguments)
+        captured = self.capsys.readouterr()
+        self.errors = captured.err
+        return captured.out
+
+    def _apart(self, arguments: list[str]) -> str:
+        done = subprocess.run([*DUALTAP, *arguments], capture_output=True, text=True, check=False, timeout=60)
+        self.errors = done.stderr
+        return done.stdout
 
 
 @pytest.fixture
@@ -90,7 +106,7 @@ def test_two_processes_pay_and_every_unit_is_accounted_for(town: Town) -> None:
     town.wallet("anna", "watch", "100.00")
     town.wallet("shop", "pos")
     slowly = ("--pace", "nfc106")
-    paid, collected = town.tap("anna", "shop", "12.50", *slowly, by=("pay", *slowly))
+    paid, collected = town.tap("anna", "shop", "12.50", *slowly, by=("pay", *slowly), apart=True)
     assert (paid["result"], collected["result"]) == ("paid", "collected")
     assert paid["amount"] == collected["amount"] == 1250
     assert paid["receipt"] == collected["receipt"]

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from dualtap.errors import TapError
+from dualtap.wire import VERSION, Hello, Want, encode_hello
+from dualtap_apps import hosting
 from dualtap_apps.cli import run
 from dualtap_apps.linking import waits
 from dualtap_apps.schemes import Office
 from dualtap_devices.disk import opened
+from dualtap_transports.link import Link
+from dualtap_transports.loopback import SCHEME
 
 PATIENCE = 30.0
 
@@ -124,6 +129,82 @@ def test_a_sync_through_a_bridge(made: Town) -> None:
     bridge = made.start("bridge", "--at", "loopback:between", "--on", "loopback:phone")
     assert made.run("sync", "@card", "--via", "loopback:between") == 0
     assert (bridge.result(PATIENCE), carry.result(PATIENCE)) == (0, 0)
+
+
+def hello(town: Town) -> bytes:
+    """Return the Hello of somebody who knows the scheme, as everybody may."""
+    with Office.open(town.folder / "town") as office:
+        scheme = office.ledger.scheme
+    return encode_hello(Hello(scheme.hint, (VERSION,), scheme.suite.ephemeral(bytes(31) + b"\1").public, Want.PAY))
+
+
+def stranger(town: Town, where: str, how: str) -> Link:
+    """Come first to whoever waits, and do no good."""
+    link = SCHEME.connect(where, PATIENCE)
+    if how == "says garbage":
+        link.send(b"GET / HTTP/1.1")
+    elif how == "seals garbage":
+        link.send(hello(town))
+        assert link.receive(PATIENCE)
+        link.send(bytes(64))
+    elif how == "leaves after Hello":
+        link.send(hello(town))
+        assert link.receive(PATIENCE)
+        link.close()
+    elif how == "leaves":
+        link.close()
+    return link
+
+
+@pytest.mark.parametrize("how", ["hangs", "leaves", "says garbage", "leaves after Hello", "seals garbage"])
+def test_a_stranger_who_comes_first_does_not_use_a_charge_up(
+    made: Town, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever hangs keeps nobody waiting: it is still there when the customer has paid."""
+    with moved(made, 100):
+        charge = made.start("charge", "@shop", "1.00", "--on", "loopback:till")
+        link = stranger(made, "till", how)
+        assert made.run("pay", "@anna", "--on", "loopback:till", "--yes") == 0
+        assert charge.result(PATIENCE) == 0
+    said = capsys.readouterr()
+    assert ("did not get beyond the handshake" in said.err) is (how != "hangs")
+    with pytest.raises(TapError, match="LINK_LOST"):
+        link.receive(PATIENCE)
+
+
+def test_a_stranger_does_not_use_a_carrier_or_a_bridge_up(made: Town) -> None:
+    carry = made.start("carry", "@phone", "--on", "loopback:phone")
+    bridge = made.start("bridge", "--at", "loopback:between", "--on", "loopback:phone")
+    for where in ("phone", "between"):
+        for how in ("says garbage", "leaves", "hangs"):
+            stranger(made, where, how)
+    assert made.run("sync", "@card", "--via", "loopback:between") == 0
+    assert (bridge.result(PATIENCE), carry.result(PATIENCE)) == (0, 0)
+
+
+def test_strangers_without_end_end_a_charge_by_a_typed_error(
+    made: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hosting, "STRANGERS", 2)
+    with moved(made, 0):
+        charge = made.start("charge", "@shop", "1.00", "--on", "loopback:till")
+        for how in ("leaves", "says garbage"):
+            stranger(made, "till", how)
+        assert charge.result(PATIENCE) == 5
+    said = capsys.readouterr().err
+    assert "2 came, and none got beyond the handshake" in said
+    assert "Traceback" not in said
+
+
+def test_of_too_many_who_are_silent_the_oldest_has_to_go(made: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "HELD", 2)
+    with moved(made, 100):
+        charge = made.start("charge", "@shop", "1.00", "--on", "loopback:till")
+        first, *_ = [stranger(made, "till", "hangs") for _ in range(3)]
+        with pytest.raises(TapError, match="LINK_LOST"):
+            first.receive(PATIENCE)
+        assert made.run("pay", "@anna", "--on", "loopback:till", "--yes") == 0
+        assert charge.result(PATIENCE) == 0
 
 
 WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {

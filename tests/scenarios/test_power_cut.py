@@ -45,7 +45,7 @@ PAYER, PAYEE = 0, 1
 TRANSFER_LOST, RECEIPT_LOST = 2, 3
 """Frames of a tap that the payer starts, after which these are still to come."""
 STORE, KEYS = "store", "keys"
-STRIDE = int(os.environ.get("DUALTAP_POWER", "4"))
+STRIDE = int(os.environ.get("DUALTAP_POWER", "7"))
 """Of the operations after a first fault, every how many-th is cut as well."""
 
 

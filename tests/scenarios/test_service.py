@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext, redirect_stderr, redirect_stdout, suppress
 from copy import copy
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,7 @@ from dualtap.keystore import sign_with
 from dualtap.records import decoder
 from dualtap.statements import PresentBody, Scheme
 from dualtap.wire import Hello, Want, signed
+from dualtap_apps.cli import run
 from dualtap_apps.schemes import Office, today
 from dualtap_devices.disk import opened
 from dualtap_devices.driver import Driver, exchange
@@ -180,10 +182,14 @@ def test_what_is_no_answer_of_an_issuer_is_an_issuer_out_of_reach(answer: bytes)
 
 
 def dualtap(*arguments: str, expect: int = 0) -> str:
-    done = subprocess.run([*DUALTAP, *arguments], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == expect, done
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+    """Run a command in this process; return all that it said."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run(list(arguments))
+    said = out.getvalue() + err.getvalue()
+    assert code == expect, said
+    assert "Traceback" not in said
+    return said
 
 
 def test_a_wallet_in_a_folder_syncs_where_it_is_told_or_where_it_belongs(town: Town, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The service is killed with SIGKILL again and again while wallets sync: nothing is lost or counts twice.
 
-``DUALTAP_KILLS`` says how often; 15 times unless it is set, 50 in CI.
+``DUALTAP_KILLS`` says how often; 6 times unless it is set, 50 in CI.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dualtap_devices.remote import HttpCarrier, sync_sealed
 from dualtap_devices.wallet import Wallet
 from tests.support.served import Service, Town
 
-KILLS = int(os.environ.get("DUALTAP_KILLS", "15"))
+KILLS = int(os.environ.get("DUALTAP_KILLS", "6"))
 WORKERS = 3
 FUND = 1_000_000
 

@@ -6,7 +6,7 @@ import importlib
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +20,10 @@ from dualtap.events import Ask, Consent, Decline, Report, Result
 from dualtap.session import Handover, ident
 from dualtap.session import code as code_of
 from dualtap.suite import sha256
+from dualtap.wire import VERSION, Hello, Want, encode_hello
 from dualtap_apps import taps
 from dualtap_apps.cli import run as command
+from dualtap_apps.schemes import Office
 from dualtap_devices.bridge import bridge
 from dualtap_devices.driver import Driver, run
 from dualtap_transports import lan, mdns
@@ -345,3 +347,24 @@ def test_a_consent_given_beforehand_compares_nothing(
     more = ["--as", side] if side else []
     assert command(["pay", str(town / "anna"), "--on", on, "--yes", *more]) == 2
     assert "only a person can compare the code" in capsys.readouterr().err
+
+
+def test_a_key_that_was_named_answers_once(town: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """§19.1-5: garbage costs a charge nothing; who begins a session has used it up, or could guess at codes."""
+    assert isinstance(lan.SCHEME.directory, MemoryDirectory)
+    with Office.open(town / "town") as office:
+        known = office.ledger.scheme
+    hello = encode_hello(Hello(known.hint, (VERSION,), known.suite.ephemeral(bytes(31) + b"\1").public, Want.PAY))
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(taps.charge, town / "shop", "5", f"lan:new@{LOCAL}", None, PATIENCE, False)
+        assert lan.SCHEME.directory.announced.wait(PATIENCE)
+        for said in (b"garbage", hello):
+            link = lan.SCHEME.connect(f"any@{LOCAL}", PATIENCE)
+            link.send(said)
+            with suppress(TapError):
+                link.receive(PATIENCE)
+            link.close()
+        assert job.result(PATIENCE) == 5
+    assert capsys.readouterr().err.count("still waiting") == 1
+    with pytest.raises(TapError, match="nobody waits"):
+        lan.SCHEME.connect(f"any@{LOCAL}", 0.0)
