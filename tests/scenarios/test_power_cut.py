@@ -2,7 +2,7 @@
 
 Whatever outlives that, the device opens, is not quarantined, has lost nothing, and one clean tap settles all.
 
-Each first cut is tried in every run; of what goes wrong a second time every fourth, or with ``DUALTAP_POWER=1``
+Each first cut is tried in every run; of what goes wrong a second time every seventh, or with ``DUALTAP_POWER=1``
 (`make test-power`) every one.
 """
 

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from dualtap import limits
-from dualtap.context import Charge, Pay
+from dualtap.context import Charge, Order, Pay
 from dualtap.events import Report, Result
 from dualtap.session import ident
 from dualtap_devices.driver import Driver, run
+from dualtap_devices.wallet import Wallet
 from dualtap_transports.handover import handover_of, introduce
 from dualtap_transports.link import Scheme
 from tests.playbook import EPOCH, World
@@ -42,7 +43,7 @@ class Shop:
             waits = handover_of(far) if handover_of(far).said else told
             handovers = handover_of(near), waits
             assert handovers[0] == handovers[1]
-            parts = (self.payer, Pay()), (self.payee, Charge(100, "CNY", BASKET))
+            parts: list[tuple[Wallet, Order]] = [(self.payer, Pay()), (self.payee, Charge(100, "CNY", BASKET))]
             starts, answers = [
                 Driver(*part, initiator, ephemeral, self.world.draw(), clock=lambda: NOW, handover=handover)
                 for part, initiator, ephemeral, handover in zip(
