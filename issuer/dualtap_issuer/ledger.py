@@ -19,7 +19,9 @@ from dualtap.statements import (
     Carrier,
     Condition,
     Header,
+    OrderBody,
     Outcome,
+    OwnerOrder,
     Policy,
     Present,
     Role,
@@ -45,13 +47,15 @@ from dualtap_issuer.findings import Finding, refuse
 from dualtap_issuer.following import behind
 from dualtap_issuer.guarantee import Caps, Registry
 from dualtap_issuer.ingest import Ingest
-from dualtap_issuer.insured import Certified, caps_in
+from dualtap_issuer.insured import caps_in
 from dualtap_issuer.lines import Lines
 from dualtap_issuer.makers import attested
 from dualtap_issuer.netting import Netting, check_balanced, net
+from dualtap_issuer.payouts import pay_heirs
 from dualtap_issuer.policies import Policies, check_tiers
 from dualtap_issuer.proofs import Proofs, values
 from dualtap_issuer.quotas import faults
+from dualtap_issuer.registry import Bound
 from dualtap_issuer.renewals import fresh_tokens, hands_behind, unspent
 from dualtap_issuer.roll import Roll, admitted
 from dualtap_issuer.rowcheck import examine
@@ -395,8 +399,29 @@ class Ledger:
             if self._renew(epoch):  # what a process left that died: else it would be paid here, and renewed later
                 self._revise(epoch)
             self.store.close_epoch(epoch)
-        people = people or Certified(self.store, self.scheme, self.terms.anonymous)
-        return settling.settle(self.store, self.trust, epoch, self.guarantee, people)
+        people = people or Bound(self.store, self.scheme, self.institutions, self.terms.anonymous)
+        total = settling.settle(self.store, self.trust, epoch, self.guarantee, people)
+        pay_heirs(self, epoch)
+        return total
+
+    def order(self, body: OrderBody, epoch: int) -> OwnerOrder:
+        """Sign an order of this institution about a wallet, keep it, stamped ``epoch``, and return it (SPEC §23-12).
+
+        Its ``number`` is the next of this institution's about this wallet, whatever ``body`` says. Raises ``BAD_KEY``.
+        """
+        for key in (body.wallet, *([body.to] if body.to else [])):
+            self.scheme.suite.verifier(key)
+        with self.store.transaction():
+            self.store.lock("order " + body.wallet.hex())
+            office = self.authority.office
+            ids = [row.id for row in self.store.words_about([body.wallet]) if row.key == office.key]
+            known = cast("list[OwnerOrder]", self._all(ids))
+            number = 1 + max((one.body.number for one in known), default=0)
+            word = office.order(body._replace(number=number))
+            ingest = Ingest(self.store, self.trust, self.institutions, epoch)
+            ingest.word(word)
+            ingest.finish()
+        return word
 
     def net(self) -> Netting:
         """Return what the institutions hold of one another's value, audited; raise as :meth:`audit`."""

@@ -28,6 +28,8 @@ from dualtap_issuer.findings import (
 from dualtap_issuer.following import death, introduction, lacking
 from dualtap_issuer.guarantee import Caps, Ruling
 from dualtap_issuer.marks import FAR, marks_of, overspent
+from dualtap_issuer.payoutcheck import payouts
+from dualtap_issuer.payouts import undeposited
 from dualtap_issuer.renewals import renewals, replaced
 from dualtap_issuer.roll import charter
 from dualtap_issuer.rules import Credit, World, gaps, union
@@ -225,6 +227,7 @@ def settlement(world: World, store: Store) -> list[Finding]:
     settled = {row[0] for row in rows}
     proved = overspent(world, marks_of(world), lambda token: facts.tokens[token].claim_by)
     closed, fresh = {row[0] for row in store.ask("SELECT epoch FROM closed")}, renewals(world).keys()
+    held: dict[bytes, dict[bytes, int]] = {}
     found: list[Finding] = []
     for token, epoch, payee, whole, bound, seal in rows:
         amount = about(facts, token)
@@ -243,10 +246,12 @@ def settlement(world: World, store: Store) -> list[Finding]:
         if epoch not in closed:
             found.append(Finding("closed", (epoch,), Wrong.MISSING, *amount))
         one = settled_of(world, proved.get(token, {}), token, epoch, ruling.caps, people, fresh.__and__)
+        held[token] = undeposited(one, fresh)
         found += differences(world, "leaf", one.leaves, leaves[token])
         if not old:
             found += differences(world, "liability", one.liabilities, owed[token])
             found += differences(world, "share", one.shares, given[token])
+    found += payouts(world, store, held)
     for token in sorted((leaves.keys() | owed.keys() | given.keys()) - settled):
         found += _unsettled(world, token, leaves[token], owed[token], given[token])
     return sorted(set(found), key=str)

@@ -13,7 +13,7 @@ Nothing is stored: a state follows from the rows.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import IntEnum
 from typing import NamedTuple, cast
 
@@ -150,13 +150,18 @@ def paid(store: Store, scheme: Scheme, key: bytes, tokens: Collection[bytes]) ->
     shares = {row[0]: Paid(row[1], row[2]) for row in store.ask(query, wanted)}
     found: dict[bytes, Paid] = {}
     for token, claims in claimed.items():
-        whole = shares.get(token, Paid(sum(claims.values()), 0))
-        backed = split(whole.backed, claims)
-        added = split(whole.guaranteed, {transfer: claim - backed[transfer] for transfer, claim in claims.items()})
-        for transfer in claims:
+        parts = divided(claims, shares.get(token, Paid(sum(claims.values()), 0)))
+        for transfer, part in parts.items():
             had = found.get(transfer, NOTHING)
-            found[transfer] = Paid(had.backed + backed[transfer], had.guaranteed + added[transfer])
+            found[transfer] = Paid(had.backed + part.backed, had.guaranteed + part.guaranteed)
     return found
+
+
+def divided(claims: Mapping[bytes, int], whole: Paid) -> dict[bytes, Paid]:
+    """Divide what a holder got of a token among its claims, by transfer (SPEC §16-17)."""
+    backed = split(whole.backed, claims)
+    added = split(whole.guaranteed, {transfer: claim - backed[transfer] for transfer, claim in claims.items()})
+    return {transfer: Paid(backed[transfer], added[transfer]) for transfer in claims}
 
 
 def _answered(store: Store, mine: dict[bytes, HandRow]) -> set[bytes]:

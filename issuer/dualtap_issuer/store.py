@@ -47,7 +47,7 @@ Row = (
 DISTRIBUTION: Final = MappingProxyType({
     "fact": "digest", "todo": "batch", "hand": "id", "wait": "missing", "deposit": "transfer",
     "renewal": "transfer", "span": "token", "credit": "token", "settled": "token", "leaf": "token",
-    "share": "token", "liability": "token",
+    "share": "token", "liability": "token", "payout": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "mark": "key", "delivery": "owner",
     "authority": "hint", "successor": "key", "word": "wallet",
 })  # fmt: skip

@@ -6,12 +6,25 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from dualtap.keystore import sign_with
-from dualtap.statements import BindBody, Errand, OrderBody, OwnBody, OwnerBody, Parent, Side, Span, TransferBody, Word
+from dualtap.statements import (
+    BindBody,
+    Errand,
+    OrderBody,
+    OwnBody,
+    OwnerBody,
+    Parent,
+    PresentBody,
+    Side,
+    Span,
+    TransferBody,
+    Word,
+)
 from dualtap.sync import upload_of
 from dualtap.wire import signed
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.door import Raw
 from dualtap_issuer.guarantee import Caps
+from dualtap_issuer.payouts import redeem
 from dualtap_issuer.store import Store
 from tests.mint import EPOCH, TERMS, Mint
 
@@ -44,6 +57,7 @@ def rich(where: str) -> Mint:
         mint.settle_in(wallet, deposit=wallet is not payer)
     mint.ledger.settle(LAST + 1, Some(*(till.book.key for till in tills[:2])))
     mint.epoch = LAST + 1
+    redeemed(mint, payer)
     for wallet in (payer, liar):
         for amount in (30, 40):
             mint.fund(wallet, amount)
@@ -73,6 +87,13 @@ def ties(mint: Mint, owner: Wallet, wallet: Wallet) -> tuple[Word, ...]:
     blank: list[tuple[Wallet, OwnerBody]] = [(wallet, bind), (owner, own), (owner, order)]
     words = [(one, signed(mint.scheme.id, one.book.key, body)) for one, body in blank]
     return tuple([word.sealed(sign_with(one.keystore, word)) for one, word in words])
+
+
+def redeemed(mint: Mint, wallet: Wallet) -> None:
+    """Let a wallet that nobody knows be presented, and be paid what it held of settled tokens."""
+    mint.ledger.terms = mint.ledger.terms._replace(anonymous=frozenset({1}))
+    proof = mint.sign(wallet, PresentBody(mint.challenge(), initiator=True, epoch=mint.epoch))
+    assert redeem(mint.ledger, proof, mint.epoch) > 0
 
 
 class Corruption(NamedTuple):

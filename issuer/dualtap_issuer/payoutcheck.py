@@ -1,0 +1,49 @@
+"""The payouts of a ledger, compared with what facts tell of them: which tokens, of what amount, to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dualtap_issuer.findings import Finding, Wrong, about
+from dualtap_issuer.lines import line_of
+from dualtap_issuer.payouts import PayoutRow, payout_serial
+from dualtap_issuer.people import People
+from dualtap_issuer.rules import Lot, World
+from dualtap_issuer.store import Store
+
+
+def payouts(world: World, store: Store, held: dict[bytes, dict[bytes, int]]) -> list[Finding]:
+    """Return the rows that are missing, those that no token bears out, and those of another amount or another's.
+
+    ``held`` has what settlements paid for what was not deposited, by token and holder.
+    """
+    facts = world.facts
+    rows = {PayoutRow(*row) for row in store.ask("SELECT token, holder, epoch, fresh FROM payout")}
+    expected = _expected(world, held, {row.token for row in rows} - held.keys())
+    wrong = [Finding("payout", tuple(row), Wrong.MISSING, *about(facts, row.fresh)) for row in expected - rows]
+    wrong += [Finding("payout", tuple(row), Wrong.UNEXPECTED, *about(facts, row.fresh)) for row in rows - expected]
+    people = People(facts.words.values(), facts.seen, world.institutions)
+    for row in rows & expected:
+        fresh, amount = facts.tokens[row.fresh], held.get(row.token, {}).get(row.holder)
+        heirs = {people.heir(row.holder, row.epoch - 1), *line_of(store, row.holder)}
+        if (amount is not None and fresh.amount != amount) or fresh.owner not in heirs:
+            wrong.append(Finding("payout", tuple(row), Wrong.ALTERED, *about(facts, row.fresh)))
+    return sorted(wrong, key=str)
+
+
+def _expected(world: World, held: dict[bytes, dict[bytes, int]], others: Iterable[bytes]) -> set[PayoutRow]:
+    """Return the payouts that were made: there is a token with the serial of each."""
+    facts = world.facts
+    by_serial = {token.serial: digest for digest, token in facts.tokens.items()}
+    holders = {token: set(amounts) for token, amounts in held.items()}
+    for token in others:  # what was settled and its row lost
+        known = facts.tokens.get(token)
+        leaves = world.leaves(token, known.claim_by) if known is not None else []
+        holders[token] = {leaf.holder for leaf in leaves if leaf.lot is not Lot.DEPOSITED}
+    found: set[PayoutRow] = set()
+    for token, keys in holders.items():
+        for holder in keys:
+            fresh = by_serial.get(payout_serial(token, holder))
+            if fresh is not None:
+                found.add(PayoutRow(token, holder, facts.seen[fresh], fresh))
+    return found

@@ -1,0 +1,156 @@
+"""Who is paid what a wallet held at ``claim_by``, in a fresh token, once (SPEC §16-22, §16-23).
+
+A settlement credits a leaf to its holder, for good. What the holder never deposited is paid out to the wallet's heir,
+if it was moved, or is lost and bound; and to the wallet itself, if nobody knows its person, when it is presented. The
+serial follows from the settled token and the holder: nothing that is ordered, presented or repeated pays it out twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from dualtap.errors import Code, TapError
+from dualtap.statements import Present, Token, WalletCertificate
+from dualtap.suite import sha256
+from dualtap_issuer.facts import decode_fact
+from dualtap_issuer.ingest import Ingest
+from dualtap_issuer.insured import Certified
+from dualtap_issuer.netting import institution_of
+from dualtap_issuer.registry import people_of
+from dualtap_issuer.rules import Lot
+from dualtap_issuer.settling import Settled
+from dualtap_issuer.states import NOTHING, Paid, divided, paid
+
+if TYPE_CHECKING:
+    from dualtap_issuer.ledger import Ledger
+
+_UNPAID: Final = (
+    "FROM leaf l WHERE l.lot <> 3 AND NOT EXISTS "
+    "(SELECT 1 FROM payout p WHERE p.token = l.token AND p.holder = l.holder) "
+)
+"""Leaves that were not deposited, and that nobody was paid: see :class:`Lot`."""
+WALLETS: Final = 500
+"""Wallets of which words are read at once."""
+
+
+class PayoutRow(NamedTuple):
+    """What a wallet held of a settled token was paid out at an epoch, by this fresh token."""
+
+    token: bytes
+    holder: bytes
+    epoch: int
+    fresh: bytes
+
+
+def payout_serial(token: bytes, holder: bytes) -> bytes:
+    """Return the serial (8 bytes) of the fresh token that pays out what a holder was credited of a settled token."""
+    return sha256(b"dualtap payout" + token + holder)[:8]
+
+
+def undeposited(one: Settled, renewed: Collection[bytes]) -> dict[bytes, int]:
+    """Return, by holder, what a settlement paid for what was not deposited, in minor units."""
+    claims: dict[bytes, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
+    deposits = {leaf.transfer for leaf in one.leaves if leaf.lot is Lot.DEPOSITED}
+    for leaf in one.leaves:
+        if leaf.transfer not in deposits or leaf.transfer not in renewed:
+            claims[leaf.holder][leaf.transfer] += leaf.amount
+    whole = {share.holder: Paid(share.backed, share.guaranteed) for share in one.shares}
+    found: dict[bytes, int] = {}
+    for holder, given in claims.items():
+        parts = divided(given, whole.get(holder, Paid(sum(given.values()), 0)))
+        found[holder] = sum(sum(parts.get(transfer, NOTHING)) for transfer in given.keys() - deposits)
+    return {holder: amount for holder, amount in found.items() if amount}
+
+
+def pay_heirs(ledger: Ledger, epoch: int) -> int:
+    """Pay out what lost and replaced wallets held of all that is settled, by the words seen before an epoch.
+
+    Returns the minor units. Each wallet is a transaction of its own: an interrupted call is gone on with by the next.
+    """
+    epoch = max(epoch, ledger.store.closed_epoch())
+    told = "SELECT DISTINCT l.holder " + _UNPAID + "AND l.holder IN (SELECT wallet FROM word) ORDER BY 1"  # noqa: S608
+    rows = ledger.store.ask(told)
+    wallets, total = [row[0] for row in rows], 0
+    for place in range(0, len(wallets), WALLETS):
+        batch = wallets[place : place + WALLETS]
+        people = people_of(ledger.store, ledger.scheme, ledger.institutions, batch)
+        for wallet in batch:
+            heir = people.heir(wallet, epoch - 1)
+            if heir and _may(ledger, wallet, heir):
+                total += _pay(ledger, wallet, heir, epoch)
+    return total
+
+
+def redeem(ledger: Ledger, proof: Present, epoch: int) -> int:
+    """Pay out to a wallet that answered a challenge what it held of tokens that are settled; return the minor units.
+
+    Raises ``REPLAYED_REQUEST``, ``BAD_SIGNATURE``, and ``BAD_INPUT`` for a wallet whose person is known, which has an
+    account for that, that is named, or that is not this institution's. SPEC §16-23.
+    """
+    ledger.trust.verify_statement(proof)
+    key = proof.key
+    if Certified(ledger.store, ledger.scheme, ledger.terms.anonymous).bound([key]):
+        raise TapError(Code.BAD_INPUT, "this wallet's value is on its person's account; an anonymous one's is redeemed")
+    if people_of(ledger.store, ledger.scheme, ledger.institutions, [key]).heir(key):
+        raise TapError(Code.BAD_INPUT, "this wallet was lost or replaced: its value is another's")
+    if not _may(ledger, key, key):
+        raise TapError(Code.BAD_INPUT, "this wallet is not of this institution, or evidence names it")
+    with ledger.store.transaction():
+        if not ledger.store.take_challenge(proof.body.session):
+            raise TapError(Code.REPLAYED_REQUEST, "this challenge was not given, or was answered before")
+    return _pay(ledger, key, ledger.lines.present(key), max(epoch, ledger.store.closed_epoch()))
+
+
+def _may(ledger: Ledger, holder: bytes, heir: bytes) -> bool:
+    """Return whether this institution keeps the holder's account, and nobody is named; the heir must be certified."""
+    homes = _homes(ledger, {holder, heir})
+    new = ledger.store.ask("SELECT number FROM ordinal WHERE key = %s", values=(heir,))  # and has not synced yet
+    mine = homes.get(holder) == ledger.authority.office.key and (heir in homes or bool(new))
+    return mine and not ledger.lines.is_named(holder) and not ledger.lines.is_named(heir)
+
+
+def _homes(ledger: Ledger, keys: Collection[bytes]) -> dict[bytes, bytes]:
+    """Return the institutions above these keys' first certificates, as :func:`dualtap_issuer.netting.homes` does."""
+    ledger.trust.refresh(ledger.store)
+    found = ledger.store.find([row.certificate for row in ledger.store.certificates(keys)])
+    homes: dict[bytes, bytes] = {}
+    for fact, _ in sorted(found, key=lambda one: (one[1], one[0].digest)):
+        certificate = cast("WalletCertificate", decode_fact(ledger.scheme, fact))
+        homes.setdefault(certificate.key, institution_of(ledger.trust, certificate.issuer))
+    return homes
+
+
+def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int) -> int:
+    """Issue a token for each settled token of which a holder was credited what it did not deposit."""
+    store, terms, total = ledger.store, ledger.terms, 0
+    with store.transaction():
+        store.lock("payout " + holder.hex())
+        rows = store.ask(
+            "SELECT DISTINCT l.token " + _UNPAID + "AND l.holder = %s ORDER BY l.token",
+            values=(holder,),
+        )
+        facts = {
+            fact.digest: cast("Token", decode_fact(ledger.scheme, fact))
+            for fact, _ in store.find(row[0] for row in rows)
+        }
+        ingest = Ingest(store, ledger.trust, ledger.institutions, epoch)
+        for token, known in sorted(facts.items()):
+            given = paid(store, ledger.scheme, holder, [token])
+            deposits = {row.transfer for row in store.deposits(given)}
+            amount = sum(sum(part) for transfer, part in given.items() if transfer not in deposits)
+            if not amount:
+                continue
+            last = epoch + terms.spend
+            serial = payout_serial(token, holder)
+            fresh = ledger.authority.office.token(
+                serial, amount, known.currency, to, epoch, last, last + terms.grace, terms.hops
+            )
+            row = PayoutRow(token, holder, epoch, ledger.trust.token_id(fresh))
+            store.insert("payout", PayoutRow._fields, [row])
+            store.put_delivery(to, row.fresh)
+            ingest.token(fresh)
+            total += amount
+        ingest.finish()
+    return total
