@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-power test-postgres test-radio security model check vectors format bench clean
+.PHONY: demo test test-power test-postgres test-radio security frauds model check vectors format bench clean
 
 demo: $(STAMP)
 	$(BIN)/dualtap demo

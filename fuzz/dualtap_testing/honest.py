@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dualtap.renewal import RENEWAL
 from dualtap.statements import Side, Transfer
 from dualtap.sync import Upload
 from dualtap_testing.forging import CLAIM_BY, EPOCH, Hand, Piece
@@ -102,10 +103,12 @@ def deposits(quarter: Quarter) -> None:
         hand_in(quarter, person, [taken])
 
 
-def hand_in(quarter: Quarter, person: Hand, pieces: list[Piece]) -> Transfer:
-    """Deposit these pieces."""
+def hand_in(quarter: Quarter, person: Hand, pieces: list[Piece], *, renew: bool = False) -> Transfer:
+    """Deposit these pieces, or ask for fresh tokens in their place."""
     person.due += sum(piece.amount for piece in pieces)
-    transfer = quarter.transfer(person, quarter.institution, [piece.span for piece in pieces], b"")
+    spans = [piece.span for piece in pieces]
+    witness = (RENEWAL,) if renew else ()
+    transfer = quarter.transfer(person, quarter.institution, spans, b"", witness=witness)
     quarter.show(transfer, person)
     del person.transfers[transfer.id]
     return transfer

@@ -100,6 +100,18 @@ def harvests(suite: str, seed: str, size: Size, processes: int) -> Iterator[Harv
         yield from pool.imap(_grown, tasks)
 
 
+def signed(suite: str, ledger: Ledger, parcel: Parcel, nonce: str) -> bytes:
+    """Return a parcel signed in answer to a challenge, for which ``nonce`` is used once."""
+    challenge = ledger.challenge(hashlib.sha256(nonce.encode()).digest())
+    words: list[bytes] = []
+    for secret in (parcel.secret, parcel.heir):
+        if secret:
+            signer = SUITES[suite].signer(secret)
+            word = sync_statement(ledger.scheme, signer.public, parcel.upload, challenge, parcel.day)
+            words.append(signer.sign(word.id))
+    return encode_signed_upload(SignedUpload(parcel.upload, challenge, parcel.day, words[0], *words[1:]))
+
+
 class Planted:
     """A world, whole: what is told in any order within a day, and what was planted."""
 
@@ -139,20 +151,9 @@ class Planted:
             if parcel.day > SETTLED and not settled:
                 ledger.settle(SETTLED)
                 settled = True
-            ledger.sync(self.signed(ledger, parcel, number), parcel.day)
+            ledger.sync(signed(self.suite, ledger, parcel, f"{self.seed} {number}"), parcel.day)
         if not settled:
             ledger.settle(SETTLED)
-
-    def signed(self, ledger: Ledger, parcel: Parcel, number: int) -> bytes:
-        """Return a parcel signed in answer to a challenge."""
-        challenge = ledger.challenge(hashlib.sha256(f"{self.seed} {number}".encode()).digest())
-        words: list[bytes] = []
-        for secret in (parcel.secret, parcel.heir):
-            if secret:
-                signer = SUITES[self.suite].signer(secret)
-                word = sync_statement(ledger.scheme, signer.public, parcel.upload, challenge, parcel.day)
-                words.append(signer.sign(word.id))
-        return encode_signed_upload(SignedUpload(parcel.upload, challenge, parcel.day, words[0], *words[1:]))
 
     # Comparing
 

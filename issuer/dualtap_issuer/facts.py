@@ -7,13 +7,13 @@ the smaller stays.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple, cast
 
 from dualtap import wire
 from dualtap.errors import Code, TapError
-from dualtap.records import BYTES, ITEMS, plain
+from dualtap.records import BYTES, ITEMS
 from dualtap.statements import (
     AuthorityCertificate,
     BindBody,
@@ -97,38 +97,52 @@ def asked_digest(commitment: bytes) -> bytes:
 
 def token_fact(trust: Trust, token: Token) -> Fact:
     """Return a token as a fact; raise ``UNKNOWN_ISSUER``. Its signature is not checked, here or below."""
-    return Fact(FactKind.TOKEN, trust.token_id(token), wire.pack(plain(token)))
+    return Fact(FactKind.TOKEN, trust.token_id(token), wire.pack(token))
 
 
 def certificate_fact(trust: Trust, certificate: WalletCertificate) -> Fact:
     """Return a wallet's certificate as a fact; raise ``UNKNOWN_ISSUER``."""
     key = issued_id(trust.scheme, certificate, trust.issuer_key(certificate.issuer))
-    return Fact(FactKind.CERTIFICATE, key, wire.pack(plain(certificate)))
+    return Fact(FactKind.CERTIFICATE, key, wire.pack(certificate))
 
 
 def authority_fact(trust: Trust, certificate: AuthorityCertificate) -> Fact:
     """Return an authority's certificate as a fact; raise ``UNKNOWN_ISSUER``."""
     key = issued_id(trust.scheme, certificate, trust.issuer_key(certificate.issuer))
-    return Fact(FactKind.AUTHORITY, key, wire.pack(plain(certificate)))
+    return Fact(FactKind.AUTHORITY, key, wire.pack(certificate))
 
 
 def statement_facts(statement: TapeStatement) -> list[Fact]:
     """Return a statement as facts: itself, closed; what it commits to, if it is open; the request it answers."""
-    closed = replace(statement, opening=None)
-    facts = [Fact(FactKind.STATEMENT, statement.id, wire.pack(statement_fields(closed)))]
+    return [fact for fact, _ in statement_values(statement)]
+
+
+def statement_values(statement: TapeStatement) -> list[tuple[Fact, FactValue]]:
+    """Return the facts of :func:`statement_facts`, each with what it says."""
+    kind, key, body, _, signature = statement_fields(statement)
+    closed = wire.pack((kind, key, body, statement.commitment, signature))
+    found: list[tuple[Fact, FactValue]] = [(Fact(FactKind.STATEMENT, statement.id, closed), statement)]
     opening = statement.opening
     if opening is not None:
-        body = wire.pack((statement.id, opening))
-        facts.append(Fact(FactKind.OPENING, opening_digest(statement.id), body))
+        said = OpeningOf(statement.id, opening)
+        found.append((Fact(FactKind.OPENING, opening_digest(statement.id), wire.pack(said)), said))
         if opening.request and isinstance(statement.body, TransferBody):
-            facts.append(asked_fact(opening.answered()))
-    return facts
+            found.append(_asked(AskedBy(statement.commitment, opening.answered())))
+    return found
 
 
 def asked_fact(opening: RequestOpening) -> Fact:
     """Return the opening of a request as a fact."""
-    commitment = opening.commitment()
-    return Fact(FactKind.ASKED, asked_digest(commitment), wire.pack((commitment, opening)))
+    return asked_value(opening)[0]
+
+
+def asked_value(opening: RequestOpening) -> tuple[Fact, AskedBy]:
+    """Return the fact of :func:`asked_fact`, with what it says."""
+    return _asked(AskedBy(opening.commitment(), opening))
+
+
+def _asked(said: AskedBy) -> tuple[Fact, AskedBy]:
+    return Fact(FactKind.ASKED, asked_digest(said.commitment), wire.pack(said)), said
 
 
 def word_fact(word: Word) -> Fact:

@@ -20,20 +20,19 @@ from dualtap.statements import (
     WalletCertificate,
     Word,
 )
+from dualtap.suite import Verify
 from dualtap.sync import Upload
 from dualtap.trust import Trust
 from dualtap_issuer.facts import (
-    AskedBy,
     Fact,
-    FactKind,
     Facts,
     FactValue,
     OpeningOf,
-    asked_fact,
+    asked_value,
     authority_fact,
     certificate_fact,
     decode_fact,
-    statement_facts,
+    statement_values,
     token_fact,
     word_fact,
 )
@@ -57,6 +56,7 @@ class Ingest:
         self._facts: dict[bytes, Fact] = {}
         self._values: dict[bytes, FactValue] = {}
         self._genuine: set[bytes] = set()
+        self._loaded: tuple[bytes, Verify] | None = None
 
     # What comes in
 
@@ -108,21 +108,20 @@ class Ingest:
         if KIND[type(statement.body)] not in ON_TAPE:
             raise TapError(Code.MALFORMED, "a statement that is on no tape")
         if statement.id not in self._genuine:
-            self.trust.verify_statement(statement)
+            self._verify(statement)
             self._genuine.add(statement.id)
-        for fact in statement_facts(statement):
-            match fact.kind:
-                case FactKind.OPENING:
-                    self._take(fact, OpeningOf(statement.id, statement.shown()))
-                case FactKind.ASKED:
-                    self.asked(statement.shown().answered())
-                case _:
-                    self._take(fact, statement)
+        for fact, value in statement_values(statement):
+            self._take(fact, value)
+
+    def _verify(self, statement: TapeStatement) -> None:
+        # A tape is one key's: to load it once for each of its entries would take a fifth of verifying them.
+        if self._loaded is None or self._loaded[0] != statement.key:
+            self._loaded = statement.key, self.trust.scheme.suite.verifier(statement.key)
+        self._loaded[1](statement.signature, statement.id)
 
     def asked(self, opening: RequestOpening) -> None:
         """Take in which request a commitment answers."""
-        fact = asked_fact(opening)
-        self._take(fact, AskedBy(opening.commitment(), opening))
+        self._take(*asked_value(opening))
 
     def word(self, word: Word) -> None:
         """Take in what ties a wallet to its owner, or an order; raise ``BAD_SIGNATURE``, ``BAD_KEY`` or ``MALFORMED``.

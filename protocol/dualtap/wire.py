@@ -316,6 +316,9 @@ def statement_fields(statement: Signed[Body]) -> tuple[object, ...]:
     return (KIND[type(statement.body)], statement.key, statement.body, shown, statement.signature)
 
 
+_kind = enumeration(Kind)
+
+
 def statement_check(scheme: bytes) -> Check[Signed[Body]]:
     """Return the check that reads a statement in its whole form. It does not verify the signature."""
 
@@ -324,7 +327,7 @@ def statement_check(scheme: bytes) -> Check[Signed[Body]]:
             raise _malformed("not a statement")
         kind, key, body, shown, signature = cast("list[object]", value)
         opening = digest(shown) if type(shown) is bytes else _opening(shown)
-        named = enumeration(Kind)(kind)
+        named = _kind(kind)
         if named not in _BODY:
             raise _malformed("not a wallet's statement")
         if named not in ON_TAPE and opening != ZERO:

@@ -11,7 +11,7 @@ import random
 import select
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from dualtap_issuer.rules import World
 from dualtap_issuer.store import Store
 from tests.property.test_settlement import AUTHORITY, INSTITUTION, Played, check_names, play, world_of
 from tests.support.postgres import Postgres
+from tests.support.renewing_rival import Errand
 from tests.support.rival import Job
 
 ROOT = Path(__file__).parents[2]
@@ -33,22 +34,22 @@ WORLDS = 60
 class Rival:
     """The other end of a rival process."""
 
-    def __init__(self, name: str, postgres: Postgres) -> None:
+    def __init__(self, name: str, postgres: Postgres, module: str = "tests.support.rival") -> None:
         self.name = name
         self.postgres = postgres
         self.stopped = self.ended = False
         self.blocked = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.rival"], cwd=ROOT, text=True, bufsize=1,
+            [sys.executable, "-m", module], cwd=ROOT, text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert self._process.stdin
         assert self._process.stdout
         self._in, self._out = self._process.stdin, self._process.stdout
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Job | Errand) -> None:
         self.ended = False
-        self._say(json.dumps(job._replace(url=f"{job.url}&application_name={self.name}")))
+        self._say(json.dumps((f"{job.url}&application_name={self.name}", *job[1:])))
 
     def go(self) -> None:
         self._say("go")
@@ -103,7 +104,7 @@ def shares(played: Played, draw: random.Random) -> tuple[Share, Share]:
     return dealt
 
 
-def race(rivals: tuple[Rival, Rival], jobs: list[Job], draw: random.Random) -> None:
+def race(rivals: tuple[Rival, Rival], jobs: Sequence[Job | Errand], draw: random.Random) -> None:
     """Run two jobs at once, one step of one at a time, in any order; in most worlds the slower goes first."""
     steps, fair = {rival.name: 0 for rival in rivals}, draw.random() < 0.7
     for rival, job in zip(rivals, jobs, strict=True):
