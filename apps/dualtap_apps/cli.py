@@ -20,6 +20,7 @@ from dualtap_apps.pin_cli import PIN_FILE, VERIFY, pin, typed
 from dualtap_apps.pos_cli import pos
 from dualtap_apps.scheme_cli import COMMANDS as SCHEME_COMMANDS
 from dualtap_apps.serve import issuer as serving
+from dualtap_apps.simulate_cli import simulate
 from dualtap_apps.traffic import LOG_LEVEL
 
 TIMEOUT = click.option(
@@ -408,7 +409,7 @@ def bench_radio(as_json: bool) -> None:
     _end(measure(as_json))
 
 
-for command in (bridge, card, carry):
+for command in (bridge, card, carry, simulate):
     cli.add_command(command)
 for part in SCHEME_COMMANDS:
     scheme.add_command(part)

@@ -1,0 +1,201 @@
+"""One simulated tap: two drivers, the frames between them, and what is planned to go wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from dualtap.context import Order
+from dualtap.errors import Code, TapError
+from dualtap.events import Ask, Consent, Decline, Report
+from dualtap.suite import Ephemeral
+from dualtap_devices.driver import Driver
+from dualtap_devices.flash import PowerCut
+from dualtap_testing.devices import Device
+
+LONG = 61.0
+"""Seconds after which every device gives a tap up."""
+FRAME = 0.02
+"""Seconds that a frame takes."""
+
+
+@dataclass(frozen=True)
+class LinkFault:
+    """What happens to the frame of this number, counted from 0.
+
+    ``lose``: it and all after it; ``tear``: the first ``byte`` bytes arrive, and nothing after; ``twice``: it arrives
+    again at once; ``stale``: a frame of an older tap arrives in its place, or it arrives before; ``late``: it takes
+    longer than any device waits; ``bend``: one byte of it is changed.
+    """
+
+    kind: str
+    frame: int
+    byte: int = 0
+
+
+@dataclass(frozen=True)
+class TapPlan:
+    """What goes wrong in one tap: on the link, in either device's power (write, whether after it), in people."""
+
+    link: LinkFault | None = None
+    cuts: tuple[tuple[int, bool] | None, tuple[int, bool] | None] = (None, None)
+    """The payer's power, and the payee's."""
+    declines: bool = False
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing goes wrong."""
+        return self == TapPlan()
+
+
+@dataclass
+class Air:
+    """What the world's radio remembers: frames of older taps, and the time."""
+
+    now: float
+    stale: deque[bytes] = field(default_factory=lambda: deque[bytes](maxlen=32))
+
+
+@dataclass
+class Side:
+    """One device in a tap: its driver while it has power."""
+
+    device: Device
+    order: Order
+    ephemeral: Ephemeral
+    entropy: bytes
+    driver: Driver | None = None
+    said: list[bytes] = field(default_factory=list[bytes])
+    refused: TapError | None = None
+
+    @property
+    def report(self) -> Report | None:
+        """How the tap ended for it, if it knows."""
+        return self.driver.reports[-1] if self.driver is not None and self.driver.reports else None
+
+
+class SimTap:
+    """Runs a tap between two devices; what fails of it is in the plan alone."""
+
+    def __init__(self, payer: Side, payee: Side, payer_starts: bool, plan: TapPlan, air: Air) -> None:
+        self.payer, self.payee, self._plan, self._air = payer, payee, plan, air
+        self._sides = (payer, payee) if payer_starts else (payee, payer)
+        self._starts = payer_starts
+        self.frames = 0
+        self.lengths: list[int] = []
+        self.faults = 0
+
+    def run(self) -> None:
+        """Run it to its end, and open again whoever lost power."""
+        for side, cut in ((self.payer, self._plan.cuts[0]), (self.payee, self._plan.cuts[1])):
+            side.device.power.plan(cut)
+        for side in self._sides:
+            self._guard(side, partial(self._open, side))
+        first, second = self._sides
+        waiting: deque[tuple[Side, bytes]] = deque()
+        for speaker, hearer in ((second, first), (first, second)):
+            frames = self._feed(speaker, lambda driver: driver.begin())
+            waiting.extend((hearer, frame) for frame in frames)
+        while waiting:
+            hearer, frame = waiting.popleft()
+            if not self._carry(hearer, frame, waiting):
+                break
+        for side in self._sides:
+            self._feed(side, _stop)
+        self._air.stale.extend(frame for side in self._sides for frame in side.said)
+        for side in self._sides:
+            self.faults += side.device.power.dark
+            if side.device.power.dark:
+                side.device.reopen()
+            side.device.power.plan(None)
+            side.device.touched = True
+
+    def _open(self, side: Side) -> list[bytes]:
+        device = side.device
+        side.driver = Driver(
+            device.wallet,
+            side.order,
+            side is self._sides[0],
+            side.ephemeral,
+            side.entropy,
+            _declines if self._plan.declines else _agrees,
+            clock=lambda: device.clock(self._air.now),
+        )
+        return []
+
+    def _feed(self, side: Side, act: Callable[[Driver], list[bytes]]) -> list[bytes]:
+        driver = side.driver
+        if driver is None or driver.ended:
+            return []
+        return self._guard(side, lambda: act(driver))
+
+    def _guard(self, side: Side, act: Callable[[], list[bytes]]) -> list[bytes]:
+        """Let a device do something. One that goes dark says no more; one that refuses has said why."""
+        try:
+            return act()
+        except PowerCut:
+            side.driver = None
+        except TapError as error:
+            if error.code not in _REFUSALS:
+                raise
+            side.driver, side.refused = None, error
+        return []
+
+    def _carry(self, hearer: Side, frame: bytes, waiting: deque[tuple[Side, bytes]]) -> bool:
+        """Carry one frame; return whether the link still stands."""
+        number, fault = self.frames, self._plan.link
+        self.frames += 1
+        self.lengths.append(len(frame))
+        self._air.now += FRAME
+        speaker = self.payer if hearer is self.payee else self.payee
+        speaker.said.append(frame)
+        kind = fault.kind if fault is not None and fault.frame == number else ""
+        self.faults += bool(kind)
+        arriving = [frame]
+        match kind:
+            case "lose":
+                return False
+            case "tear":
+                assert fault is not None
+                arriving = [frame[: fault.byte % len(frame)]]
+            case "bend":
+                assert fault is not None
+                place = fault.byte % len(frame)
+                arriving = [frame[:place] + bytes([frame[place] ^ 0x40]) + frame[place + 1 :]]
+            case "twice":
+                arriving = [frame, frame]
+            case "stale" if self._air.stale:
+                assert fault is not None
+                arriving = [self._air.stale[fault.byte % len(self._air.stale)], frame]
+            case "late":
+                self._air.now += LONG
+            case _:
+                pass
+        for item in arriving:
+            answers = self._feed(hearer, partial(Driver.receive, frame=item))
+            if kind != "tear":
+                waiting.extend((speaker, answer) for answer in answers)
+        return kind != "tear"
+
+
+_REFUSALS = frozenset({
+    Code.QUARANTINED, Code.RETIRED, Code.STORE_FULL, Code.BASKET_WAITS, Code.OVER_LIMIT,
+})  # fmt: skip
+"""What a device may say before a tap begins."""
+
+
+def _agrees(ask: Ask) -> Consent:
+    del ask
+    return Consent()
+
+
+def _declines(ask: Ask) -> Decline:
+    del ask
+    return Decline()
+
+
+def _stop(driver: Driver) -> list[bytes]:
+    driver.stop(Code.LINK_LOST)
+    return []

@@ -1,0 +1,439 @@
+"""A simulated world: production wallets, machines and ledger, under virtual time; what happens to them is in ``acts``.
+
+Everything random comes from sub-seeds: of the world for its people, and of each act for what it does, so that leaving
+an act out changes no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from dualtap import limits
+from dualtap.context import Charge, Pay
+from dualtap.errors import Code, TapError
+from dualtap.evidence import verify_evidence
+from dualtap.keystore import sign_with
+from dualtap.limits import Profile
+from dualtap.statements import Carrier, PresentBody, Role, Tier, Token
+from dualtap.suite import SUITES, Drbg, Suite
+from dualtap.sync import Reply
+from dualtap.wire import signed
+from dualtap_devices.flash import PowerCut
+from dualtap_devices.rotation import rotate, sync_device
+from dualtap_devices.syncing import Prepared, close, tell
+from dualtap_devices.wallet import Wallet
+from dualtap_issuer.authority import SchemeAuthority, Secrets
+from dualtap_issuer.ledger import Ledger, Terms
+from dualtap_issuer.store import Store
+from dualtap_testing.bag import Name
+from dualtap_testing.checkers import Checkers, Credit, PromiseBroken
+from dualtap_testing.devices import Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.taps import Air, Side, SimTap, TapPlan
+
+START = 20_000
+"""The first date of every world."""
+SPEND, GRACE = 12, 9
+LAST = START + 2_000
+TIER = Tier(1, payment=1_000, payments=1_000, receipts=1_000, received=100_000)
+TERMS = Terms("CNY", SPEND, GRACE, 4, (TIER,))
+PEOPLE: tuple[tuple[str, Carrier, int, Profile], ...] = (
+    ("anna", Carrier.WATCH, 400, limits.FULL),
+    ("ben", Carrier.PHONE, 300, limits.FULL),
+    ("card", Carrier.CARD, 200, limits.CARD),
+    ("kiosk", Carrier.POS, 0, limits.FULL),
+    ("market", Carrier.POS, 0, limits.FULL),
+    ("thief", Carrier.PHONE, 300, limits.FULL),
+    ("fence", Carrier.POS, 100, limits.FULL),
+)
+THIEVES = ("thief", "fence")
+"""Who may be cloned, rewound and lie; they collude."""
+
+
+@dataclass
+class Network:
+    """How syncs reach the ledger: what goes wrong in the next one, and uploads that are still on their way."""
+
+    fault: str = "none"
+    limbo: list[bytes] = field(default_factory=list[bytes])
+    faults: int = 0
+
+
+class World:
+    """One world: its people, its ledger, its checkers."""
+
+    def __init__(self, suite: Suite, seed: str) -> None:
+        self.suite, self.seed = suite, seed
+        self._random = random.Random(f"{seed}/people")  # noqa: S311 - a simulation's, to be repeated
+        self.epoch = START
+        self.air = Air(float(START * limits.EPOCH_SECONDS))
+        self.network = Network()
+        secrets = Secrets(*[self.draw() for _ in range(4)])
+        store = Store.open()
+        self.ledger = Ledger(store, SchemeAuthority(suite, secrets, store, LAST, 1_000), TERMS)
+        self.scheme = self.ledger.scheme
+        self.checkers = Checkers(self.scheme.id, [self.ledger.authority.institution], suite.verifier)
+        self.devices: list[Device] = []
+        self.taps = self.faults = 0
+        self.baskets: list[tuple[Device, bytes, int]] = []
+        self.tokens = 0
+        self._proved: set[Name] = set()
+        for name, carrier, fund, profile in PEOPLE:
+            self.join(name, carrier, fund, profile)
+
+    # Drawing
+
+    def begin(self, act: str) -> random.Random:
+        """Draw from this act's own sub-seed from now on."""
+        self._random = random.Random(f"{self.seed}/{act}")  # noqa: S311 - as above
+        return self._random
+
+    def draw(self, size: int = 32) -> bytes:
+        """Return the next bytes of the present sub-seed."""
+        return self._random.randbytes(size)
+
+    # People
+
+    def _chest(self, power: Power, secret: bytes) -> Chest:
+        keystore = PoweredKeystore(self.scheme, secret, power)
+        return Chest(keystore, PoweredStore(power), self.checkers.shelf(keystore.public))
+
+    def join(self, name: str, carrier: Carrier, fund: int, profile: Profile) -> Device:
+        """Return a new device, certified and in the scheme, and funded by a first sync."""
+        power = Power()
+        chest = self._chest(power, self.draw())
+        device = Device(name, self.scheme, profile, chest, power)
+        body = PresentBody(self.ledger.challenge(self.draw()), True, self.epoch)
+        present = signed(self.scheme.id, device.key, body)
+        proof = present.sealed(sign_with(chest.keystore, present))
+        certificate = self.ledger.certify(proof, carrier, 1, Role.PAY | Role.COLLECT, LAST)
+        device.wallet.write(self.ledger.news(self.epoch, certificate))
+        self.devices.append(device)
+        if fund:
+            self.issue(device, fund)
+            self.sync(device)
+        return device
+
+    def issue(self, device: Device, amount: int) -> Token:
+        """Issue a token, to be fetched at the next sync."""
+        token = self.ledger.issue(device.key, amount, self.epoch, self.draw(8))
+        self.checkers.issue(list(token))
+        return token
+
+    def honest(self, device: Device) -> bool:
+        """Whether nobody has copied, rewound or misused any of its keys."""
+        return not any(key in self.checkers.bad for key in device.keys)
+
+    def fall(self, device: Device) -> None:
+        """From now on this device cheats."""
+        self.read()
+        self.checkers.bad.update(device.keys)
+
+    def now(self, device: Device) -> float:
+        """Return what a device's clock shows."""
+        return device.clock(self.air.now)
+
+    # Taps
+
+    def tap(
+        self,
+        payer: Device,
+        payee: Device,
+        amount: int,
+        plan: TapPlan,
+        *,
+        basket: bytes = b"",
+        refund_of: bytes = b"",
+        payer_starts: bool = True,
+    ) -> SimTap:
+        """Run a tap, and check what a clean one must leave."""
+        charge = Charge(amount, "CNY", basket or self.draw(16), person=True)
+        sides = [
+            Side(device, order, self.suite.ephemeral(self.draw()), self.draw())
+            for device, order in ((payer, Pay(refund_of)), (payee, charge))
+        ]
+        tap = SimTap(sides[0], sides[1], payer_starts, plan, self.air)
+        tap.run()
+        self.taps += 1
+        self.faults += tap.faults + plan.declines
+        self.read()
+        moving = payer.wallet.book.successor or payee.wallet.book.successor
+        sound = self.honest(payer) and self.honest(payee) and not (sides[0].refused or sides[1].refused)
+        if plan.clean and sound and not moving:  # a torn rotation is finished first
+            self.check_healed(payer, payee)
+        return tap
+
+    def check_healed(self, one: Device, other: Device) -> None:
+        """Promise 4, after a clean tap between two honest devices."""
+        for here, there in ((one, other), (other, one)):
+            for key in here.keys:
+                self.checkers.healed(key, there.keys)
+
+    # Syncs
+
+    def challenge(self) -> bytes:
+        """Give a device a challenge, if the network does."""
+        if self.network.fault == "unreachable":
+            self.network.faults += 1
+            raise TapError(Code.ISSUER_UNREACHABLE)
+        return self.ledger.challenge(self.draw())
+
+    def take(self, upload: bytes) -> bytes:
+        """Carry an upload to the ledger and its reply back, as the network does today."""
+        fault = self.network.fault
+        self.network.faults += fault not in {"none", "unreachable"}
+        if fault == "slow":
+            self.network.limbo.append(upload)
+            raise TapError(Code.ISSUER_UNREACHABLE)
+        reply = self.deliver(upload)
+        if fault == "twice":
+            self.network.limbo.append(upload)
+        if fault == "reply lost":
+            raise TapError(Code.ISSUER_UNREACHABLE)
+        return reply
+
+    def deliver(self, upload: bytes) -> bytes:
+        """Give the ledger an upload; the checkers see both."""
+        reply = self.ledger.sync(upload, self.epoch)
+        if self.ledger.refused and not self.checkers.bad:
+            raise PromiseBroken(2, "the ledger left out a genuine statement")
+        self.checkers.uploaded(upload)
+        self.checkers.replied(reply)
+        return reply
+
+    def late(self) -> None:
+        """Deliver what the network had kept; an answered challenge or a settled epoch is refused."""
+        waiting, self.network.limbo = self.network.limbo, []
+        for upload in waiting:
+            try:
+                self.deliver(upload)
+            except TapError as error:
+                if error.code not in {Code.REPLAYED_REQUEST, Code.BAD_INPUT}:
+                    raise
+
+    def reach(self, wallet: Wallet, prepared: Prepared) -> Reply:
+        """Reach the issuer for a device."""
+        return tell(wallet, prepared, _Office(self))
+
+    def sync(
+        self, device: Device, *, deposit: bool = False, fault: str = "none", cut: tuple[int, bool] | None = None
+    ) -> None:
+        """Sync a device; the network or the power may fail on the way."""
+        entropy = Drbg(self.draw())
+        self._connected(device, fault, cut, lambda: sync_device(device.wallet, self.reach, entropy, deposit))
+        self.read()
+
+    def rotate(self, device: Device, fault: str = "none", cut: tuple[int, bool] | None = None) -> None:
+        """Move a device to a fresh key; torn, it goes on with the same one next time."""
+        if device.heir is None:
+            device.heir = self._chest(device.power, self.draw())
+        chest, entropy = device.heir, self.draw()
+
+        def act() -> None:
+            heir = Wallet(self.scheme, device.profile, chest.keystore, chest.store)
+            if not heir.book.joined:
+                rotate(device.wallet, heir, self.reach, entropy)
+
+        self._connected(device, fault, cut, act)
+        heir = Wallet(self.scheme, device.profile, chest.keystore, chest.store)
+        if heir.book.joined:
+            device.promote()
+        self.read()
+
+    def _connected(self, device: Device, fault: str, cut: tuple[int, bool] | None, act: Callable[[], object]) -> None:
+        self.network.fault = fault
+        device.power.plan(cut)
+        try:
+            act()
+        except PowerCut:
+            self.faults += 1
+            device.reopen()
+        except TapError as error:
+            if error.code not in _SYNC_REFUSALS:
+                raise
+        finally:
+            self.network.fault = "none"
+            device.power.plan(None)
+        device.touched = True
+
+    def close_open(self, device: Device) -> None:
+        """A person cancels: every open request is closed."""
+        if device.wallet.quarantined:
+            return
+        entropy = Drbg(self.draw())
+        device.wallet.check()
+        for request in list(device.wallet.book.open):
+            close(device.wallet, request, entropy)
+        device.touched = True
+        self.read()
+
+    # Time
+
+    def pass_time(self, days: int) -> None:
+        """Let days pass; tokens that would end are settled first by whoever is honest coming in time."""
+        claim_by = [
+            coin.claim_by for named, coin in self.checkers.bag.coins.items() if named not in self.checkers.settled
+        ]
+        if any(last < self.epoch + days for last in claim_by):
+            for _ in range(2):
+                for device in self.devices:
+                    self.sync(device)
+        self._forward(days)
+
+    def _forward(self, days: int) -> None:
+        self.late()
+        self.epoch += days
+        self.air.now = float(self.epoch * limits.EPOCH_SECONDS)
+        due = self.checkers.at_rest()
+        self.ledger.settle(self.epoch)
+        told = self.checkers.told.overspent()
+        for named, leaves in sorted(self.ledger.store.settled().items()):
+            if named not in self.checkers.settled:
+                mine = [leaf for leaf in due if leaf.coin == named]
+                exact = not told.get(named) and all(leaf.owner not in self.checkers.bad for leaf in mine)
+                found = [(leaf.start, leaf.end, leaf.holder) for leaf in leaves]
+                self.checkers.settlement(named, found, mine, exact)
+                self.checkers.settled.add(named)
+
+    # Watching
+
+    def read(self) -> None:
+        """Take note of everything that became durable, and compare what wallets say with their stores."""
+        for device in self.devices:
+            if not device.touched:
+                continue
+            device.touched = False
+            for chest in [*device.chests, *([device.heir] if device.heir else [])]:
+                self.checkers.read(chest.shelf, chest.store.journal)
+                for kind, public, place in chest.keystore.signed:
+                    rest = place.private + place.request
+                    self.checkers.signature(chest.key, int(kind), public, place.salt, (place.prev, place.ctr), rest)
+                chest.keystore.signed.clear()
+            if self.honest(device):
+                for wallet, chest in zip((*device.wallet.retired, device.wallet), device.chests, strict=True):
+                    if wallet.quarantined:
+                        raise PromiseBroken(2, "an honest wallet is shut out")
+                    held = [((one.parent.id, int(one.parent.side), one.parent.place), one.start, one.end)
+                            for one in wallet.book.holdings]  # fmt: skip
+                    self.checkers.claims(chest.shelf, held, wallet.book.pending)
+
+    def check(self) -> None:
+        """Check what must hold at every instant, in every store and at the ledger."""
+        leaves = self.checkers.at_rest()
+        credits = [Credit(one.transfer, one.number, one.key, one.amount) for one in self.ledger.store.credits()]
+        self.checkers.conserved(leaves, [(one.transfer, one.number) for one in credits])
+
+    def check_ledger(self) -> None:
+        """Check the ledger: credits, names, and the evidence of each name that is new."""
+        store, conflicts = self.ledger.store, self.ledger.conflicts()
+        credits = [Credit(one.transfer, one.number, one.key, one.amount) for one in store.credits()]
+        named = {(one.key, one.fraud.name.lower()) for one in conflicts}
+        tokens = sum(token.amount for token in self.checkers.told.coins.values())
+        self.checkers.ledger(credits, named, tokens)
+        for conflict in conflicts:
+            name = Name(conflict.key, conflict.fraud.name.lower())
+            if name not in self._proved:
+                self._proved.add(name)
+                data = self.ledger.evidence(conflict)
+                self.checkers.evidence(data, name)
+                if self.suite.name in SUITES and verify_evidence(data, self.scheme.root).key != name.key:
+                    raise PromiseBroken(6, "evidence proves another name")
+
+    # The end
+
+    def heal(self) -> None:
+        """Nothing fails any more: honest devices tap whom they are in doubt to, and everybody syncs."""
+        honest = [device for device in self.devices if self.honest(device)]
+        for device in self.devices:
+            device.power.plan(None)
+            device.ahead = 0.0
+        self.late()
+        for device in honest:
+            if device.is_moving and device.wallet.book.successor is not None:
+                self.rotate(device)
+                if device.is_moving:
+                    raise PromiseBroken(4, "a rotation that was torn cannot be finished")
+        for payer in honest:
+            for payee in honest:
+                doubts = [sent.payee for chest in payer.chests for sent in chest.shelf.pending.values()]
+                if payer is not payee and any(key in doubts for key in payee.keys):
+                    self.tap(payer, payee, 1, TapPlan())
+        self.check()
+
+    def settle_all(self) -> None:
+        """Everybody syncs, cheats first; then the honest hand in what they hold, until nothing of it is left."""
+        for device in sorted(self.devices, key=self.honest):
+            self.sync(device)
+        honest = [device for device in self.devices if self.honest(device)]
+        for _ in range(4):
+            for device in honest:
+                self.sync(device, deposit=True)
+            honest = [device for device in honest if self._has_more(device)]
+        self.check()
+        self.check_ledger()
+        for device in self.devices:
+            if self.honest(device):
+                self._at_peace(device)
+
+    def _has_more(self, device: Device) -> bool:
+        return any(chest.shelf.pending or any(chest.shelf.held.values()) for chest in device.chests)
+
+    def _at_peace(self, device: Device) -> None:
+        """Liveness: nothing of an honest device is in doubt but with a cheat, and nothing is left to hand in."""
+        for chest in device.chests:
+            doubts = [sent for sent in chest.shelf.pending.values() if sent.payee not in self.checkers.bad]
+            alive = [sent for sent in doubts if not self.checkers.is_settled(sent)]
+            if alive:
+                self.checkers.tally.unhealed += len(alive)
+                raise PromiseBroken(4, f"{len(alive)} transfers stay in doubt, or deposits uncredited")
+            held = [parent for parent, parts in chest.shelf.held.items() if parts]
+            if held:
+                raise PromiseBroken(2, "what an honest device holds cannot be handed in")
+
+    def digest(self) -> bytes:
+        """Return a digest of everything durable: each store, each keystore's cell, and the ledger."""
+        found = hashlib.sha256()
+
+        def add(*parts: bytes) -> None:
+            for part in parts:
+                found.update(len(part).to_bytes(4, "big"))
+                found.update(part)
+
+        for device in self.devices:
+            for chest in device.chests:
+                head = chest.keystore.head
+                add(chest.key, head.ctr.to_bytes(8, "big"), head.id, head.successor, *chest.store.log)
+        add(self.ledger.digest())
+        for credit in sorted(self.ledger.store.credits()):
+            add(repr(tuple(credit)).encode())
+        for conflict in sorted(self.ledger.conflicts()):
+            add(repr(tuple(conflict)).encode())
+        for named, leaves in sorted(self.ledger.store.settled().items()):
+            add(named, repr([tuple(leaf) for leaf in leaves]).encode())
+        return found.digest()
+
+
+_SYNC_REFUSALS = frozenset({Code.ISSUER_UNREACHABLE, Code.STORE_FULL, Code.RETIRED, Code.WRONG_CERTIFICATE})
+"""What a sync that could not be made may say."""
+
+
+class _Office:
+    """The issuer, as the world's network lets a device reach it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def challenge(self) -> bytes:
+        return self._world.challenge()
+
+    def sync(self, signed_upload: bytes) -> bytes:
+        return self._world.take(signed_upload)
+
+
+def taken_of(device: Device) -> Iterable[tuple[bytes, bytes, int]]:
+    """Yield what a device could refund: the transfer, its payer and how much is left of it."""
+    for taken in device.wallet.book.taken.values():
+        if taken.amount > taken.refunded:
+            yield taken.transfer, taken.payer, taken.amount - taken.refunded
