@@ -40,6 +40,18 @@ model: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[model]'
 	$(BIN)/python fuzz/model/run.py
 
+.PHONY: fuzz crash
+# Executions among all targets; each has its share. Where Atheris does not install, a plain mutator runs.
+RUNS ?= 1000000
+fuzz: $(STAMP)
+	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python fuzz/run.py --runs $(RUNS)
+
+# States of the ledger's file after a power cut.
+crash: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[crash]'
+	$(BIN)/python fuzz/crash/run.py
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -17,6 +17,8 @@ from dualtap_devices.slots import ALIGN, SlotStore
 SIZE = 2 * 16 * ALIGN
 """Bytes of flash that a keystore takes: two halves of a log, moved to the other one in every 15 signatures."""
 _COUNTER = 8
+_SECRET = 32
+_CELLS = (_COUNTER + DIGEST, _COUNTER + 2 * DIGEST)
 
 
 class EmulatedKeystore:
@@ -34,6 +36,8 @@ class EmulatedKeystore:
         if not self._log.records:
             raise TapError(Code.STORE_FAILED, "no keystore here")
         secret, *cells = self._log.records
+        if len(secret) != _SECRET:
+            raise TapError(Code.STORE_FAILED, "a record that no keystore wrote")
         self._signer: Signer = scheme.suite.signer(secret)
         self._head, kept = Head(0, b""), (PinCell(), pin_key(secret))
         for cell in cells:
@@ -110,7 +114,9 @@ def _cell(head: Head) -> bytes:
 
 
 def _head(cell: bytes) -> Head:
-    """Return what a cell says."""
+    """Return what a cell says; raise ``STORE_FAILED`` for what is none."""
+    if len(cell) not in _CELLS:
+        raise TapError(Code.STORE_FAILED, "a record that no keystore wrote")
     end = _COUNTER + DIGEST
     named, successor = cell[_COUNTER:end], cell[end:]
     return Head(int.from_bytes(cell[:_COUNTER], "big"), b"" if named == bytes(DIGEST) else named, successor)

@@ -126,13 +126,15 @@ def _marked(half: bytes) -> int | None:
 
 
 def _split(payload: bytes) -> list[bytes]:
+    """Return a payload's records; raise ``STORE_FAILED`` for one that was digested, but not by a store."""
     records: list[bytes] = []
     at = 0
     while at < len(payload):
-        (length,) = _LENGTH.unpack_from(payload, at)
-        at += _LENGTH.size
-        records.append(payload[at : at + length])
-        at += length
+        start = at + _LENGTH.size
+        at = start + int.from_bytes(payload[at:start], "big")
+        if at > len(payload) or start > len(payload):
+            raise TapError(Code.STORE_FAILED, "an entry that no store wrote")
+        records.append(payload[start:at])
     return records
 
 

@@ -163,6 +163,7 @@ def test_a_grant_lets_more_be_sent_up_to_the_window() -> None:
     duplex.room -= GRANTED - 1
     duplex.feed(GRANT)
     assert code_of(duplex) is Code.MALFORMED
+    assert duplex.room == WINDOW - GRANTED + 1, "a refused grant was taken"
 
 
 @given(st.lists(st.binary(max_size=VALUE + 1), max_size=50), st.booleans())

@@ -12,6 +12,7 @@ from dualtap.statements import OFF_TAPE, ON_TAPE, Kind, Private, Scheme, TapeOpe
 from dualtap.suite import ED25519, SUITES, sha256
 from dualtap_devices.flash import CrashFlash, Faults, MemoryFlash, PowerCut
 from dualtap_devices.keystore import SIZE, EmulatedKeystore, MemoryKeystore
+from dualtap_devices.slots import SlotStore
 from tests.support.devices import survivals
 
 SECRET = sha256(b"the secret of a keystore")
@@ -222,6 +223,16 @@ def test_blank_or_damaged_flash_holds_no_keystore() -> None:
         with pytest.raises(TapError) as caught:
             EmulatedKeystore(SCHEME, CrashFlash(SIZE, image=image))
         assert caught.value.code is Code.STORE_FAILED
+
+
+@pytest.mark.parametrize("records", [(b"short",), (SECRET, b""), (SECRET, bytes(41)), (SECRET, bytes(39))])
+def test_a_file_that_no_keystore_wrote_holds_none(records: tuple[bytes, ...]) -> None:
+    """Found by fuzz/targets/keystore.py."""
+    flash = MemoryFlash(SIZE)
+    SlotStore.open(flash).append(records)
+    with pytest.raises(TapError) as caught:
+        EmulatedKeystore(SCHEME, flash)
+    assert caught.value.code is Code.STORE_FAILED
 
 
 def test_a_key_is_never_replaced() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import itertools
 import os
 from collections.abc import Callable
@@ -343,3 +344,12 @@ class TestFileFlash:
         monkeypatch.setattr(os, "fsync", watch)
         FileFlash(tmp_path / "wallet", SIZE).close()
         assert synced == [False, True]
+
+
+@pytest.mark.parametrize("payload", [b"\0", b"\0\0\0\2a", b"\0\0\0\0\1", b"\xff\xff\xff\xffabcd"])
+def test_an_entry_with_a_good_digest_and_no_records_in_it_is_refused(payload: bytes) -> None:
+    """Found by fuzz/targets/store.py: whoever owns the file can compute a digest."""
+    numbers = (1).to_bytes(8, "big") + bytes(8) + len(payload).to_bytes(4, "big")
+    digest = hashlib.sha256(b"dualtap entry 1" + numbers + payload).digest()
+    image = (b"E" + numbers + digest + payload).ljust(SIZE, b"\0")
+    failure(Code.STORE_FAILED, SlotStore.open, on_medium(image))

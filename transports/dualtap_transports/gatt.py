@@ -112,9 +112,9 @@ class Duplex:
         elif value == END:
             self.ended = True
         elif value == GRANT:
-            self.room += GRANTED
-            if self.room > WINDOW:
+            if self.room + GRANTED > WINDOW:
                 raise TapError(Code.MALFORMED, "a grant that nothing was sent for")
+            self.room += GRANTED
         elif len(value) > VALUE:
             raise TapError(Code.TOO_LARGE, f"a value of {len(value)} bytes, more than {VALUE}")
         else:
