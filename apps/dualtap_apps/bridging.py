@@ -9,26 +9,29 @@ from pathlib import Path
 from dualtap import wire
 from dualtap.call import Call, Charged, Introduction, decode_call, encode_call, is_call
 from dualtap.errors import Code, TapError
+from dualtap.events import Consent, Decline
+from dualtap.owning import AskOwner, Told
 from dualtap.session import NO_HANDOVER
 from dualtap.wire import Want
 from dualtap_apps.exits import Exit
 from dualtap_apps.hosting import host
 from dualtap_apps.linking import Met, opened_door, reach, saying, wait
 from dualtap_apps.money import parse, show
-from dualtap_apps.output import emit, note
+from dualtap_apps.output import emit, note, wallet_id
 from dualtap_apps.taps import Confirm, asks, basket_of, tell
 from dualtap_apps.traffic import TRAFFIC, told, wants
 from dualtap_apps.wallets import synced
 from dualtap_devices.bridge import Bridged, bridge
-from dualtap_devices.disk import opened, read_label
+from dualtap_devices.disk import Label, opened, read_label
 from dualtap_devices.driver import Driver, always
+from dualtap_devices.owning import Press
 from dualtap_devices.passive import ANY, Waiting, attend
 from dualtap_transports.link import Link
 from dualtap_transports.nearness import round_trip_of
 
 JOINED = 3
 """Frames after which both devices have spoken and one of them has sealed what it said."""
-_WANTS = {"pay": Want.PAY, "collect": Want.COLLECT, "sync": Want.SYNC}
+_WANTS = {"pay": Want.PAY, "collect": Want.COLLECT, "sync": Want.SYNC, "own": Want.OWN}
 
 
 class Watched:
@@ -63,13 +66,15 @@ def _read(frame: bytes) -> str:
 
 def bridge_once(
     places: tuple[str, ...], at: str | None, amount: str | None, currency: str, basket: str | None, timeout: float,
-    as_json: bool, log_level: str = "",
+    as_json: bool, log_level: str = "", own: bool = False,
 ) -> Exit:  # fmt: skip
     """Hand on one session between two devices, one of which is called to begin if both only listen."""
     if len(places) != (1 if at else 2):
         raise TapError(Code.BAD_INPUT, "a bridge has two ends: two --on, or one --on and one --at")
     if amount is None and basket is not None:
         raise TapError(Code.BAD_INPUT, "a basket is what an amount is charged for: name both or neither")
+    if own and (at or amount):
+        raise TapError(Code.BAD_INPUT, "--own asks the first of two devices that wait, as an owner, and for no amount")
     minor = None if amount is None else parse(amount, currency)
     name, identity = basket_of(basket)
     if at is not None:
@@ -78,7 +83,8 @@ def bridge_once(
         known = _hosted(at, places[0], timeout, log_level)
     else:
         note(f"Ready: {_said(minor, currency, name)}, from {places[0]} to {places[1]}")
-        known = _called(places, None if minor is None else Charged(minor, currency, identity, 0), timeout, log_level)
+        charge = None if minor is None else Charged(minor, currency, identity, 0)
+        known = _called(places, charge, timeout, log_level, own=own)
     ended = known.frames > 1 and known.ended is Code.LINK_LOST
     fields = {"result": "bridged", "frames": known.frames, "bytes": known.size, "ended": known.ended.name}
     again = f"; if it was torn, bridge again with --basket {name}" if minor is not None else ""
@@ -107,7 +113,9 @@ def _check_begins(first: bytes) -> None:
     wire.decode_hello(first)
 
 
-def _called(places: tuple[str, ...], charge: Charged | None, timeout: float, log_level: str) -> Bridged:
+def _called(
+    places: tuple[str, ...], charge: Charged | None, timeout: float, log_level: str, *, own: bool = False
+) -> Bridged:
     """Hand on the session that one of two devices is called to begin."""
     with ExitStack() as stack:
         ends = _held(places[0], timeout, stack), _held(places[1], timeout, stack)
@@ -116,7 +124,8 @@ def _called(places: tuple[str, ...], charge: Charged | None, timeout: float, log
             initiator, responder = responder, initiator
         other = ends[1] if charge is None else ends[0]
         told_of = None if other.handover == NO_HANDOVER else Introduction(other.handover.said, other.handover.ident)
-        initiator.send(encode_call(Call(Want.PAY if charge is None else Want.COLLECT, charge, told_of)))
+        want = Want.OWN if own else Want.PAY if charge is None else Want.COLLECT
+        initiator.send(encode_call(Call(want, charge, told_of)))
         return bridge(initiator, responder, timeout)
 
 
@@ -143,7 +152,7 @@ def card_once(
 ) -> Exit:  # fmt: skip
     """Be a card for one link: pay whoever charges, or begin what a reader calls for."""
     label = read_label(folder)
-    allowed = ANY
+    allowed = ANY | Want.OWN
     if only:
         allowed = Want(sum(_WANTS[item] for item in set(only)))
     with opened(folder) as wallet:
@@ -156,10 +165,28 @@ def card_once(
         person = asks(confirm, link) if confirm is not None and label.device.screen else always
         waiting = Waiting(
             allowed, person=person, ephemeral=met.ephemeral, handover=met.handover, deposits=label.device.deposits,
-            within=round_trip_of(met.scheme),
+            within=round_trip_of(met.scheme), press=_press(label, confirm, named="own" in only),
         )  # fmt: skip
         done = attend(wallet, link, waiting, timeout)
         if isinstance(done, Driver):
             return tell(done, done.result, as_json)
+        if isinstance(done, Told):
+            owner = "" if done.peer is None else wallet_id(done.peer.key)
+            bound = wallet_id(wallet.book.ties.owner)
+            whose = f"it is bound to wallet {bound}" if bound else "it is bound to nobody"
+            emit(as_json, {"result": "owned", "peer": owner, "owner": bound}, f"Served wallet {owner}; {whose}")
+            return Exit.OK
         synced(done, wallet, label, as_json)
     return Exit.OK
+
+
+def _press(label: Label, confirm: Confirm | None, *, named: bool) -> Press:
+    """Return who is asked whether this wallet may be bound: a person at a screen, or whoever typed ``--only own``."""
+
+    def press(ask: AskOwner) -> Consent | Decline:
+        what = "Bind this wallet to" if ask.bind else "Show what this wallet holds to"
+        if confirm is not None and label.device.screen:
+            return Consent() if confirm(f"{what} wallet {wallet_id(ask.owner.key)}?") else Decline()
+        return Consent() if named else Decline()
+
+    return press

@@ -37,14 +37,15 @@ def _end(code: Exit) -> None:
 @click.argument("amount", required=False)
 @click.option("--on", "places", cls=Address, multiple=True, metavar="ADDRESS", help="Where a device waits.")
 @click.option("--at", metavar="ADDRESS", help="Where to wait for the device that begins, in place of the first --on.")
+@click.option("--own", is_flag=True, help="The first is an owner that waits, the second its wallet.")
 @click.option("--currency", default="CNY", show_default=True, help="ISO 4217 code.")
 @click.option("--basket", help="What is sold. Bridged again after a torn tap, it is paid at most once.")
 @_TIMEOUT
 @LOG_LEVEL
 @AS_JSON
 def bridge(
-    amount: str | None, places: tuple[str, ...], at: str | None, currency: str, basket: str | None, timeout: float,
-    log_level: str, as_json: bool,
+    amount: str | None, places: tuple[str, ...], at: str | None, own: bool, currency: str, basket: str | None,
+    timeout: float, log_level: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Let two devices that only wait tap each other: hand on their sealed frames, and learn nothing else.
 
@@ -53,7 +54,7 @@ def bridge(
     """
     from dualtap_apps.bridging import bridge_once
 
-    _end(bridge_once(places, at, amount, currency, basket, timeout, as_json, log_level))
+    _end(bridge_once(places, at, amount, currency, basket, timeout, as_json, log_level, own))
 
 
 @click.command(
@@ -68,7 +69,7 @@ def bridge(
 @click.option("--on", cls=Address, required=True, metavar="ADDRESS", help="Where to wait.")
 @click.option(
     "--only",
-    type=click.Choice(["pay", "collect", "sync"]),
+    type=click.Choice(["pay", "collect", "sync", "own"]),
     multiple=True,
     help="Do only this; may be given more than once.",
 )
@@ -79,7 +80,7 @@ def bridge(
 def card(
     folder: Path, on: str, only: tuple[str, ...], yes: bool, timeout: float, log_level: str, as_json: bool
 ) -> None:
-    """Be a card for one link: pay whoever charges, or collect, pay or sync as a reader asks."""
+    """Be a card for one link: pay whoever charges, serve its owner, or collect, pay or sync as a reader asks."""
     from dualtap_apps.bridging import card_once
 
     def confirm(question: str) -> bool:

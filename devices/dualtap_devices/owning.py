@@ -8,19 +8,27 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
+from dualtap.call import check_call, decode_call
 from dualtap.errors import Code, TapError
 from dualtap.events import Begin, Consent, Decline, Event, Persist, Received, Send, Sign, Signature, Stop
 from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd
 from dualtap.owning import AskOwner, End, Told, Wish
-from dualtap.statements import Verification
+from dualtap.session import NO_HANDOVER, Handover
 from dualtap.suite import Ephemeral
 from dualtap.walletend import WalletEnd
+from dualtap.wire import Want
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
 
 Press: TypeAlias = Callable[[AskOwner], Consent | Decline]
 """Asks the person who has the wallet: a press, or a PIN."""
+
+
+def declined(ask: AskOwner) -> Decline:
+    """Agree to nothing, as a card that lies about: whoever reads it could else bind it."""
+    del ask
+    return Decline()
 
 
 def pressed(ask: AskOwner) -> Consent:
@@ -51,16 +59,6 @@ class Session:
         return cls(
             wallet, OwnerEnd(book, wish, ephemeral) if wish is not None else WalletEnd(book, ephemeral), clock=clock
         )
-
-    @classmethod
-    def of_owner(cls, wallet: Wallet, wish: Wish, expected: bytes = b"") -> Session:
-        """Return the owner's end, which carries out a wish; ``expected`` is the other wallet's key if it is known."""
-        return cls(wallet, OwnerEnd(wallet.book, wish, _fresh(wallet), expected))
-
-    @classmethod
-    def of_wallet(cls, wallet: Wallet, press: Press = pressed, least: Verification = Verification.PRESENCE) -> Session:
-        """Return the end of a wallet that is owned, or to be."""
-        return cls(wallet, WalletEnd(wallet.book, _fresh(wallet), least), press)
 
     @property
     def ended(self) -> bool:
@@ -111,8 +109,19 @@ class Session:
         return self.told
 
 
-def _fresh(wallet: Wallet) -> Ephemeral:
+def fresh(wallet: Wallet) -> Ephemeral:
+    """Return a new ephemeral key, for one session."""
     return wallet.book.scheme.suite.ephemeral(secrets.token_bytes(32))
+
+
+def called(link: Link, timeout: float | None = 30.0) -> Handover:
+    """Wait for the Call that asks an owner to begin (SPEC §25-2); return what introduced the wallet, if it was.
+
+    Raises as the link does, and ``WRONG_ROLE`` or as a decoder for any other frame.
+    """
+    call = decode_call(link.receive(timeout))
+    check_call(call, Want.OWN)
+    return NO_HANDOVER if call.introduction is None else Handover(*call.introduction)
 
 
 def run(session: Session, link: Link, timeout: float | None = 30.0) -> Told:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from dualtap import limits, wire
 from dualtap.book import Book
 from dualtap.call import Call, Charged, check_call, decode_call, is_call
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
+from dualtap.owning import Told
 from dualtap.session import NO_HANDOVER, Handover
 from dualtap.suite import Ephemeral
+from dualtap.walletend import WalletEnd
 from dualtap.wire import Want
 from dualtap_devices.driver import Driver, Person, always, run
+from dualtap_devices.owning import Press, Session, declined, fresh
+from dualtap_devices.owning import run as serve
 from dualtap_devices.remote import LinkCarrier, sync_sealed
 from dualtap_devices.syncing import SyncReport
 from dualtap_devices.wallet import Wallet
@@ -22,6 +28,8 @@ from dualtap_transports.link import Link
 
 ANY = Want.COLLECT | Want.PAY | Want.SYNC
 """All that a device may be called for."""
+Done: TypeAlias = Driver | SyncReport | Told
+"""What a link came to: a tap, a sync, or an owner's session."""
 _ANY_REQUEST = Pay()
 
 
@@ -55,10 +63,11 @@ class Waiting:
 
     ``ephemeral`` is the key that its own handover named. ``deposits`` is whether a sync deposits what it holds.
     ``clock`` gives seconds since 1970, and ``within`` is the longest round trip of the link's kind (SPEC §24-3).
-    ``begun`` is given the tap before its first event.
+    ``begun`` is given the tap before its first event. ``press`` asks whether the wallet may be bound, or show itself to
+    who does not own it: by default it may not.
     """
 
-    allowed: Want = ANY
+    allowed: Want = ANY | Want.OWN
     pay: Pay = _ANY_REQUEST
     person: Person = always
     ephemeral: Ephemeral | None = None
@@ -67,12 +76,14 @@ class Waiting:
     clock: Callable[[], float] | None = None
     within: float | None = None
     begun: Callable[[Driver], None] = unheard
+    press: Press = declined
 
 
-def attend(wallet: Wallet, link: Link, waiting: Waiting, timeout: float | None = 30.0) -> Driver | SyncReport:
-    """Serve one link, then close it; return the tap that ended, or what a sync did.
+def attend(wallet: Wallet, link: Link, waiting: Waiting, timeout: float | None = 30.0) -> Done:
+    """Serve one link, then close it; return the tap that ended, what a sync did, or what an owner's session told.
 
-    ``timeout`` is in seconds, for each frame. Raises as the link does before the session, what a sync raises, and
+    ``timeout`` is in seconds, for each frame. Raises as the link does before the session, what a sync or an owner's
+    session raises, and
     ``WRONG_ROLE`` for whoever wants what this device does not do: that one is told nothing (SPEC §6-10).
     """
     try:
@@ -80,7 +91,7 @@ def attend(wallet: Wallet, link: Link, waiting: Waiting, timeout: float | None =
         if not is_call(frame):
             return _answer(wallet, Again(link, frame), wire.decode_hello(frame).want, waiting, timeout)
         call = decode_call(frame)
-        check_call(call, waiting.allowed)
+        check_call(call, waiting.allowed & ANY)
         if call.want == Want.SYNC:
             return sync_sealed(wallet, LinkCarrier(link, timeout), secrets.token_bytes(32), waiting.deposits)
         driver = _called(wallet, call, waiting)
@@ -111,8 +122,11 @@ def _called(wallet: Wallet, call: Call, waiting: Waiting) -> Driver:
     return _driver(wallet, order, True, waiting, None, told_by(call))
 
 
-def _answer(wallet: Wallet, link: Link, want: Want, waiting: Waiting, timeout: float | None) -> Driver:
-    """Pay whoever collects."""
+def _answer(wallet: Wallet, link: Link, want: Want, waiting: Waiting, timeout: float | None) -> Done:
+    """Pay whoever collects, and serve an owner."""
+    if want & Want.OWN and waiting.allowed & Want.OWN:
+        end = WalletEnd(wallet.book, waiting.ephemeral or fresh(wallet), handover=waiting.handover)
+        return serve(Session(wallet, end, waiting.press, waiting.clock or time.time), link, timeout)
     if not want & Want.COLLECT or not waiting.allowed & Want.PAY:
         raise TapError(Code.WRONG_ROLE, "the other device wants what this one does not do by itself")
     driver = _driver(wallet, waiting.pay, False, waiting, waiting.ephemeral, waiting.handover)

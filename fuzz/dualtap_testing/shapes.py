@@ -22,6 +22,7 @@ from dualtap.records import (
     Line,
     Moved,
     News,
+    Ordered,
     Question,
     Record,
     Retired,
@@ -32,6 +33,7 @@ from dualtap.records import (
     Spent,
     Synced,
     Taken,
+    Tied,
     Told,
     ToldLine,
     Warned,
@@ -41,15 +43,20 @@ from dualtap.standing import Settlement, Standing
 from dualtap.statements import (
     Authority,
     AuthorityCertificate,
+    BindBody,
     Body,
     Carrier,
     CloseBody,
     Condition,
+    Errand,
     GrantBody,
     Header,
     Kind,
     Opening,
+    OrderBody,
     Outcome,
+    OwnBody,
+    OwnerBody,
     Parent,
     Policy,
     PresentBody,
@@ -160,13 +167,23 @@ successors = st.builds(SuccessorBody, keys, epochs)
 grants = st.builds(
     GrantBody, digests, st.just(b"") | keys, st.integers(0, 9999), money, st.just(b"") | baskets, epochs, epochs
 )
-off_tape: SearchStrategy[Body] = st.one_of(requests, presents, syncs, successors, grants)
+binds = st.builds(BindBody, keys, digests, counters, epochs)
+owns = st.builds(OwnBody, keys, digests, epochs)
+orders = st.builds(
+    OrderBody, keys, counters, counters, st.sampled_from(Errand), st.booleans(), money, money, money,
+    st.just(b"") | keys, epochs,
+)  # fmt: skip
+owner_bodies: SearchStrategy[OwnerBody] = st.one_of(binds, owns, orders)
+off_tape: SearchStrategy[Body] = st.one_of(requests, presents, syncs, successors, grants, owner_bodies)
 BODIES: dict[type[Body], SearchStrategy[Body]] = {
     RequestBody: requests,
     PresentBody: presents,
     SyncBody: syncs,
     SuccessorBody: successors,
     GrantBody: grants,
+    BindBody: binds,
+    OwnBody: owns,
+    OrderBody: orders,
     TransferBody: transfers,
     ReceiptBody: receipts,
     CloseBody: closes,
@@ -274,6 +291,10 @@ RECORDS: dict[type[Record], SearchStrategy[Record]] = {
     Retired: st.builds(Retired, statements(successors, tape=False)),
     Told: st.builds(Told, tuples(st.builds(ToldLine, digests, st.sampled_from(Standing), epochs, money, currencies))),
     Warned: st.builds(Warned, keys, blobs),
+    Tied: st.builds(
+        Tied, keys, counters, st.none() | statements(binds, tape=False), st.none() | statements(owns, tape=False)
+    ),
+    Ordered: st.builds(Ordered, statements(orders, tape=False)),
     Carried: st.builds(Carried, st.builds(Spent, epochs, money, money, counters)),
     Snapshot: st.builds(
         Snapshot, news, tuples(tokens), tuples(sent_statements), tuples(dead), tuples(wallet_certificates),
@@ -287,6 +308,7 @@ records: SearchStrategy[Record] = st.one_of(*RECORDS.values())
 uploads = st.builds(
     Upload, wallet_certificates, tuples(tokens), tuples(wallet_certificates), tuples(sent_statements), tuples(dead),
     tuples(tape_entries), tuples(outcomes), tuples(digests), counters, st.none() | statements(successors, tape=False),
+    tuples(statements(owner_bodies, tape=False)),
 )  # fmt: skip
 settlements = st.builds(Settlement, digests, st.sampled_from(Standing), epochs, money)
 signed_uploads = st.builds(SignedUpload, blobs, digests, epochs, signatures, st.just(b"") | signatures)
@@ -299,4 +321,5 @@ replies = st.builds(
     counters,
     tuples(settlements),
     st.none() | wallet_certificates,
+    tuples(statements(orders, tape=False)),
 )

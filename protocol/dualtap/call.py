@@ -35,7 +35,7 @@ class Introduction(NamedTuple):
 
 
 class Call(NamedTuple):
-    """The first frame of a link whose other end is to begin: to collect, to pay, or to sync."""
+    """The first frame of a link whose other end is to begin: to collect, to pay, to sync, or as an owner."""
 
     want: Want
     charge: Charged | None = None
@@ -74,7 +74,7 @@ def is_call(frame: bytes) -> bool:
 def check_call(call: Call, allowed: Want) -> None:
     """Raise ``WRONG_ROLE`` for what this device does not do when called, ``MALFORMED`` for a charge that is out of
     place or missing (SPEC §25-2)."""
-    if call.want not in (Want.COLLECT, Want.PAY, Want.SYNC) or not call.want & allowed:
+    if call.want not in (Want.COLLECT, Want.PAY, Want.SYNC, Want.OWN) or not call.want & allowed:
         raise TapError(Code.WRONG_ROLE, "a Call for what this device does not do")
     if (call.charge is not None) != (call.want == Want.COLLECT):
         raise TapError(Code.MALFORMED, "a Call to collect says what, and no other does")

@@ -11,7 +11,7 @@ from dualtap.events import Begin, Event, Received, Send, Signature
 from dualtap.ownermessages import LINES, BoundMessage, ClaimMessage, OrderMessage, OwnerMessage, StateMessage
 from dualtap.owning import Bond, End, Look, Release, Restrain, Step, Wish
 from dualtap.records import Ordered, Tied
-from dualtap.session import check_welcome
+from dualtap.session import NO_HANDOVER, Handover, check_welcome
 from dualtap.statements import Bind, BindBody, Body, Errand, OrderBody, OwnBody, Signed
 from dualtap.suite import Ephemeral
 from dualtap.ties import FREE, Restraint
@@ -21,9 +21,16 @@ from dualtap.wire import VERSION, DoneMessage, Hello, RefuseMessage, Welcome, si
 class OwnerEnd(End):
     """The owner's end, always the initiator: it carries out one wish."""
 
-    def __init__(self, book: Book, wish: Wish, ephemeral: Ephemeral, expected: bytes = b"") -> None:
+    def __init__(
+        self,
+        book: Book,
+        wish: Wish,
+        ephemeral: Ephemeral,
+        expected: bytes = b"",
+        handover: Handover = NO_HANDOVER,
+    ) -> None:
         """``ephemeral`` is made for this session alone; ``expected`` is the wallet's key where it is known."""
-        super().__init__(book, ephemeral, True)
+        super().__init__(book, ephemeral, True, handover)
         self._wish, self._expected = wish, expected
         self._hello: Hello | None = None
         self._bind: Bind | None = None

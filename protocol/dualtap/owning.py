@@ -22,7 +22,7 @@ from dualtap.ownermessages import (
     encode,
 )
 from dualtap.records import News, Record
-from dualtap.session import Channel, establish
+from dualtap.session import NO_HANDOVER, Channel, Handover, establish
 from dualtap.statements import (
     AuthorityCertificate,
     Body,
@@ -100,11 +100,11 @@ Wish: TypeAlias = Bond | Look | Restrain | Release
 class End:
     """What both ends do alike: a channel, proofs of this session, and how each ends."""
 
-    def __init__(self, book: Book, ephemeral: Ephemeral, initiator: bool) -> None:
+    def __init__(self, book: Book, ephemeral: Ephemeral, initiator: bool, handover: Handover = NO_HANDOVER) -> None:
         self.book = book
         self.step_now = Step.READY
         self.peer: WalletCertificate | None = None
-        self._ephemeral, self._initiator = ephemeral, initiator
+        self._ephemeral, self._initiator, self._handover = ephemeral, initiator, handover
         self._channel: Channel | None = None
         self._began: float | None = None
         self._now = 0.0
@@ -164,7 +164,7 @@ class End:
         return Want.OWN | Want.AUTHORITIES if self.book.trust.lacks_authorities else Want.OWN
 
     def _meet(self, hello: Hello, welcome: Welcome) -> Channel:
-        self._channel = establish(self.book.scheme, self._ephemeral, self._initiator, hello, welcome)
+        self._channel = establish(self.book.scheme, self._ephemeral, self._initiator, hello, welcome, self._handover)
         self._peer_lacks = bool((welcome if self._initiator else hello).want & Want.AUTHORITIES)
         return self._channel
 

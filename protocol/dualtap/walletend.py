@@ -19,7 +19,7 @@ from dualtap.ownermessages import (
 )
 from dualtap.owning import AskOwner, End, Step
 from dualtap.records import Tied
-from dualtap.session import check_hello
+from dualtap.session import NO_HANDOVER, Handover, check_hello
 from dualtap.statements import AuthorityCertificate, BindBody, OrderBody, Verification
 from dualtap.suite import TAG, Ephemeral, sha256
 from dualtap.wire import VERSION, DoneMessage, Hello, RefuseMessage, Welcome, signed
@@ -28,9 +28,15 @@ from dualtap.wire import VERSION, DoneMessage, Hello, RefuseMessage, Welcome, si
 class WalletEnd(End):
     """The wallet's end, always the responder: it serves its owner, and nobody else."""
 
-    def __init__(self, book: Book, ephemeral: Ephemeral, least: Verification = Verification.PRESENCE) -> None:
+    def __init__(
+        self,
+        book: Book,
+        ephemeral: Ephemeral,
+        least: Verification = Verification.PRESENCE,
+        handover: Handover = NO_HANDOVER,
+    ) -> None:
         """``least`` is how its person must be verified before it binds itself: a press, or a PIN if it has one."""
-        super().__init__(book, ephemeral, False)
+        super().__init__(book, ephemeral, False, handover)
         self._least = least
         self._asked: ClaimMessage | None = None
 

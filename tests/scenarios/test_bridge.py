@@ -19,8 +19,7 @@ from dualtap.statements import Carrier
 from dualtap.wire import Want
 from dualtap_devices.bridge import Bridged, bridge
 from dualtap_devices.driver import Driver, run
-from dualtap_devices.passive import ANY, Waiting, attend
-from dualtap_devices.syncing import SyncReport
+from dualtap_devices.passive import ANY, Done, Waiting, attend
 from dualtap_devices.wallet import Wallet
 from dualtap_transports import loopback
 from dualtap_transports.apdu_loopback import pair
@@ -81,7 +80,7 @@ class Cards:
             called, other = (collects[0], pays[0]) if call.want & Want.COLLECT else (pays[0], collects[0])
             called.send(encode_call(call))
             waits: Waiting = self.person
-            jobs: list[Future[Driver | SyncReport]] = [pool.submit(attend, payer, pays[1], waits, PATIENCE)]
+            jobs: list[Future[Done]] = [pool.submit(attend, payer, pays[1], waits, PATIENCE)]
             if call.want & Want.COLLECT:
                 jobs.append(pool.submit(attend, payee, collects[1], WAITING, PATIENCE))
             else:
@@ -91,7 +90,7 @@ class Cards:
             return ended(jobs[0]), ended(jobs[1]), known
 
 
-def ended(job: Future[Driver | SyncReport]) -> Report:
+def ended(job: Future[Done]) -> Report:
     """Return how a device's tap ended, if it began at all."""
     try:
         done = job.result(PATIENCE)

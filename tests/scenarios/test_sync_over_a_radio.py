@@ -11,8 +11,7 @@ import pytest
 from dualtap import wire
 from dualtap.errors import Code, TapError
 from dualtap.wire import Want
-from dualtap_devices.driver import Driver
-from dualtap_devices.passive import Waiting, attend
+from dualtap_devices.passive import Done, Waiting, attend
 from dualtap_devices.remote import call_to_sync, carry
 from dualtap_devices.syncing import SyncReport
 from dualtap_devices.wallet import Wallet
@@ -57,7 +56,7 @@ def carried(wallet: Wallet, host: Host, frames: int = 1000, waits: Waiting = ONL
     host.fresh()
     reader, card = pair()
     with ThreadPoolExecutor(1) as pool:
-        job: Future[Driver | SyncReport] = pool.submit(attend, wallet, card, waits, PATIENCE)
+        job: Future[Done] = pool.submit(attend, wallet, card, waits, PATIENCE)
         link = Cut(reader, frames)
         with suppress(TapError):
             call_to_sync(link)
