@@ -146,7 +146,7 @@ def issue(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 def days(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Days pass."""
     del faults
-    world.pass_time(draw.randint(1, 3))
+    world.pass_time(draw.randint(1, 5))
 
 
 def power(world: World, draw: random.Random, faults: frozenset[str]) -> None:
@@ -194,6 +194,12 @@ def lie(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     thieves.lie(world, thief, draw)
 
 
+def swell(world: World, draw: random.Random, faults: frozenset[str]) -> None:
+    """A thief's wallet says that it holds what it does not own, and pays with it when it can."""
+    del faults
+    thieves.swell(world, draw.choice([one for one in world.devices if one.name in THIEVES]), draw)
+
+
 def collude(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """One thief closes, for another, the request whose transfer it accepted: both have the money."""
     del faults
@@ -217,6 +223,7 @@ ACTS: dict[str, tuple[float, str, Act]] = {
     "clone": (0.7, "clone", clone),
     "rewind": (0.7, "hostile", rewind),
     "lie": (1, "hostile", lie),
+    "swell": (1, "hostile", swell),
     "collude": (0.7, "hostile", collude),
 }
 """By name: how often, the fault that it is part of, and what happens."""

@@ -6,14 +6,18 @@ A life is safety first, with faults; then everything heals, and liveness is chec
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
-from dualtap.errors import TapError
+from dualtap.errors import Code, TapError
 from dualtap.suite import SUITES, Suite
 from dualtap_testing.acts import FAULTS, happen
 from dualtap_testing.checkers import PromiseBroken, Tally
+from dualtap_testing.shrink import shrink
 from dualtap_testing.stub import STUB
 from dualtap_testing.world import World
 
@@ -22,6 +26,8 @@ ACTS = 120
 CHECK = 6
 """Of so many acts, after one every store is looked at."""
 SIMULATED: dict[str, Suite] = {**SUITES, STUB.name: STUB}
+VERSION = 1
+"""Of scenario files."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +40,37 @@ class Options:
     faults: tuple[str, ...] = FAULTS
 
 
-@dataclass
-class Failure:
-    """A life in which a checker failed, or the code did."""
+@dataclass(frozen=True)
+class Scenario:
+    """One life, as it is saved and replayed: its seed, the acts that happen in it, and how it failed."""
 
     seed: int
     life: int
-    acts: list[int]
-    what: str
-    promise: int = 0
+    suite: str
+    faults: tuple[str, ...]
+    acts: tuple[int, ...]
+    what: str = ""
+
+    def save(self, path: Path, commit: str) -> None:
+        """Write it to a file."""
+        path.write_text(json.dumps({"dualtap scenario": VERSION, "commit": commit, **asdict(self)}, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Scenario:
+        """Return the scenario in a file; raise ``BAD_INPUT`` for a file that holds none."""
+        try:
+            found: dict[str, Any] = json.loads(path.read_text())
+            if found["dualtap scenario"] != VERSION or found["suite"] not in SIMULATED:
+                raise TapError(Code.BAD_INPUT, f"{path}: a scenario of another version")
+            acts, faults = tuple(map(int, found["acts"])), tuple(map(str, found["faults"]))
+            return cls(int(found["seed"]), int(found["life"]), found["suite"], faults, acts, str(found["what"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise TapError(Code.BAD_INPUT, f"{path}: no scenario that `simulate` saved") from error
 
 
 @dataclass
 class Found:
-    """What a simulation found."""
+    """What a simulation found; ``failure`` is the first life in which a checker failed, or the code did."""
 
     taps: int = 0
     faults: int = 0
@@ -55,7 +78,7 @@ class Found:
     seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
     digest: str = ""
-    failure: Failure | None = None
+    failure: Scenario | None = None
 
     def fields(self) -> dict[str, object]:
         """Return the figures, as ``--json`` prints them."""
@@ -65,50 +88,85 @@ class Found:
             "lives": self.lives, "digest": self.digest,
         }  # fmt: skip
 
+    def add(self, world: World, what: str) -> None:
+        """Count one life."""
+        self.taps, self.faults, self.lives = self.taps + world.taps, self.faults + world.faults, self.lives + 1
+        tally, more = self.tally, world.checkers.tally
+        tally.value_created += more.value_created
+        tally.value_lost += more.value_lost
+        tally.framed += more.framed
+        tally.missed += more.missed
+        tally.unhealed += more.unhealed
+        if what.startswith("promise 4") and not more.unhealed:
+            tally.unhealed += 1
 
-def live(options: Options, life: int, acts: Sequence[int] | None = None, every: int = CHECK) -> World:
-    """Live one life; raise what a checker raises. ``acts`` are those that happen, by default all."""
-    world = World(SIMULATED[options.suite], f"{options.seed}/{life}")
-    play(world, range(ACTS) if acts is None else acts, frozenset(options.faults), every)
-    return world
+
+Told = Callable[[int, str], None]
+"""Hears each act's number and name as it begins."""
 
 
-def play(world: World, acts: Sequence[int], faults: frozenset[str], every: int = CHECK) -> None:
-    """Let these acts happen to a world, then let it heal."""
-    for count, number in enumerate(acts):
-        happen(world, number, faults)
+def silent(number: int, name: str) -> None:
+    """Hear nothing."""
+    del number, name
+
+
+def live(scenario: Scenario, every: int = CHECK, told: Told = silent) -> tuple[World, str]:
+    """Live one life; return its world, and what failed in it, if anything did."""
+    world = World(SIMULATED[scenario.suite], f"{scenario.seed}/{scenario.life}")
+    try:
+        _play(world, scenario, every, told)
+    except PromiseBroken as error:
+        return world, str(error)
+    except (TapError, AssertionError, LookupError, ValueError, TypeError, AttributeError) as error:
+        return world, f"the code failed: {type(error).__name__} {error}"
+    return world, ""
+
+
+def _play(world: World, scenario: Scenario, every: int, told: Told) -> None:
+    faults = frozenset(scenario.faults)
+    for count, number in enumerate(scenario.acts):
+        told(number, happen(world, number, faults))
         if count % every == 0:
             world.check()
     world.check()
     world.begin("the end")
+    told(-1, "heal")
     world.heal()
     world.settle_all()
     world.faults += world.network.faults
 
 
 def simulate(options: Options, every: int = CHECK) -> Found:
-    """Live lives until ``options.taps`` taps are done, or a checker fails."""
+    """Live lives until ``options.taps`` taps are done, or one fails."""
     found, digest, began = Found(), hashlib.sha256(), time.perf_counter()
     while found.taps < options.taps and found.failure is None:
-        world = World(SIMULATED[options.suite], f"{options.seed}/{found.lives}")
-        try:
-            play(world, range(ACTS), frozenset(options.faults), every)
-        except PromiseBroken as error:
-            found.failure = Failure(options.seed, found.lives, list(range(ACTS)), str(error), error.promise)
-        except (TapError, AssertionError, LookupError, ValueError, TypeError) as error:
-            what = f"the code failed: {type(error).__name__} {error}"
-            found.failure = Failure(options.seed, found.lives, list(range(ACTS)), what)
+        scenario = Scenario(options.seed, found.lives, options.suite, options.faults, tuple(range(ACTS)))
+        world, what = live(scenario, every)
+        found.add(world, what)
+        if what:
+            found.failure = Scenario(**{**asdict(scenario), "what": what})
         digest.update(world.digest())
-        found.taps, found.faults, found.lives = found.taps + world.taps, found.faults + world.faults, found.lives + 1
-        _add(found.tally, world.checkers.tally)
     found.seconds = time.perf_counter() - began
     found.digest = digest.hexdigest()
     return found
 
 
-def _add(tally: Tally, more: Tally) -> None:
-    tally.value_created += more.value_created
-    tally.value_lost += more.value_lost
-    tally.framed += more.framed
-    tally.missed += more.missed
-    tally.unhealed += more.unhealed
+def shortened(scenario: Scenario, tries: int = 300) -> Scenario:
+    """Return the fewest acts of a failing life that fail in the same way; itself, if it does not fail when looked at.
+
+    In the same way: the same promise, or the same error of the code.
+    """
+
+    def failure(acts: Sequence[int]) -> str:
+        return live(Scenario(**{**asdict(scenario), "acts": tuple(acts)}), every=1)[1]
+
+    wanted = _kind(failure(scenario.acts))
+    if not wanted:
+        return scenario
+    acts = shrink(scenario.acts, lambda some: _kind(failure(some)) == wanted, tries)
+    return Scenario(**{**asdict(scenario), "acts": tuple(acts), "what": failure(acts)})
+
+
+def _kind(what: str) -> str:
+    """Return what two failures have in common."""
+    return " ".join(what.split()[:4]) if what.startswith("the code") else what[:9]

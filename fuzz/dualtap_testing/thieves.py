@@ -10,7 +10,7 @@ from typing import cast
 
 from dualtap import wire
 from dualtap.keystore import Head, sign_with
-from dualtap.records import Healed, plain
+from dualtap.records import Healed, Holding, plain
 from dualtap.statements import (
     Body,
     CloseBody,
@@ -180,6 +180,31 @@ def _other_outcome(world: World, key: bytes, opening: Opening, draw: random.Rand
         if answered == request and transfer not in given:
             return signed(scheme, key, ReceiptBody(request, transfer, world.epoch), opening)
     return None
+
+
+def swell(world: World, device: Device, draw: random.Random) -> None:
+    """Pay somebody with units that a thief does not own or has spent; what pays is a copy, which no log can open."""
+    tokens = device.wallet.book.graph.tokens
+    if not tokens:
+        return
+    twin = clone(world, device)
+    book = twin.wallet.book
+    named = draw.choice(list(tokens))
+    roots = [Parent(named, Side.TOKEN, 0)]
+    for transfer in book.graph.transfers.values():
+        roots += [Parent(transfer.id, side, 0) for side in (Side.PAYEE, Side.PAYER)]
+    parent = draw.choice(roots)
+    if parent.side is Side.TOKEN:
+        start = draw.randrange(tokens[named].amount)
+        end = min(tokens[named].amount + 9, start + draw.randint(1, 9))
+    else:
+        named = book.graph.origin(parent).token
+        _, start, end = book.graph.transfers[parent.id].body.spans[0]
+    book.holdings[:] = [Holding(parent, named, start, end)]
+    other = draw.choice([one for one in world.devices if not set(one.keys) & set(device.keys)])
+    world.faults += 1
+    world.tap(twin, other, end - start, TapPlan())
+    world.devices.remove(twin)
 
 
 def collude(world: World, draw: random.Random) -> None:

@@ -48,6 +48,8 @@ PEOPLE: tuple[tuple[str, Carrier, int, Profile], ...] = (
     ("thief", Carrier.PHONE, 300, limits.FULL),
     ("fence", Carrier.POS, 100, limits.FULL),
 )
+EXPIRES = "card"
+"""Whose certificate ends early: it may then heal, sync and deposit, and nothing else."""
 THIEVES = ("thief", "fence")
 """Who may be cloned, rewound and lie; they collude."""
 
@@ -81,7 +83,7 @@ class World:
         self.tokens = 0
         self._proved: set[Name] = set()
         for name, carrier, fund, profile in PEOPLE:
-            self.join(name, carrier, fund, profile)
+            self.join(name, carrier, fund, profile, LAST if name != EXPIRES else START + 6)
 
     # Drawing
 
@@ -100,7 +102,7 @@ class World:
         keystore = PoweredKeystore(self.scheme, secret, power)
         return Chest(keystore, PoweredStore(power), self.checkers.shelf(keystore.public))
 
-    def join(self, name: str, carrier: Carrier, fund: int, profile: Profile) -> Device:
+    def join(self, name: str, carrier: Carrier, fund: int, profile: Profile, expires: int = LAST) -> Device:
         """Return a new device, certified and in the scheme, and funded by a first sync."""
         power = Power()
         chest = self._chest(power, self.draw())
@@ -108,7 +110,7 @@ class World:
         body = PresentBody(self.ledger.challenge(self.draw()), True, self.epoch)
         present = signed(self.scheme.id, device.key, body)
         proof = present.sealed(sign_with(chest.keystore, present))
-        certificate = self.ledger.certify(proof, carrier, 1, Role.PAY | Role.COLLECT, LAST)
+        certificate = self.ledger.certify(proof, carrier, 1, Role.PAY | Role.COLLECT, expires)
         device.wallet.write(self.ledger.news(self.epoch, certificate))
         self.devices.append(device)
         if fund:
