@@ -17,15 +17,27 @@ from dualtap_apps.helps import AS_JSON, Examples
         "dualtap simulate --seed 7 --suite p256 --faults loss,power --json",
         "dualtap simulate --runs 1-100 --taps 500 --jobs 2",
         "dualtap simulate --replay scenario-7-3.json",
+        "dualtap simulate --exhaustive",
     ),
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--runs", metavar="A-B", help="Many seeds, at once.")
-@click.option("--jobs", type=click.IntRange(0), default=0, help="Processes for --runs.  [default: one a core]")
+@click.option("--twice", is_flag=True, help="With --runs: each seed again, in another process; digests must agree.")
+@click.option("--jobs", type=click.IntRange(0), default=0, help="Processes at once.  [default: one a core]")
 @click.option("--taps", type=click.IntRange(1), default=1_000, show_default=True, help="At least so many a seed.")
 @click.option("--suite", type=click.Choice(["stub", "p256", "ed25519"]), default="stub", show_default=True)
 @click.option("--faults", default="all", show_default=True, help="What may go wrong, by name; `none`; or `all`.")
 @click.option("--replay", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A saved scenario.")
+@click.option("--exhaustive", is_flag=True, help="In place of seeds: every fault of every flow, and every pair.")
+@click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Of second torn bytes, which.")
+@click.option("--singles", is_flag=True, help="With --exhaustive: no pairs.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="New seeds for so long.")
+@click.option(
+    "--tally",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("tally.json"),
+    help="What --minutes adds to.",
+)
 @click.option(
     "--save",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -36,11 +48,17 @@ from dualtap_apps.helps import AS_JSON, Examples
 def simulate(
     seed: int,
     runs: str | None,
+    twice: bool,
     jobs: int,
     taps: int,
     suite: str,
     faults: str,
     replay: Path | None,
+    exhaustive: bool,
+    stride: int,
+    singles: bool,
+    minutes: float | None,
+    tally: Path,
     save: Path,
     as_json: bool,
 ) -> None:
@@ -55,7 +73,11 @@ def simulate(
     out = simulating.Output(as_json, save)
     if replay is not None:
         raise SystemExit(int(simulating.replay(out, replay)))
-    chosen = simulating.faults_of(faults)
+    if exhaustive:
+        raise SystemExit(int(simulating.exhaust(out, suite, stride, singles, jobs)))
+    options = Options(seed, taps, suite, simulating.faults_of(faults))
+    if minutes is not None:
+        raise SystemExit(int(simulating.soak_for(out, minutes, tally, options, jobs)))
     if runs is not None:
-        raise SystemExit(int(simulating.run_many(out, runs, taps, suite, chosen, jobs)))
-    raise SystemExit(int(simulating.run(out, Options(seed, taps, suite, chosen))))
+        raise SystemExit(int(simulating.run_many(out, runs, options, jobs, twice)))
+    raise SystemExit(int(simulating.run(out, options)))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,8 +15,11 @@ from dualtap.errors import Code, TapError
 from dualtap_apps.exits import Exit
 from dualtap_apps.output import emit
 from dualtap_testing.acts import FAULTS
+from dualtap_testing.everywhere import everywhere
+from dualtap_testing.exhaustive import Counted
 from dualtap_testing.many import cores, simulate_many
 from dualtap_testing.simulate import Found, Options, Scenario, live, shortened, simulate
+from dualtap_testing.tally import Kept, soak
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,20 @@ def run(out: Output, options: Options) -> Exit:
     return _end(out, found)
 
 
-def run_many(out: Output, seeds: str, taps: int, suite: str, faults: tuple[str, ...], jobs: int) -> Exit:
-    """Simulate many seeds at once; the digest at the end is over theirs, in order."""
-    jobs = jobs or cores()
-    _begin(out, runs=seeds, suite=suite, faults=faults, asked=taps, jobs=jobs)
+def run_many(out: Output, seeds: str, options: Options, jobs: int, twice: bool) -> Exit:
+    """Simulate many seeds at once; the digest at the end is over theirs, in order.
+
+    ``twice`` runs them all again, in other processes, in which hashes differ: each digest must be the same.
+    """
+    jobs, chosen = jobs or cores(), seeds_of(seeds)
+    _begin(out, runs=seeds, suite=options.suite, faults=options.faults, asked=options.taps, jobs=jobs, twice=twice)
     began, whole, digest = time.perf_counter(), Found(), hashlib.sha256()
     failed: list[Scenario] = []
-    for found in simulate_many(seeds_of(seeds), taps, suite, faults, jobs):
+    digests: list[str] = []
+    for found in simulate_many(
+        [*chosen, *(chosen if twice else ())], options.taps, options.suite, options.faults, jobs
+    ):
+        digests.append(found.digest)
         whole.taps, whole.faults = whole.taps + found.taps, whole.faults + found.faults
         whole.lives += found.lives
         for name, count in asdict(found.tally).items():
@@ -86,7 +96,48 @@ def run_many(out: Output, seeds: str, taps: int, suite: str, faults: tuple[str, 
         failed += [found.failure] if found.failure else []
     whole.seconds, whole.digest = time.perf_counter() - began, digest.hexdigest()
     whole.failure = failed[0] if failed else None
+    count = len(chosen)
+    differing = [seed for place, seed in enumerate(chosen) if twice and digests[place] != digests[count + place]]
+    if differing:
+        emit(out.as_json, {"differing": differing}, f"FAILED: seeds that differ the second time: {differing}")
+        _end(out, whole, len(failed))
+        return Exit.ERROR
     return _end(out, whole, len(failed))
+
+
+def exhaust(out: Output, suite: str, stride: int, singles: bool, jobs: int) -> Exit:
+    """Try every single fault in every flow, and every second one while the devices recover."""
+    jobs = jobs or cores()
+    _begin(out, exhaustive=True, suite=suite, stride=stride, jobs=jobs)
+    began, failures, total = time.perf_counter(), list[str](), {"singles": 0, "played": 0, "pairs": 0}
+    for found in everywhere(suite, stride, not singles, jobs):
+        fields = asdict(found)
+        failures += found.failures
+        for name in total:
+            total[name] += fields[name]
+        fields["failures"] = found.failures[:3]
+        emit(out.as_json, fields, _flow(found))
+    ended: dict[str, object] = {**total, "seconds": round(time.perf_counter() - began), "failures": len(failures)}
+    emit(out.as_json, ended, ", ".join(f"{name} {value}" for name, value in ended.items()), *failures[:10])
+    return Exit.ERROR if failures else Exit.OK
+
+
+def _flow(found: Counted) -> str:
+    doubles = f", {found.pairs} double faults by {found.played} plays from {found.states} states" if found.pairs else ""
+    return f"{found.flow}: {found.singles} single faults{doubles}, {len(found.failures)} failures"
+
+
+def soak_for(out: Output, minutes: float, tally: Path, options: Options, jobs: int) -> Exit:
+    """Simulate new seeds for so long, and add to a kept tally."""
+    jobs = jobs or cores()
+    _begin(out, minutes=minutes, tally=str(tally), suite=options.suite, faults=options.faults, jobs=jobs)
+    failed = soak(tally, minutes, options.taps, options.suite, options.faults, jobs)
+    kept = asdict(Kept.load(tally))
+    saved = [_saved(out, failure)[1] for failure in failed]
+    emit(
+        out.as_json, {**kept, "scenarios": saved}, ", ".join(f"{name} {value}" for name, value in kept.items()), *saved
+    )
+    return Exit.ERROR if failed else Exit.OK
 
 
 def replay(out: Output, path: Path) -> Exit:
@@ -103,7 +154,7 @@ def replay(out: Output, path: Path) -> Exit:
     found.add(world, what)
     found.digest = world.digest().hex()
     if what:
-        found.failure = Scenario(**{**asdict(scenario), "what": what})
+        found.failure = replace(scenario, what=what)
     return _end(Output(out.as_json, out.save, shrink=False), found)
 
 
@@ -115,14 +166,19 @@ def _end(out: Output, found: Found, failures: int = 1) -> Exit:
     failure = found.failure
     saved = ""
     if out.shrink:
-        failure = shortened(failure)
-        path = out.save / f"scenario-{failure.seed}-{failure.life}.json"
-        failure.save(path, commit())
-        saved = str(path)
+        failure, saved = _saved(out, failure)
     fields |= {"failures": failures, "failure": failure.what, "seed": failure.seed, "life": failure.life}
     fields |= {"acts": list(failure.acts), "scenario": saved}
     emit(out.as_json, fields, *_text(found, fields), *_failure(failure, saved))
     return Exit.ERROR
+
+
+def _saved(out: Output, failure: Scenario) -> tuple[Scenario, str]:
+    """Make a failure short and save it; return it and its file."""
+    failure = shortened(failure)
+    path = out.save / f"scenario-{failure.seed}-{failure.life}.json"
+    failure.save(path, commit())
+    return failure, str(path)
 
 
 def _text(found: Found, fields: dict[str, object]) -> Iterator[str]:

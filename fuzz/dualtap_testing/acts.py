@@ -172,6 +172,7 @@ def backup(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     del faults
     device = draw.choice(world.devices)
     thieves.restore_backup(world, device, draw.random())
+    thieves.confuse(world, device, draw)
 
 
 def clone(world: World, draw: random.Random, faults: frozenset[str]) -> None:

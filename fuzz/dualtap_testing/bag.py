@@ -53,6 +53,14 @@ class Bag:
         self.tape: dict[bytes, dict[bytes, tuple[int, int]]] = {}
         self._good: dict[bytes, bool] = {}
 
+    def copy(self) -> Bag:
+        """Return another with the same statements."""
+        twin = Bag(self.offices)
+        twin.coins, twin.transfers, twin.requests = dict(self.coins), dict(self.transfers), dict(self.requests)
+        twin.answers = {asked: dict(given) for asked, given in self.answers.items()}
+        twin.tape = {key: dict(places) for key, places in self.tape.items()}
+        return twin
+
     # What it is told
 
     def coin(self, named: bytes, coin: Coin) -> None:

@@ -65,6 +65,20 @@ class Checkers:
         self.shelves: dict[bytes, list[Shelf]] = {}
         self._places: dict[bytes, list[tuple[int, int, bytes]]] = {}
 
+    def copy(self) -> Checkers:
+        """Return others that know the same of every store; :meth:`resume` gives them the stores."""
+        twin = Checkers(self.scheme, self.bag.offices, self._verifier)
+        twin.bag = self.bag.copy()
+        twin.issued, twin.settled, twin.bad = set(self.issued), set(self.settled), set(self.bad)
+        twin._places = {key: list(places) for key, places in self._places.items()}
+        return twin
+
+    def resume(self, key: bytes, shelf: Shelf) -> Shelf:
+        """Return what reads on from where a shelf stands, of a copy of its store."""
+        found = shelf.copy()
+        self.shelves.setdefault(key, []).append(found)
+        return found
+
     def broken(self, promise: int, what: str, amount: int = 0) -> PromiseBroken:
         """Return the failure of a promise, counted."""
         return PromiseBroken(promise, what, amount)

@@ -20,7 +20,8 @@ class Killed(NamedTuple):
     what: str
 
 
-LIVES = 24
+LIVES = 10
+"""In which a bug is looked for."""
 
 
 def hunt(bug: str, lives: int = LIVES, first: int = 1) -> Killed:

@@ -139,6 +139,16 @@ class Shelf:
         self.questions: dict[bytes, Question] = {}
         self.coins: dict[bytes, Coin] = {}
 
+    def copy(self) -> Shelf:
+        """Return another that has read the same, of another copy of the store."""
+        twin = Shelf(self._scheme, self._issuers)
+        twin.told, twin.funded, twin.coins = set(self.told), dict(self.funded), dict(self.coins)
+        twin.paid = {part: set(transfers) for part, transfers in self.paid.items()}
+        twin.held = {parent: list(parts) for parent, parts in self.held.items()}
+        twin.pending, twin.questions = dict(self.pending), dict(self.questions)
+        twin._read, twin._tail = self._read, self._tail
+        return twin
+
     def read(self, journal: Sequence[bytes]) -> int:
         """Take in what is new in a journal: every record that was ever durable. Return how many that were."""
         new = journal[self._read :]

@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ def simulate(options: Options, every: int = CHECK) -> Found:
         world, what = live(scenario, every)
         found.add(world, what)
         if what:
-            found.failure = Scenario(**{**asdict(scenario), "what": what})
+            found.failure = replace(scenario, what=what)
         digest.update(world.digest())
     found.seconds = time.perf_counter() - began
     found.digest = digest.hexdigest()
@@ -158,13 +158,13 @@ def shortened(scenario: Scenario, tries: int = 300) -> Scenario:
     """
 
     def failure(acts: Sequence[int]) -> str:
-        return live(Scenario(**{**asdict(scenario), "acts": tuple(acts)}), every=1)[1]
+        return live(replace(scenario, acts=tuple(acts)), every=1)[1]
 
     wanted = _kind(failure(scenario.acts))
     if not wanted:
         return scenario
     acts = shrink(scenario.acts, lambda some: _kind(failure(some)) == wanted, tries)
-    return Scenario(**{**asdict(scenario), "acts": tuple(acts), "what": failure(acts)})
+    return replace(scenario, acts=tuple(acts), what=failure(acts))
 
 
 def _kind(what: str) -> str:

@@ -6,9 +6,11 @@ Their machines are the production ones with a chip that signs anything; what no 
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import cast
 
 from dualtap import wire
+from dualtap.errors import TapError
 from dualtap.keystore import Head, sign_with
 from dualtap.records import Healed, Holding, plain
 from dualtap.statements import (
@@ -80,6 +82,20 @@ def restore_backup(world: World, device: Device, share: float) -> None:
         raise PromiseBroken(3, "a store that misses what was signed is not quarantined")
     if old.quarantined and old.book.joined:
         sync(old, _Reach(world), world.draw(), deposit=True)
+
+
+def confuse(world: World, device: Device, draw: random.Random) -> None:
+    """A confused host asks an honest chip to sign at a place that is taken: it must refuse."""
+    chest = device.chests[-1]
+    head = chest.keystore.head
+    if not world.honest(device) or head.ctr < 2:
+        return
+    opening = Opening(draw.randbytes(16), head.ctr - 1, head.ctr + 1)
+    close = signed(world.scheme.id, chest.key, CloseBody(draw.randbytes(32), 0, world.epoch), opening)
+    with suppress(TapError):
+        sign_with(chest.keystore, close)
+    device.touched = True
+    world.read()
 
 
 class _Reach:

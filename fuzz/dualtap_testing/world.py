@@ -10,6 +10,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from dualtap import limits
 from dualtap.context import Charge, Pay
@@ -39,7 +40,9 @@ SPEND, GRACE = 12, 9
 LAST = START + 2_000
 TIER = Tier(1, payment=1_000, payments=1_000, receipts=1_000, received=100_000)
 TERMS = Terms("CNY", SPEND, GRACE, 4, (TIER,))
-PEOPLE: tuple[tuple[str, Carrier, int, Profile], ...] = (
+Person: TypeAlias = tuple[str, Carrier, int, Profile]
+"""A name, a carrier, the first token in minor units, and what the device can carry."""
+PEOPLE: tuple[Person, ...] = (
     ("anna", Carrier.WATCH, 400, limits.FULL),
     ("ben", Carrier.PHONE, 300, limits.FULL),
     ("card", Carrier.CARD, 200, limits.CARD),
@@ -66,7 +69,7 @@ class Network:
 class World:
     """One world: its people, its ledger, its checkers."""
 
-    def __init__(self, suite: Suite, seed: str) -> None:
+    def __init__(self, suite: Suite, seed: str, people: Iterable[Person] = PEOPLE) -> None:
         self.suite, self.seed = suite, seed
         self._random = random.Random(f"{seed}/people")  # noqa: S311 - a simulation's, to be repeated
         self.epoch = START
@@ -82,7 +85,7 @@ class World:
         self.baskets: list[tuple[Device, bytes, int]] = []
         self.tokens = 0
         self._proved: set[Name] = set()
-        for name, carrier, fund, profile in PEOPLE:
+        for name, carrier, fund, profile in people:
             self.join(name, carrier, fund, profile, LAST if name != EXPIRES else START + 6)
 
     # Drawing

@@ -1,0 +1,63 @@
+"""The simulator finds what is broken: seeded bugs, made short and replayed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dualtap.errors import TapError
+from dualtap_testing.acts import FAULTS
+from dualtap_testing.bugs import BUGS
+from dualtap_testing.exhaustive import FLOWS, exhaust
+from dualtap_testing.shrink import shrink
+from dualtap_testing.simulate import ACTS, Scenario, live, shortened
+
+LIFE = Scenario(1, 0, "stub", FAULTS, tuple(range(ACTS)))
+
+
+def test_a_failing_life_is_made_short_saved_and_replayed(tmp_path: Path) -> None:
+    with BUGS["paid and restored"].planted():
+        whole = Scenario(1, 0, "stub", FAULTS, tuple(range(40)), live(LIFE)[1])
+        assert whole.what.startswith("promise 1")
+        short = shortened(whole, tries=40)
+        assert len(short.acts) <= 4
+        path = tmp_path / "scenario.json"
+        short.save(path, "a commit")
+        assert Scenario.load(path) == short
+        assert live(Scenario.load(path), every=1)[1] == short.what
+    assert live(short, every=1)[1] == ""
+
+
+def test_a_file_of_something_else_is_no_scenario(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text('{"dualtap scenario": 2}')
+    with pytest.raises(TapError, match="scenario"):
+        Scenario.load(path)
+
+
+def test_what_does_not_matter_is_left_out() -> None:
+    assert shrink(range(200), lambda some: {7, 140} <= set(some)) == [7, 140]
+    assert shrink([3], lambda some: 3 in some) == [3]
+
+
+def test_every_bug_names_what_it_replaces() -> None:
+    assert len(BUGS) >= 8
+    for bug in BUGS.values():
+        with bug.planted():
+            pass
+    assert live(Scenario(1, 0, "stub", FAULTS, tuple(range(5))))[1] == ""
+
+
+def test_single_faults_everywhere_in_a_tap_cost_nothing() -> None:
+    """§1-2, §1-4: every frame lost, late, twice, torn, every write cut; `make simulate` has each byte of all flows."""
+    found = exhaust(FLOWS[0], doubles=False, first_stride=16)
+    assert not found.failures
+    assert found.singles > 60
+    assert found.states > 1
+
+
+def test_a_debit_that_comes_late_is_found_by_a_power_cut() -> None:
+    with BUGS["spent and kept"].planted():
+        found = exhaust(FLOWS[0], doubles=False, first_stride=400)
+    assert found.failures
