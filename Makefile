@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-power test-postgres test-radio security frauds model check vectors format bench clean
+.PHONY: demo test test-power test-postgres test-radio security frauds simulate soak kill model check vectors format bench clean
 
 demo: $(STAMP)
 	$(BIN)/dualtap demo
@@ -34,6 +34,27 @@ security: $(STAMP)
 # A hundred thousand statements with a hundred frauds among them, on SQLite and on PostgreSQL (see test-postgres).
 frauds: $(STAMP)
 	DUALTAP_FRAUDS=25x4000x4 $(BIN)/pytest -s tests/scenarios/test_planted.py tests/postgres/test_planted.py
+
+# A hostile world in a box: how much of it is up to these, and to how many cores there are.
+SEEDS ?= 1-1000
+REAL_SEEDS ?= 1-40
+REAL_TAPS ?= 2000
+STRIDE ?= 1
+MINUTES ?= 10
+SUITE ?= stub
+
+simulate: $(STAMP)
+	$(BIN)/dualtap simulate --exhaustive --stride $(STRIDE) --json
+	$(BIN)/dualtap simulate --runs $(SEEDS) --taps 1 --twice --json
+	$(BIN)/dualtap simulate --runs $(REAL_SEEDS) --taps $(REAL_TAPS) --suite p256 --json
+
+# New seeds for so many minutes; what they come to is added to a kept file.
+soak: $(STAMP)
+	$(BIN)/dualtap simulate --minutes $(MINUTES) --suite $(SUITE) --taps 1000 --tally fuzz/tally.json
+
+# Seeded bugs, and which life finds each.
+kill: $(STAMP)
+	$(BIN)/python -m dualtap_testing.killing
 
 # What else is needed (Java) is in .ci/run.
 model: $(STAMP)

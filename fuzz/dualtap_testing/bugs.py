@@ -57,7 +57,11 @@ def _always(value: object) -> Callable[[Any], Any]:
 
     def made(before: Any) -> Any:
         del before
-        return lambda *_, **__: value
+
+        def told(*_: object, **__: object) -> object:
+            return value
+
+        return told
 
     return made
 
