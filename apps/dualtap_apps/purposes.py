@@ -59,7 +59,7 @@ def _condition(word: str, suite: Suite, currency: str) -> Condition:
 def _value(rule: Rule, value: str, suite: Suite, currency: str) -> bytes:
     match rule:
         case Rule.PAYEE:
-            return b"".join(_key(item, suite) for item in _items(value))
+            return b"".join(key_of(item, suite) for item in _items(value))
         case Rule.CATEGORY:
             return b"".join(category(item).to_bytes(2, "big") for item in _items(value))
         case Rule.MERCHANT:
@@ -71,7 +71,7 @@ def _value(rule: Rule, value: str, suite: Suite, currency: str) -> bytes:
         case Rule.PREIMAGE:
             return _hex(value, DIGEST)
         case Rule.SIGNED:
-            return _key(value, suite)
+            return key_of(value, suite)
 
 
 def _items(value: str) -> list[str]:
@@ -108,7 +108,8 @@ def _hex(text: str, size: int) -> bytes:
     return found
 
 
-def _key(text: str, suite: Suite) -> bytes:
+def key_of(text: str, suite: Suite) -> bytes:
+    """Return a public key of its hexadecimal digits, or a wallet's of its folder; raise ``BAD_INPUT``, ``BAD_KEY``."""
     if (Path(text) / "wallet.json").is_file():
         with opened(Path(text)) as wallet:
             return wallet.book.key

@@ -153,6 +153,49 @@ def epoch(folder: Path, sign: bool, settle: bool, db: str, as_json: bool) -> Non
     _end(show(folder, sign, settle, db, as_json))
 
 
+@click.command(
+    cls=Examples,
+    name="order",
+    examples=(
+        "dualtap scheme order town anna show",
+        "dualtap scheme order town anna freeze",
+        "dualtap scheme order town anna limit --payment 50.00 --day 100.00",
+        "dualtap scheme order town anna move --to spare",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@click.argument("wallet")
+@click.argument("what", type=click.Choice(["show", "freeze", "free", "limit", "lost", "unbind", "move"]))
+@click.option("--payment", metavar="AMOUNT", help="Greatest payment.")
+@click.option("--day", metavar="AMOUNT", help="Greatest sum paid in a day.")
+@click.option("--to", default="", metavar="WALLET", help="To which wallet's key value is moved.")
+@DB
+@AS_JSON
+def order(
+    folder: Path, wallet: str, what: str, payment: str | None, day: str | None, to: str, db: str, as_json: bool
+) -> None:
+    """Order something of WALLET (its public key, or its folder), as the institution; its next sync brings it.
+
+    `freeze` turns it off, `free` lifts freeze, limits and lost. What a `lost` or a moved wallet holds is paid, to its
+    owner or to the other wallet, when it can no longer be claimed by anybody else, and once.
+    """
+    from dualtap_apps.orders import order as give
+
+    _end(give(folder, wallet, what, payment, day, to, db, as_json))
+
+
+@click.command(cls=Examples, name="redeem", examples=("dualtap scheme redeem town purse",))
+@click.argument("folder", type=FOLDER)
+@click.argument("wallet", type=FOLDER)
+@DB
+@AS_JSON
+def redeem(folder: Path, wallet: Path, db: str, as_json: bool) -> None:
+    """Pay out to an anonymous WALLET, presented here, what expired on it."""
+    from dualtap_apps.orders import redeem as pay_out
+
+    _end(pay_out(folder, wallet, db, as_json))
+
+
 @click.command(cls=Examples, name="net", examples=("dualtap scheme net town", "dualtap scheme net town --json"))
 @click.argument("folder", type=FOLDER)
 @DB
@@ -175,4 +218,4 @@ def show(folder: Path, db: str, as_json: bool) -> None:
     _end(listing(folder, db, as_json))
 
 
-COMMANDS: tuple[click.Command, ...] = (institution, bank, maker, policy, epoch, net, show)
+COMMANDS: tuple[click.Command, ...] = (institution, bank, maker, policy, epoch, order, redeem, net, show)

@@ -29,7 +29,7 @@ globals().update(TESTS)
 
 
 def test_the_ledgers_tests_are_here() -> None:
-    assert len(TESTS) == 76
+    assert len(TESTS) == 77
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -167,6 +167,37 @@ def test_the_guarantees_caps_are_set_one_by_one_and_kept(desk: Desk) -> None:
     assert after["guarantee"] == {"payee": limits.AMOUNT, "token": limits.AMOUNT}
 
 
+def test_an_institution_orders_and_its_customers_wallet_obeys_after_a_sync(desk: Desk) -> None:
+    """§23-12, §23-14: by folder or by key; the wallet hears it at its sync."""
+    desk.wallet("anna")
+    desk.wallet("spare")
+    with opened(desk.folder / "anna") as anna:
+        key = anna.book.key.hex()
+    assert "owned by nobody" in desk.run(f"scheme order @town {key} show")
+    assert desk.json("scheme order @town @anna freeze")["frozen"] is True
+    desk.run("sync @anna")
+    with opened(desk.folder / "anna") as anna:
+        assert anna.book.ties.restraint().frozen
+    after = desk.json("scheme order @town @anna limit --payment 5.00")
+    assert (after["frozen"], after["payment"], after["lost"]) == (False, 500, False)
+    moved = desk.json("scheme order @town @anna move --to @spare")
+    assert moved["heir"] == desk.json("scheme order @town @spare show")["wallet"]
+    assert "goes to" in desk.run("scheme order @town @anna lost")
+    assert desk.json("scheme order @town @anna free")["lost"] is False
+
+
+def test_an_anonymous_wallet_is_presented_and_redeemed(desk: Desk) -> None:
+    """§16-23: a known person's is not."""
+    desk.wallet("purse", "--carrier card --tier anonymous")
+    desk.run("wallet fund @purse 20.00")
+    assert desk.json("scheme redeem @town @purse") == {"redeemed": 0}
+    assert "nothing" in desk.run("scheme redeem @town @purse")
+    desk.wallet("anna")
+    desk.run("wallet fund @anna 20.00")
+    desk.run("scheme redeem @town @anna", expect=2)
+    assert "person's account" in desk.errors
+
+
 def test_a_chip_is_attested_where_the_scheme_demands_it(desk: Desk) -> None:
     """§7-24."""
     desk.json("scheme maker add @town chipworks")
@@ -242,6 +273,12 @@ BAD = (
     ("scheme policy set @town wallet --payments -1", 2, "no count"),
     ("scheme policy set @town --attested phone", 2, "no secure element"),
     ("scheme policy set @town --guarantee-payee 5.001", 2, "not an amount"),
+    ("scheme order @town @anna limit", 2, "say how much"),
+    ("scheme order @town @anna freeze --day 5.00", 2, "are for: limit"),
+    ("scheme order @town @anna move", 2, "--to is for"),
+    ("scheme order @town @anna move --to @anna", 2, "another wallet"),
+    ("scheme order @town 00ff show", 2, "hexadecimal digits"),
+    ("scheme order @town @anna unbind", 1, "no owner of this wallet"),
     ("scheme policy set @town --guarantee-token -1", 2, "not an amount"),
     ("scheme policy set @town wallet --payment 5.00 --attested phone", 2, "no secure element"),
     ("scheme policy set @town wallet --payments 4294967296 --attested card", 2, "no count"),

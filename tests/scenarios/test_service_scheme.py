@@ -14,6 +14,7 @@ from dualtap.keystore import sign_with
 from dualtap.records import decoder, plain
 from dualtap.statements import Authority, Carrier, PresentBody, Scheme, Tier
 from dualtap.suite import Signer
+from dualtap.ties import Restraint
 from dualtap.wire import signed
 from dualtap_apps.cli import run
 from dualtap_apps.keyring import Keyring
@@ -35,7 +36,7 @@ class Two(Town):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         assert run(["scheme", "institution", "add", str(folder), "north"]) == 0
-        bank = ["scheme", "bank", "add", str(folder), "harbour", "--institution", "north", "--quota", "3"]
+        bank = ["scheme", "bank", "add", str(folder), "harbour", "--institution", "north", "--quota", "9"]
         assert run(bank) == 0
         with Office.open(folder) as office:
             office.ledger.date(today())
@@ -181,6 +182,43 @@ def test_the_guarantees_caps_are_set(two: Two, north: Service) -> None:
     assert north.call("GET", "/admin/policy").json["guarantee"] == caps
     with Office.open(two.folder) as office:
         assert office.ledger.guarantee._asdict() == caps
+
+
+def test_what_an_institution_orders_of_a_wallet_comes_with_its_sync(two: Two, north: Service) -> None:
+    """§23-12, §16-22."""
+    wallet, other = certified(two, north), certified(two, north)
+    key, to = wallet.book.key.hex(), other.book.key.hex()
+    free = {"owner": "", "bind": 0, "frozen": "no", "lost": "no", "payment": limits.AMOUNT, "day": limits.AMOUNT,
+            "heir": ""}  # fmt: skip
+    assert north.call("POST", "/admin/wallet", {"key": key}).json == free
+    for given, said in (
+        ({"errand": "unbind"}, "no owner"), ({"errand": "move"}, "MOVE names"), ({"errand": "lost", "to": to}, "MOVE"),
+        ({"errand": "lost", "payment": 5}, "limits have no place"), ({"errand": "move", "to": key}, "another wallet"),
+        ({"errand": "fund"}, "none of"),
+    ):  # fmt: skip
+        problem(north.call("POST", "/admin/orders", {"wallet": key, **given}), 422, said)
+    problem(north.call("POST", "/admin/orders", {"wallet": "00" * 33, "errand": "lost"}), 422, "key")
+    given = {"wallet": key, "errand": "restrain", "frozen": "yes", "payment": 500}
+    assert north.call("POST", "/admin/orders", given).json["number"] == 1
+    assert north.call("POST", "/admin/orders", {"wallet": key, "errand": "move", "to": to}).json["number"] == 2
+    found = north.call("POST", "/admin/wallet", {"key": key}).json
+    assert found == free | {"frozen": "yes", "payment": 500, "heir": to}
+    synced(north.devices, wallet)
+    assert wallet.book.ties.restraint() == Restraint(True, 500)
+
+
+def test_an_anonymous_wallet_is_redeemed(two: Two, north: Service) -> None:
+    """§16-23: nothing of it has expired here, and its person's is refused."""
+    purse, known = certified(two, north, tier=3), certified(two, north)
+    for wallet in (purse, known):
+        synced(north.devices, wallet)
+    keystore = cast("MemoryKeystore", purse.keystore)
+    asked = present(two, north, keystore)
+    problem(north.call("POST", "/admin/redeem", asked | {"signature": "00" * 64}), 403, "signature")
+    assert north.call("POST", "/admin/redeem", asked).json == {"redeemed": 0}
+    problem(north.call("POST", "/admin/redeem", asked), 409, "challenge")
+    theirs = present(two, north, cast("MemoryKeystore", known.keystore))
+    problem(north.call("POST", "/admin/redeem", theirs), 422, "person's account")
 
 
 def test_policies_and_dates_are_signed(two: Two, north: Service) -> None:

@@ -146,6 +146,7 @@ def test_a_named_wallets_value_is_not_paid_out() -> None:
     family = Family()
     family.bind()
     twin = family.mint.clone(family.card)
+    family.mint.fund(family.card, 50)
     assert family.mint.pay(family.card, family.shop, 60) == family.mint.pay(twin, family.spare, 60) == "paid"
     for wallet in (family.shop, family.spare):
         family.mint.settle_in(wallet, deposit=True)
@@ -234,6 +235,24 @@ def identify(mint: Mint, wallet: Wallet) -> None:
     proof = mint.sign(wallet, PresentBody(mint.challenge(), initiator=False, epoch=mint.epoch))
     certificate = mint.ledger.certify(proof, old.carrier, 2, old.role, EPOCH + 300)
     mint.sync(mint.signed_upload(wallet, upload_of(wallet.book)._replace(certificate=certificate)))
+
+
+@pytest.mark.parametrize(("amount", "whose"), [(80, "card"), (79, "card"), (80, "shop")])
+def test_an_audit_finds_a_payout_of_another_amount_or_to_another(amount: int, whose: str) -> None:
+    """§16-14, §16-22."""
+    family = Family()
+    family.settle()
+    mint, holder = family.mint, family.card.book.key
+    ((token, _),) = mint.store.settled().items()
+    owner = holder if whose == "card" else family.shop.book.key
+    fresh = mint.ledger.issue(owner, amount, LAST + 1, payout_serial(token, holder))
+    row = (token, holder, LAST + 1, mint.ledger.trust.token_id(fresh))
+    mint.store.insert("payout", ("token", "holder", "epoch", "fresh"), [row])
+    if (amount, whose) == (80, "card"):
+        mint.ledger.audit()
+    else:
+        with pytest.raises(TapError, match=r"payout.*is not what it says"):
+            mint.ledger.audit()
 
 
 def test_a_payouts_serial_follows_from_token_and_holder() -> None:

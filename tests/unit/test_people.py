@@ -88,6 +88,8 @@ def test_the_stricter_of_owner_and_institutions_holds() -> None:
     assert people(said).restraint(CARD.public) == Restraint(False, 40, 60)
     assert people(said).restraint(CARD.public, 5) == FREE
     assert people(said, order(NORTH, Errand.RESTRAIN, 1, 7, 0, frozen=True)).restraint(CARD.public).frozen
+    again = people(said, order(ANNA, Errand.UNBIND, 3, 7), bound(ANNA, 8, 2))
+    assert [again.restraint(CARD.public, by).day for by in (6, 8)] == [60, 80], "of an earlier binding"
     freed = people(said, order(ANNA, Errand.UNBIND, 3, 7))
     assert freed.restraint(CARD.public) == Restraint(False, 40, 80)
 

@@ -23,7 +23,7 @@ from dualtap.wire import encode_certificate, signed
 from dualtap_issuer.ledger import Ledger, wallet_id
 from dualtap_issuer.quotas import Overstep
 from dualtap_issuer.rules import Conflict
-from dualtap_issuer.service import rulings
+from dualtap_issuer.service import rulings, wallets
 from dualtap_issuer.service.calls import COUNT, DIGEST, EPOCH, KEY, TEXT, Fields, Work, bytes_of, call, int_of
 from dualtap_issuer.service.clerk import Clerk
 from dualtap_issuer.service.desk import Desk
@@ -86,6 +86,7 @@ CALLS = (
     call("/admin/conflicts", "GET", "Who is named, and by which two statements",
           record({"conflicts": array(_CONFLICT, 2**31)})),
     *rulings.CALLS,
+    *wallets.CALLS,
 )  # fmt: skip
 EVIDENCE = Operation(
     "/admin/evidence/{first}/{second}", "GET", "The portable evidence of a conflict (SPEC §15)",
@@ -158,6 +159,7 @@ def admin(guarded: Guarded, desk: Desk, metrics: Metrics, guard: Guard, epoch: C
         _audit,
         _conflicts,
         *rulings.works(epoch),
+        *wallets.works(epoch),
     )
     endpoints: list[Endpoint] = [_endpoint(guarded, call, work) for call, work in zip(CALLS, works, strict=True)]
 

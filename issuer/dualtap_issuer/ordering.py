@@ -1,0 +1,39 @@
+"""What an institution orders of a wallet, as its people say it (SPEC §23-12); who owns the wallet hears it too."""
+
+from __future__ import annotations
+
+from dualtap.errors import Code, TapError
+from dualtap.statements import Errand, OrderBody, OwnerOrder
+from dualtap.ties import FREE, Restraint
+from dualtap_issuer.ledger import Ledger
+from dualtap_issuer.people import People
+from dualtap_issuer.registry import people_of
+
+ERRANDS = {errand.name.lower(): errand for errand in (Errand.RESTRAIN, Errand.UNBIND, Errand.LOST, Errand.MOVE)}
+"""What an institution can order, by the names that people use."""
+
+
+def known_of(ledger: Ledger, wallet: bytes) -> People:
+    """Return what a ledger knows of a wallet's people."""
+    return people_of(ledger.store, ledger.scheme, ledger.institutions, [wallet])
+
+
+def give(
+    ledger: Ledger, wallet: bytes, errand: Errand, epoch: int, restraint: Restraint = FREE, to: bytes = b""
+) -> OwnerOrder:
+    """Sign an order about a wallet, keep it, stamped ``epoch``, and return it.
+
+    ``restraint`` is of RESTRAIN, ``to`` (a wallet's key) of MOVE. Raises ``BAD_KEY``, ``BAD_INPUT`` for what has no
+    place in such an order or is missing, or ``NOT_BOUND`` where a wallet is to be unbound that nobody owns.
+    """
+    if restraint != FREE and errand is not Errand.RESTRAIN:
+        raise TapError(Code.BAD_INPUT, f"limits have no place in an order {errand.name}; give another")
+    if bool(to) != (errand is Errand.MOVE):
+        raise TapError(Code.BAD_INPUT, "MOVE names the key to which value is moved, and no other order does")
+    if to == wallet and to:
+        raise TapError(Code.BAD_INPUT, "value is moved to another wallet's key")
+    tie = known_of(ledger, wallet).tie(wallet) if errand is Errand.UNBIND else None
+    if errand is Errand.UNBIND and tie is None:
+        raise TapError(Code.NOT_BOUND, "the ledger knows no owner of this wallet")
+    bind = tie.number if tie is not None else 0
+    return ledger.order(OrderBody(wallet, bind, 0, errand, *restraint, 0, to, epoch), epoch)
