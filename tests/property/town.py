@@ -61,8 +61,7 @@ from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.rules import Conflict
 from dualtap_issuer.store import Store
-from dualtap_transports.link import Link
-from tests.property.promises import (
+from dualtap_testing.promises import (
     Entry,
     Owned,
     Place,
@@ -75,6 +74,7 @@ from tests.property.promises import (
     count_units,
     places,
 )
+from dualtap_transports.link import Link
 
 SUITE = SUITES["ed25519"]
 SECRETS = Secrets(*[bytes([number]) * 32 for number in range(1, 5)])

@@ -1,6 +1,6 @@
 """One basket, at most one accepted payment: stories of a till, two cards, and links that break at the worst moment.
 
-Everybody's units are counted after each tap, and each basket's accepted payments (see ``tests/property/promises.py``).
+Everybody's units are counted after each tap, and each basket's accepted payments (see ``dualtap_testing.promises``).
 """
 
 from __future__ import annotations
