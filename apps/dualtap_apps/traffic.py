@@ -11,14 +11,12 @@ from dataclasses import replace
 
 import click
 
-from dualtap import sealedsync, wire
+from dualtap import wire
 from dualtap.call import decode_call, is_call
-from dualtap.errors import TapError, decode_code
-from dualtap.sealedsync import SyncProof
-from dualtap.statements import Kind
-from dualtap.wire import OutcomeMessage, RefuseMessage, Want
+from dualtap.errors import TapError
 from dualtap_apps.metered import seen_by
 from dualtap_apps.output import note
+from dualtap_devices.frames import plain_name, wants
 from dualtap_devices.remote import Carrier
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
@@ -67,7 +65,7 @@ class Traffic:
             self._say(f"{line}sealed, and not opened")
 
     def _seen(self, sealed: bytes, plain: bytes) -> None:
-        self._names[sealed] = name = f"{_name(plain)}, sealed"
+        self._names[sealed] = name = f"{plain_name(plain)}, sealed"
         if self._unopened is not None and self._unopened[0] == sealed:
             _, line = self._unopened
             self._unopened = None
@@ -152,28 +150,3 @@ def _call(frame: bytes) -> str:
 
 def _line(direction: str, frame: bytes, text: str) -> str:
     return f"{direction:<8} {len(frame):>5} bytes  {text}"
-
-
-def wants(want: Want) -> str:
-    """Return what a Hello, a Welcome or a Call says that its sender wants."""
-    return ", ".join(item.name.lower() for item in Want if item in want and item.name) or "nothing"
-
-
-def _name(plain: bytes) -> str:
-    """Return what a message is called in the specification."""
-    try:
-        message = wire.decode(plain)
-    except TapError:
-        try:
-            inner = sealedsync.decode(plain)
-        except TapError:
-            return "an unknown message"
-        return "Proof" if isinstance(inner, SyncProof) else type(inner).__name__.removeprefix("Sync")
-    match message:
-        case OutcomeMessage():
-            return "Receipt" if message.kind is Kind.RECEIPT else "Close"
-        case RefuseMessage():
-            code = decode_code(message.code)
-            return f"Refuse ({getattr(code, 'name', code)})"
-        case _:
-            return type(message).__name__.removesuffix("Message")

@@ -25,6 +25,7 @@ from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.store import Store
+from dualtap_testing.trace import Trace, TracedDriver
 
 EPOCH = 20_000
 """The date on which every scheme here begins: a day in 2024."""
@@ -49,6 +50,8 @@ class SeededScheme:
         self.seed, self.suite = seed, SUITES[suite]
         self._entropy, self._drawn, self._ordinals = sha256(f"dualtap {suite} {seed}".encode()), 0, 0
         self.epoch = EPOCH
+        self.trace: Trace | None = None
+        """Where what crosses in its taps is kept, if anywhere; to be set before the first of them."""
         secrets = Secrets(self.draw(), self.draw(), self.draw(), self.draw())
         self._bank = self.suite.signer(secrets.bank)
         store = Store.open()
@@ -128,8 +131,10 @@ class SeededScheme:
         self, wallet: Wallet, order: Order, initiator: bool, *, person: Person = always, watch: Watch = unseen
     ) -> Driver:
         """Return a driver whose ephemeral key, entropy and clock are the scheme's."""
-        ephemeral = self.suite.ephemeral(self.draw())
-        return Driver(wallet, order, initiator, ephemeral, self.draw(), person, watch, self.clock)
+        ephemeral, entropy = self.suite.ephemeral(self.draw()), self.draw()
+        if self.trace is None:
+            return Driver(wallet, order, initiator, ephemeral, entropy, person, watch, self.clock)
+        return TracedDriver(self.trace, wallet, order, initiator, ephemeral, entropy, person, watch, self.clock)
 
     def pay(self, payer: Wallet, payee: Wallet, amount: int, *, payer_starts: bool = True) -> Reports:
         """Run a tap with nothing in its way."""
