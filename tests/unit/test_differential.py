@@ -67,7 +67,7 @@ def test_the_first_difference_is_told_in_words() -> None:
     )
     with pytest.raises(Different, match="in Request, amount is 4 with yours, 3 with ours"):
         compare(AsksForMore, [Step(False, 3)])
-    with pytest.raises(Different, match="step 1 .*: only with ours the device goes on, with Receipt"):
+    with pytest.raises(Different, match=r"step 1 .*: only with ours the device goes on, with Receipt"):
         compare(SaysNoReceipt, [Step(False, 3)])
 
 
