@@ -24,11 +24,8 @@ from dualtap_apps.wallets import synced
 from dualtap_devices.bridge import Bridged, bridge
 from dualtap_devices.disk import Label, opened, read_label
 from dualtap_devices.driver import Driver, always
-<<<<<<< HEAD
-from dualtap_devices.owning import Press
-=======
 from dualtap_devices.frames import wants
->>>>>>> ec384a4 (A pytest plugin with a chart of what was said, and your device beside ours with the first difference in words)
+from dualtap_devices.owning import Press
 from dualtap_devices.passive import ANY, Waiting, attend
 from dualtap_transports.link import Link
 from dualtap_transports.nearness import round_trip_of
