@@ -15,16 +15,20 @@ from dualtap.statements import Tier
 from dualtap.suite import SUITES
 from dualtap.sync import SignedUpload, encode_signed_upload, sync_statement
 from dualtap_issuer import settling
+from dualtap_issuer.guarantee import Caps, Share
 from dualtap_issuer.ledger import HOTLIST, Ledger, Terms
 from dualtap_issuer.quotas import Overstep, faults
+from dualtap_issuer.rules import Leaf
 from dualtap_issuer.store import Store
+from dualtap_testing.books import Claimant, People, parts_of
 from dualtap_testing.forging import SETTLED, Parcel, authority_over
 from dualtap_testing.frauds import PLOTS, Plot
 from dualtap_testing.honest import live
 from dualtap_testing.lies import LIES
 from dualtap_testing.quarter import Plant, Quarter
 
-TERMS = Terms("CNY", 300, 60, limits.HOPS, (Tier(1, limits.AMOUNT, 2**31, 2**31, limits.AMOUNT),))
+CAPS = Caps(150, 220)
+TERMS = Terms("CNY", 300, 60, limits.HOPS, (Tier(1, limits.AMOUNT, 2**31, 2**31, limits.AMOUNT),), CAPS)
 
 
 class Size(NamedTuple):
@@ -136,6 +140,7 @@ class Planted:
             self.statements += found.statements
             self.forged += found.forged
             self.done.update(found.done)
+        self.people = People({key for key in self.due if key[-1] % 3})
         random.Random(seed).shuffle(self.parcels)  # noqa: S311 - nothing here is secret
         self.parcels.sort(key=lambda parcel: parcel.day)
 
@@ -149,11 +154,11 @@ class Planted:
         settled = False
         for number, parcel in enumerate(self.parcels):
             if parcel.day > SETTLED and not settled:
-                ledger.settle(SETTLED)
+                ledger.settle(SETTLED, self.people)
                 settled = True
             ledger.sync(signed(self.suite, ledger, parcel, f"{self.seed} {number}"), parcel.day)
         if not settled:
-            ledger.settle(SETTLED)
+            ledger.settle(SETTLED, self.people)
 
     # Comparing
 
@@ -194,12 +199,30 @@ class Planted:
                 if owed.get(name, 0) != self.liable.get(name, 0):
                     yield Missed("liability", (name, self.liable.get(name, 0)), owed.get(name, 0))
         held: Counter[bytes] = Counter()
-        for leaves in ledger.store.settled().values():
+        overspent = {token for _, token in self.liable}
+        expected: list[Share] = []
+        for token, leaves in sorted(ledger.store.settled().items()):
             for leaf in leaves:
                 held[leaf.holder] += leaf.amount
+            if token in overspent:
+                expected += self._shares(token, leaves)
+        paid = {one.guaranteed for one in expected}
+        if self.plants and not {CAPS.payee} < paid:
+            yield Missed("a cap that binds", CAPS, paid)
+        if settling.all_shares(ledger.store) != expected:
+            yield Missed("shares", expected, settling.all_shares(ledger.store))
         for key, due in self.due.items():
             if held[key] != due:
                 yield Missed("an honest wallet's money", (key, due), held[key])
+
+    def _shares(self, token: bytes, leaves: list[Leaf]) -> list[Share]:
+        units: dict[int, list[Claimant]] = defaultdict(list)
+        for leaf in leaves:
+            for unit in range(leaf.start, leaf.end):
+                units[unit].append(Claimant(leaf.holder))
+        named = {key for key, name in self.liable if name == token}
+        bound = self.people.bound({leaf.holder for leaf in leaves})
+        return [Share(token, *part) for part in parts_of(units.values(), named, bound, CAPS)]
 
     def _rest(self, ledger: Ledger) -> Iterator[Missed]:
         keys = {plant.key for plant in self.plants}

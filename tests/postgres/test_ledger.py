@@ -7,6 +7,7 @@ import random
 import pytest
 
 from tests.property import test_settlement as worlds
+from tests.property.test_books import check_books
 from tests.unit import test_insured as insured
 from tests.unit import test_ledger as ledgers
 from tests.unit import test_payouts as payouts
@@ -36,3 +37,9 @@ def test_the_ledgers_tests_are_here() -> None:
 def test_order_batches_and_repetition_change_nothing_here(seed: int) -> None:
     """§1-5, §16-2, §16-3, §16-4, §16-13."""
     worlds.check_order(seed, random.Random(seed))
+
+
+@pytest.mark.parametrize("seed", [74, 107, 114, *range(12)])
+def test_the_books_are_the_oracles_here(seed: int) -> None:
+    """§14-26, §16-8, §16-9, §16-10, §16-15, §16-16, §16-17."""
+    check_books(seed)

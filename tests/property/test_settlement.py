@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias, cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dualtap.renewal import RENEWAL
 from dualtap.statements import (
     Carrier,
     CloseBody,
@@ -93,8 +94,11 @@ class Played:
     seen: dict[bytes, int] = field(default_factory=dict[bytes, int])
 
 
-def play(seed: int, steps: int = 14) -> Played:
-    """Let four keys sign at random: mostly what they could, sometimes what they could not."""
+def play(seed: int, steps: int = 14, *, renewing: bool = False) -> Played:
+    """Let four keys sign at random: mostly what they could, sometimes what they could not.
+
+    ``renewing``: every other deposit asks for fresh tokens.
+    """
     draw, played, trust = random.Random(seed), Played(), AUTHORITY.trust()
     for signer in SIGNERS:
         blank = WalletCertificate(signer.public, Carrier.CARD, 1, Role.PAY, 0, b"", 99, 1, b"", b"")
@@ -125,6 +129,8 @@ def play(seed: int, steps: int = 14) -> Played:
         opening = _place(draw, heads, signer)._replace(request=request)
         worded = any(WORDED in played.tokens[span.parent.id].conditions for span in spans if not span.parent.side)
         witness = (WORD,) if draw.random() < (0.8 if worded else 0.05) else ()
+        if renewing and bank and draw.random() < 0.5:
+            witness = (RENEWAL,)
         transfer = cast("Transfer", _signed(signer, TransferBody(payee, spans, epoch, witness), opening))
         transfers.append(transfer)
         played.statements.append(transfer)
@@ -274,6 +280,8 @@ class Oracle:
         for condition, count in bound:
             if (condition == CAP and count > 3) or (condition == ONLY and deed.payee != SIGNERS[0].public):
                 return False
+        if deed.payee == INSTITUTION.public and deed.witness == (RENEWAL,):
+            return True
         return deed.witness == ((WORD,) if any(condition == WORDED for condition, _ in bound) else ())
 
     def dead_at(self, key: bytes) -> int:
@@ -424,7 +432,7 @@ def check_order(seed: int, draw: random.Random) -> None:
     """Tell a world to two ledgers, in any order, and compare both with the whole set."""
     played = play(seed)
     expected = world_of(played)
-    ledgers = [_fed(played, draw), _fed(played, draw)]
+    ledgers = [feed(played, draw), feed(played, draw)]
     for store in ledgers:
         facts = Facts(AUTHORITY.scheme)
         for fact, epoch in store.facts():
@@ -464,7 +472,7 @@ def check_names(store: Store, expected: World) -> None:
     assert len(witnesses) <= len(marks)
 
 
-def _fed(played: Played, draw: random.Random) -> Store:
+def feed(played: Played, draw: random.Random) -> Store:
     """Return a store that was told everything in any order, in batches, some of it again and later."""
     store, trust = Store.open(), AUTHORITY.trust()
     arrivals = list(played.items)

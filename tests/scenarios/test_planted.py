@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 import time
 from contextlib import closing
 
 import pytest
 
+from dualtap_issuer.settling import all_shares
 from dualtap_testing.frauds import PLOTS
 from dualtap_testing.honest import DEEDS
 from dualtap_testing.planting import Planted, Size
@@ -38,3 +40,19 @@ def test_every_planted_fraud_is_found_and_nobody_is_framed() -> None:
         f"{report.statements} statements, {report.frauds} frauds, {report.overspent} overspent: {told_in}\n"
     )
     assert report.missed == []
+
+
+def test_the_order_of_a_days_syncs_and_repeating_them_change_nothing() -> None:
+    """§1-5, §16-2, §16-4, §16-13."""
+    world, told = Planted(SUITE, "order", Size(1, 100, 8)), list[object]()
+    for seed in range(2):
+        draw = random.Random(seed)
+        world.parcels += draw.sample(world.parcels, len(world.parcels) // 3)
+        draw.shuffle(world.parcels)
+        world.parcels.sort(key=lambda parcel: parcel.day)
+        with closing((ledger := world.ledger()).store) as store:
+            world.tell(ledger)
+            settled = {token: sorted(leaves) for token, leaves in store.settled().items()}
+            said = (store.marks(), store.conflicts(), set(store.credits()), set(store.deposits()), all_shares(store))
+            told.append((ledger.digest(), said, settled, ledger.policy.hotlist))
+    assert told[0] == told[1]
