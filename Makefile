@@ -60,6 +60,7 @@ kill: $(STAMP)
 model: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[model]'
 	$(BIN)/python fuzz/model/run.py
+	$(BIN)/python -m model.replay
 
 .PHONY: fuzz crash
 # Executions among all targets; each has its share. Where Atheris does not install, a plain mutator runs.

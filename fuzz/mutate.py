@@ -58,7 +58,8 @@ GROUPS = {
     ),
     "store": Group(
         (f"{DEVICES}/slots.py", f"{DEVICES}/flash.py", f"{DEVICES}/keystore.py"),
-        ("tests/unit/test_slots.py", "tests/unit/test_keystore.py", "tests/unit/test_disk.py", "tests/unit/test_pin.py"),
+        ("tests/unit/test_slots.py", "tests/unit/test_keystore.py", "tests/unit/test_disk.py",
+         "tests/unit/test_pin.py"),
         ("tests/property/test_slots_crash.py", "tests/security/test_nonces.py", "tests/scenarios/test_kill.py"),
     ),
     "machines": Group(
@@ -110,8 +111,8 @@ def changed(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Constant(value=bool()):
             other.value = not other.value
             yield other
-        case ast.Constant(value=int()):
-            other.value += 1
+        case ast.Constant(value=int(number)):
+            other.value = number + 1
             yield other
         case ast.If() | ast.IfExp():
             other.test = ast.UnaryOp(ast.Not(), other.test)
@@ -199,7 +200,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Run the mutant."""
-        exec(compile(self._source, self._file, "exec"), module.__dict__)  # noqa: S102
+        exec(compile(self._source, self._file, "exec"), module.__dict__)
 
 
 def run(mutant: Mutant | None, tests: Sequence[str]) -> str:
@@ -231,11 +232,25 @@ def _in_child(act: Callable[[], int]) -> None:
 
 
 def _tests(mutant: Mutant | None, tests: Sequence[str]) -> int:
-    import pytest  # noqa: PLC0415
+    import pytest
 
     if mutant is not None:
         sys.meta_path.insert(0, Finder(mutant))
-    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]))
+    return int(
+        pytest.main(
+            [
+                "-q",
+                "-x",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:xdist",
+                "-W",
+                "ignore::pytest.PytestAssertRewriteWarning",
+                *tests,
+            ]
+        )
+    )
 
 
 def main() -> None:
