@@ -23,7 +23,7 @@ import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 HERE = Path(__file__).parents[1]
 CORE, DEVICES = "protocol/dualtap", "devices/dualtap_devices"
@@ -148,7 +148,7 @@ def places(
         if isinstance(value, ast.AST):
             yield from places(value, (*path, (name, None)))
         elif isinstance(value, list):
-            for at, item in enumerate(value):
+            for at, item in enumerate(cast("list[object]", value)):
                 if isinstance(item, ast.AST):
                     yield from places(item, (*path, (name, at)))
 
@@ -273,7 +273,8 @@ def main() -> None:
     for tests in (group.quick, group.slow):
         if run(None, tests) != "survived":
             sys.exit(f"these fail as they are: {' '.join(tests)}")
-    ended, began = dict.fromkeys(("killed", "timeout", "survived"), 0), time.monotonic()
+    began = time.monotonic()
+    ended: dict[str, int] = dict.fromkeys(("killed", "timeout", "survived"), 0)
     for mutant in chosen:
         if given.seconds and time.monotonic() - began > given.seconds:
             break

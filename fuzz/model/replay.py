@@ -334,7 +334,7 @@ def _dropping(kind: type[LogRecord], body: type[object]) -> Callable[[], None]:
         def forgetful(self: Wallet, records: object) -> None:
             decode = decoder(self.book.scheme.id)
             kept: list[bytes] = []
-            for item in cast("tuple[bytes, ...]", tuple(cast("tuple[bytes, ...]", records))):
+            for item in cast("tuple[bytes, ...]", records):
                 found = decode(item)
                 statement = getattr(found, "outcome", None) or getattr(found, "transfer", None)
                 if statement is None or not (isinstance(found, kind) and isinstance(statement.body, body)):

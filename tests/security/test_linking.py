@@ -7,7 +7,7 @@ byte that stays the same for each of them, but not between them, would tell them
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 
@@ -88,8 +88,9 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, bytes | int]]:
     if isinstance(value, bytes | int) and not isinstance(value, bool):
         yield path, value
     elif isinstance(value, tuple):
-        names: Iterable[str] = getattr(value, "_fields", [""] * len(value))
-        for name, item in zip(names, value, strict=True):
+        items = cast("tuple[object, ...]", value)
+        names: Iterable[str] = getattr(items, "_fields", [""] * len(items))
+        for name, item in zip(names, items, strict=True):
             yield from leaves(item, f"{path}.{name}" if name else path)
 
 
