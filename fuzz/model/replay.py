@@ -262,7 +262,7 @@ def play(trace: list[State], seed: str, played: Played) -> str:
     """Play a behaviour; return what differs first, or nothing."""
     town = Town(seed)
     steps = [cast("tuple[Value, ...]", state["last"]) for state in trace[1:]]
-    paid = {}
+    paid: dict[Value, str] = {}
     for _, *rest in (step for step in steps if step[0] == "pay"):
         transfer = cast("Record", rest[1])
         paid[transfer["request"]] = str(cast("Record", transfer["parent"])["token"]).upper() * 3
