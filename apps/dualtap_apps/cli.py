@@ -15,6 +15,7 @@ from dualtap_apps.helps import AS_JSON, FOLDER, Address, ExampleGroup
 from dualtap_apps.linking import SIDE
 from dualtap_apps.links_cli import bridge, card, carry
 from dualtap_apps.output import emit, note
+from dualtap_apps.owning_cli import COMMANDS as OWNING_COMMANDS
 from dualtap_apps.pacing import PACE
 from dualtap_apps.pin_cli import PIN_FILE, VERIFY, pin, typed
 from dualtap_apps.pos_cli import pos
@@ -414,6 +415,8 @@ for command in (bridge, card, carry, simulate):
 for part in SCHEME_COMMANDS:
     scheme.add_command(part)
 wallet.add_command(pin)
+for part in OWNING_COMMANDS:
+    wallet.add_command(part)
 cli.add_command(conform)
 cli.add_command(pos)
 cli.add_command(serving)

@@ -103,10 +103,13 @@ def _note_at_last(folder: Path, wallet: Wallet) -> None:
 def rotating(folder: Path) -> Generator[tuple[Wallet, Wallet]]:
     """Open the wallet in a folder and an heir with a fresh key: the one of a rotation that was torn, or a new one.
 
-    If the heir has joined the scheme at the end, it is the folder's wallet from then on. Raises as :func:`opened`.
+    If the heir has joined the scheme at the end, it is the folder's wallet from then on. Raises as :func:`opened`, and
+    ``BOUND`` for a wallet that is bound, or owns another (SPEC §23-17).
     """
     label = read_label(folder)
     with opened(folder) as wallet:
+        if wallet.book.successor is None:
+            wallet.book.ties.check_none()
         succession.prepare(folder)
         with _wallet(folder / succession.NEXT, label, secrets.token_bytes(32)) as heir:
             yield wallet, heir

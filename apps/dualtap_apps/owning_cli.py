@@ -1,0 +1,203 @@
+"""The commands of a wallet that owns others: ``wallet bind|look|limit|freeze|unbind|recharge|lost|move``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dualtap import limits
+from dualtap_apps.exits import Exit
+from dualtap_apps.helps import AS_JSON, FOLDER, Address, Examples
+from dualtap_apps.linking import SIDE
+from dualtap_apps.pin_cli import PIN_FILE, typed
+from dualtap_apps.traffic import LOG_LEVEL
+
+F = TypeVar("F", bound=Callable[..., Any])
+_TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    default=float(limits.SESSION_SECONDS),
+    show_default=True,
+    help="Seconds to wait for the other device, and then for each of its frames.",
+)
+_WALLET = click.argument("wallet", default="")
+
+
+def _meeting(command: F) -> F:
+    """Add the options by which an owner meets a wallet."""
+    for option in (
+        LOG_LEVEL, _TIMEOUT, SIDE,
+        click.option("--on", cls=Address, default="", metavar="ADDRESS", help="Where the wallet waits (`card`)."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _end(code: Exit) -> None:
+    raise SystemExit(int(code))
+
+
+def _where(wallet: str, on: str, side: str | None, timeout: float, log_level: str, *, needed: bool = True) -> Any:
+    from dualtap_apps.owners import Where
+
+    where = Where(wallet, on, side, timeout, log_level)
+    if needed and not where.meets:
+        raise click.UsageError("owner and wallet must meet: name the wallet's folder, or --on and where it waits")
+    return where
+
+
+@click.command(
+    "bind",
+    cls=Examples,
+    examples=(
+        "dualtap wallet bind phone card                      # both on this machine",
+        "dualtap wallet bind phone --on pcsc:ACR1252         # where `dualtap card card --on … --only own` waits",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@_WALLET
+@_meeting
+@AS_JSON
+def bind(
+    folder: Path, wallet: str, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
+) -> None:  # fmt: skip
+    """Bind WALLET to FOLDER, which then sees what it holds, limits it, turns it off, and is paid if it is lost."""
+    from dualtap_apps.owners import bind as act
+
+    _end(act(folder, _where(wallet, on, side, timeout, log_level), as_json))
+
+
+@click.command("unbind", cls=Examples, examples=("dualtap wallet unbind phone card",))
+@click.argument("folder", type=FOLDER)
+@_WALLET
+@_meeting
+@AS_JSON
+def unbind(
+    folder: Path, wallet: str, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
+) -> None:  # fmt: skip
+    """Give up WALLET: it obeys nobody, and may be bound anew."""
+    from dualtap_apps.owners import unbind as act
+
+    _end(act(folder, _where(wallet, on, side, timeout, log_level), as_json))
+
+
+@click.command(
+    "look",
+    cls=Examples,
+    examples=(
+        "dualtap wallet look phone                           # which wallets it owns",
+        "dualtap wallet look phone card",
+        "dualtap wallet look phone --on tcp:127.0.0.1:7000   # the card, or a bridge to it",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@_WALLET
+@click.option("--lines", type=click.IntRange(0, 64), default=10, show_default=True, help="Lines of its history.")
+@_meeting
+@AS_JSON
+def look(
+    folder: Path, wallet: str, lines: int, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
+) -> None:  # fmt: skip
+    """Show what WALLET holds, as it says itself; without WALLET, what FOLDER owns."""
+    from dualtap_apps.owners import look as act
+
+    _end(act(folder, _where(wallet, on, side, timeout, log_level, needed=bool(wallet)), lines, as_json))
+
+
+@click.command(
+    "limit",
+    cls=Examples,
+    examples=(
+        "dualtap wallet limit parent child --payment 20.00 --day 50.00",
+        "dualtap wallet limit phone 0f1e2d3c4b5a6978 --day none   # told by the next syncs of both",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@_WALLET
+@click.option("--payment", default="", metavar="AMOUNT", help="The most that it pays at once, or none.")
+@click.option("--day", default="", metavar="AMOUNT", help="The most that it pays in a day, or none.")
+@_meeting
+@AS_JSON
+def limit(
+    folder: Path, wallet: str, payment: str, day: str, on: str, side: str | None, timeout: float, log_level: str,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Limit what WALLET pays, below its tier's limits: a child's card, a thing."""
+    from dualtap_apps.owners import restrain
+
+    where = _where(wallet, on, side, timeout, log_level, needed=False)
+    _end(restrain(folder, where, as_json, payment=payment, day=day))
+
+
+@click.command(
+    "freeze", cls=Examples, examples=("dualtap wallet freeze phone card", "dualtap wallet freeze phone card --off")
+)
+@click.argument("folder", type=FOLDER)
+@_WALLET
+@click.option("--off", is_flag=True, help="Let it pay again.")
+@_meeting
+@AS_JSON
+def freeze(
+    folder: Path, wallet: str, off: bool, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
+) -> None:  # fmt: skip
+    """Turn WALLET off: it pays nothing, and still heals, syncs and receives."""
+    from dualtap_apps.owners import restrain
+
+    where = _where(wallet, on, side, timeout, log_level, needed=False)
+    _end(restrain(folder, where, as_json, frozen=not off))
+
+
+@click.command(
+    "recharge",
+    cls=Examples,
+    examples=(
+        "dualtap wallet recharge phone 20.00 card",
+        "dualtap wallet recharge phone 20.00 --on pcsc:ACR1252   # where `dualtap card card --on …` waits",
+    ),
+)
+@click.argument("folder", type=FOLDER)
+@click.argument("amount")
+@_WALLET
+@PIN_FILE
+@_meeting
+@AS_JSON
+def recharge(
+    folder: Path, amount: str, wallet: str, pin_file: Path | None, on: str, side: str | None, timeout: float,
+    log_level: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Pay AMOUNT to WALLET, which FOLDER owns, offline. It pays nobody else."""
+    from dualtap_apps.pins import Prompt
+    from dualtap_apps.recharging import recharge as act
+
+    _end(act(folder, amount, _where(wallet, on, side, timeout, log_level), Prompt(pin_file, typed), as_json))
+
+
+@click.command("lost", cls=Examples, examples=("dualtap wallet lost phone && dualtap sync phone",))
+@click.argument("folder", type=FOLDER)
+@_WALLET
+@AS_JSON
+def lost(folder: Path, wallet: str, as_json: bool) -> None:
+    """Report WALLET (its 16 hex digits; the only one owned) lost, at the next sync of FOLDER."""
+    from dualtap_apps.owners import lost as act
+
+    _end(act(folder, wallet, as_json))
+
+
+@click.command(
+    "move", cls=Examples, examples=("dualtap wallet move phone 0f1e2d3c4b5a6978 --to newcard && dualtap sync phone",)
+)
+@click.argument("folder", type=FOLDER)
+@_WALLET
+@click.option("--to", required=True, metavar="WALLET", help="A wallet's folder, or the name of one that is owned.")
+@AS_JSON
+def move(folder: Path, wallet: str, to: str, as_json: bool) -> None:
+    """Have what WALLET holds, old or broken, paid to another wallet, at the next sync of FOLDER."""
+    from dualtap_apps.owners import move as act
+
+    _end(act(folder, wallet, to, as_json))
+
+
+COMMANDS = (bind, unbind, look, limit, freeze, recharge, lost, move)
