@@ -478,6 +478,39 @@ def test_a_card_that_plays_another_card_is_found_out() -> None:
     assert hand.say(lie) == [RefuseMessage(int(Code.BAD_SIGNATURE))]
 
 
+def test_the_person_of_a_bound_wallet_is_asked_for_no_stranger() -> None:
+    """§23-4: it refuses before anything else."""
+    town = Town().bound()
+    hand = Hand(town, wallet_end(town), town.stranger)
+    hand.as_owner()
+    assert hand.say(hand.claim(bind=True)) == [RefuseMessage(int(Code.BOUND))]
+    assert not [effect for effect in hand.effects if isinstance(effect, AskOwner)]
+
+
+@pytest.mark.parametrize("bind", [True, False])
+def test_who_certified_itself_is_nobody(bind: bool) -> None:
+    """§23-3: neither an owner nor a wallet; its person is not asked."""
+    town = Town()
+    for me, end in ((town.stranger, wallet_end(town)), (town.card, owner_end(town, Bond() if bind else Look()))):
+        hand = Hand(town, end, me)
+        mine = me.book.certificate._replace(tier=7)
+        if isinstance(end, WalletEnd):
+            hand.as_owner()
+            said = hand.say(hand.claim(bind=bind, certificate=mine))
+        else:
+            claim = hand.as_wallet()
+            assert hand.channel is not None
+            word = signed(town.scheme.id, me.book.key, BindBody(town.phone.book.key, hand.channel.transcript, 1, EPOCH))
+            bound = BoundMessage(1, EPOCH, sign_with(me.keystore, word), mine, ())
+            shown = hand.claim(first=False).signature
+            state = StateMessage(0, 9, 9, 9, False, 9, 9, (), (), EPOCH, shown, mine, ())
+            assert claim.bind is bind
+            said = hand.say(bound if bind else state)
+        assert said == [RefuseMessage(int(Code.BAD_SIGNATURE))]
+        assert not [effect for effect in hand.effects if isinstance(effect, AskOwner)]
+        assert town.phone.book.ties.owned == {}
+
+
 def test_a_wallet_cannot_own_itself() -> None:
     """§23-3: nor is its own certificate a peer's."""
     town = Town()
