@@ -44,6 +44,7 @@ from dualtap_devices.wallet import Wallet
 from dualtap_testing import shapes
 from dualtap_testing.genuine import Payment, payments, provenances, schemes, wallets
 from dualtap_testing.hostile import Foreign, Forged, damaged, foreign_bytes, forged_payments
+from dualtap_testing.links import Delay, Drop, Duplicate, Plan, Tear
 from dualtap_testing.seeded import SeededScheme
 from dualtap_testing.shapes import (
     authority_certificates,
@@ -82,6 +83,7 @@ __all__ = [
     "of_type",
     "openings",
     "payments",
+    "plans",
     "policies",
     "provenances",
     "records",
@@ -104,6 +106,19 @@ frames: SearchStrategy[bytes] = st.one_of(
     messages.map(wire.encode), hellos.map(wire.encode_hello), welcomes.map(wire.encode_welcome)
 )
 """What is in a frame, before it is sealed if it is."""
+
+
+def plans(frames: int = 8) -> SearchStrategy[Plan]:
+    """Return what goes wrong on a link in its first frames, for :class:`~dualtap_transports.faults.Faulty`."""
+    place = st.integers(0, frames - 1)
+    faults = st.one_of(
+        st.builds(Drop, place),
+        st.builds(Duplicate, place),
+        st.builds(Tear, place, st.integers(0, 512)),
+        st.builds(Delay, place, st.floats(0, 90)),
+    )
+    return st.lists(faults, max_size=frames, unique_by=lambda fault: fault.n).map(lambda found: Plan(tuple(found)))
+
 
 _BY_TYPE: dict[object, SearchStrategy[object]] = {
     AuthorityCertificate: authority_certificates,
@@ -128,6 +143,7 @@ _BY_TYPE: dict[object, SearchStrategy[object]] = {
     WalletCertificate: wallet_certificates,
     Warrant: warrants,
     Welcome: welcomes,
+    Plan: plans(),
     Payment: payments(),
     Scheme: schemes().map(lambda made: made.scheme),
     SeededScheme: schemes(),
