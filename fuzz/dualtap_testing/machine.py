@@ -153,6 +153,7 @@ class TapMachine(RuleBasedStateMachine):
         if one.device_pays:
             self.counter.pay(one.peer, one.charge, first=starts)
         else:
+            self.counter.fund_peer(peer, one.charge.amount)
             self.counter.collect(peer, one.charge, first=starts)
 
     @precondition(lambda self: self.pays and self.collects and self.counter.received())
