@@ -1,4 +1,7 @@
-"""The pytest plugin: its fixtures tap, a failing test's exchange is shown if asked for, and it costs nothing else."""
+"""The pytest plugin: its fixtures tap, a failing test's exchange is shown if asked for, and it costs nothing else.
+
+The same is true of what Hypothesis loads.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,20 @@ import sys
 import pytest
 
 def test_plain():
-    assert not [name for name in sys.modules if name == "dualtap" or name.startswith("dualtap.")]
+    # Neither the plugin nor Hypothesis has loaded any of dualtap; and yet its types are known.
+    from hypothesis import given, settings, strategies as st
+
+    st.from_type(int).validate()
+    loaded = [name for name in sys.modules if name.startswith("dualtap")]
+    assert set(loaded) <= {"dualtap_testing", "dualtap_testing.entry", "dualtap_testing.plugin"}
+    from dualtap.statements import Transfer
+
+    @given(st.from_type(Transfer))
+    @settings(max_examples=5, deadline=None, derandomize=True, database=None)
+    def known(transfer):
+        assert len(transfer.id) == 32 and len(transfer.key) in (32, 33)
+
+    known()
 
 def test_pays(tap_scheme, tap_wallet, tap_link):
     payer, payee = tap_wallet(500, "watch"), tap_wallet()

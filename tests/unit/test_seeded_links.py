@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from dualtap.context import Pay
 from dualtap.errors import TapError
@@ -60,7 +60,7 @@ def tapped(payer: Driver, payee: Driver, ends: tuple[Link, Link]) -> None:
 
 
 @given(taps.plans(5), taps.plans(5))
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_after_any_plan_one_clean_tap_heals(there: Plan, back: Plan) -> None:
     scheme = SeededScheme("links", "ed25519")
     clock, (near, far) = VirtualClock(scheme.clock()), pair()
