@@ -22,7 +22,7 @@ from dualtap_testing.seeded import SeededScheme
 MADE = [HealthCheck.too_slow]
 """Payments are really made, which takes a busy machine longer than Hypothesis expects."""
 few = settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=MADE)
-some = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=MADE)
+some = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=MADE)
 
 
 def test_every_kind_of_message_record_and_statement_has_a_strategy() -> None:
@@ -44,7 +44,7 @@ def test_a_payment_that_is_made_is_believed(payment: taps.Payment) -> None:
 
 
 @given(taps.forged_payments())
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=MADE)
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=MADE)
 def test_a_forged_payment_is_refused(forged: taps.Forged) -> None:
     payment, message = forged.payment, forged.message
     trust = payment.scheme.wallet().book.trust
