@@ -80,7 +80,8 @@ def again(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A sale is started again, perhaps with another's card."""
     if not world.baskets:
         return
-    till, basket, amount = draw.choice(world.baskets)
+    torn = [one for one in world.baskets if any(asked.basket == one[1] for asked in one[0].wallet.book.open.values())]
+    till, basket, amount = draw.choice(torn if torn and draw.random() < 0.7 else world.baskets)
     payer, plan, starts = draw.choice(world.devices), plan_of(draw, faults), draw.random() < 0.5
     if till in world.devices and not set(payer.keys) & set(till.keys):
         world.tap(payer, till, amount, plan, basket=basket, payer_starts=starts)

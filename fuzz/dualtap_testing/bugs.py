@@ -186,6 +186,8 @@ class _Every:
         return True
 
     def __getitem__(self, place: int) -> bytes:
+        if place:
+            raise IndexError
         return b""
 
 
@@ -238,7 +240,7 @@ BUGS: dict[str, Bug] = {
     "tape fork forgotten": Bug("the ledger names no clone's tape", naming, "tape_forks", _always(set[object]())),
     "ledger checks no owner": Bug("the ledger credits who does not own", following, "check_origins", _always(None)),
     "credited twice": Bug("the ledger credits a deposit again", Store, "credits", _deposit_again),
-    "basket paid again": Bug("a till asks again for what is paid", payee, "accepted", _always(False)),
+    "basket paid again": Bug("a till forgets what is paid", Book, "accepted", _always(None)),
     "old request left open": Bug("a till opens a second request for a part", payee, "clear", _greeting),
     "expired cannot heal": Bug(
         "an expired certificate blocks healing", Trust, "check_genuine",

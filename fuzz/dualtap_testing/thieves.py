@@ -76,7 +76,7 @@ def restore_backup(world: World, device: Device, share: float) -> None:
     keystore = PoweredKeystore(world.scheme, chest.keystore.secret, power)
     keystore.head = chest.keystore.head
     old = Wallet(world.scheme, device.profile, keystore, PoweredStore(power, records))
-    known = {entry.id for entry in (*old.book.tape, *old.book.graph.transfers.values())} | set(old.book.tail_ids())
+    known = {entry.id for entry in (*old.book.tape, *old.book.graph.transfers.values())} | {old.book.previous}
     missing = [entry for entry in device.wallet.book.tape if entry.signature and entry.id not in known]
     if missing and not old.quarantined:
         raise PromiseBroken(3, "a store that misses what was signed is not quarantined")

@@ -32,7 +32,7 @@ from dualtap_issuer.store import Store
 from dualtap_testing.bag import Name
 from dualtap_testing.checkers import Checkers, Credit, PromiseBroken
 from dualtap_testing.devices import Chest, Device, Power, PoweredKeystore, PoweredStore
-from dualtap_testing.taps import Air, Side, SimTap, TapPlan
+from dualtap_testing.taps import Air, LinkFault, Side, SimTap, TapPlan
 
 START = 20_000
 """The first date of every world."""
@@ -53,6 +53,9 @@ PEOPLE: tuple[Person, ...] = (
 )
 EXPIRES = "card"
 """Whose certificate ends early: it may then heal, sync and deposit, and nothing else."""
+EXPIRED = 3
+"""Days after which it has ended."""
+INFORMED = ("anna", "kiosk", "market")
 THIEVES = ("thief", "fence")
 """Who may be cloned, rewound and lie; they collude."""
 
@@ -86,7 +89,7 @@ class World:
         self.tokens = 0
         self._proved: set[Name] = set()
         for name, carrier, fund, profile in people:
-            self.join(name, carrier, fund, profile, LAST if name != EXPIRES else START + 6)
+            self.join(name, carrier, fund, profile, LAST if name != EXPIRES else START + EXPIRED)
 
     # Drawing
 
@@ -354,7 +357,11 @@ class World:
         for device in self.devices:
             device.power.plan(None)
             device.ahead = 0.0
-        self.late()
+        self._tear_before_it_ends()
+        self.pass_time(EXPIRED)
+        for device in honest:
+            if device.name in INFORMED:
+                self.sync(device)  # they know the date, and whose certificate has ended
         for device in honest:
             if device.is_moving and device.wallet.book.successor is not None:
                 self.rotate(device)
@@ -366,6 +373,15 @@ class World:
                 if payer is not payee and any(key in doubts for key in payee.keys):
                     self.tap(payer, payee, 1, TapPlan())
         self.check()
+
+    def _tear_before_it_ends(self) -> None:
+        """Whose certificate ends soon is in doubt, and others are in doubt to it: that must heal afterwards."""
+        by_name = {device.name: device for device in self.devices}
+        if EXPIRES in by_name:
+            card, others = by_name[EXPIRES], [one for one in self.devices if one.name in {*INFORMED, "ben"}]
+            self.tap(card, others[0], 1, TapPlan(LinkFault("lose", self._random.randint(2, 5))))
+            for other in others:
+                self.tap(other, card, 1, TapPlan(LinkFault("lose", self._random.randint(2, 5))))
 
     def settle_all(self) -> None:
         """Everybody syncs, cheats first; then the honest hand in what they hold, until nothing of it is left."""
