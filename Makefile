@@ -33,7 +33,7 @@ security: $(STAMP)
 
 # A hundred thousand statements with a hundred frauds among them, on SQLite and on PostgreSQL (see test-postgres).
 frauds: $(STAMP)
-	DUALTAP_FRAUDS=25x4000x4 $(BIN)/pytest -s tests/scenarios/test_planted.py tests/postgres/test_planted.py
+	DUALTAP_FRAUDS=25x4000x4 $(BIN)/pytest -n 2 -rP tests/scenarios/test_planted.py tests/postgres/test_planted.py
 
 # A hostile world in a box: how much of it is up to these, and to how many cores there are.
 SEEDS ?= 1-1000
