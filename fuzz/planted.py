@@ -29,7 +29,7 @@ class Bug(NamedTuple):
     file: str
     old: str
     new: str
-    runs: int = 60_000
+    runs: int = 20_000
 
 
 BUGS = (
@@ -44,14 +44,16 @@ BUGS = (
     Bug("frames", "a stream's length is not bounded", f"{LINKS}/framing.py", "        if length > limits.MESSAGE:",
         "        if length > 2 * limits.MESSAGE:"),
     Bug("frames", "chunks may come out of order", f"{LINKS}/chunks.py",
-        "if chunk[0] % SEQUENCES != self._next:", "if chunk[0] % SEQUENCES > self._next + 99:"),
+        "if chunk[0] % SEQUENCES != self._next:", "if chunk[0] % SEQUENCES < self._next:"),
     Bug("frames", "the last chunk may be too short", f"{LINKS}/chunks.py",
         "        if have >= self._total if more else have != self._total:", "        if have >= self._total if more else have > self._total:"),
     Bug("frames", "a failed joiner goes on", f"{LINKS}/chunks.py",
         "                self._failed = error.code, error.detail\n        raise", "                raise\n        raise"),
     Bug("frames", "grants beyond the window are taken", f"{LINKS}/gatt.py", "            if self.room + GRANTED > WINDOW:", "            if False:"),
     Bug("frames", "an empty block raises IndexError", f"{LINKS}/iso_dep.py", "        if not data:\n            return Say(None)\n", ""),
-    Bug("apdu", "a repeated command is executed again", f"{LINKS}/apdu_card.py", "        if seen:", "        if seen and command.ins == Ins.REPEAT:"),
+    Bug("apdu", "an answer that was lost is not said again", f"{LINKS}/apdu_card.py",
+        "            return None if self._pending is not None else self._memory",
+        "            return None if self._pending is not None else self._answer(command, Status.OK)"),
     Bug("apdu", "a reader takes an answer to another command", f"{LINKS}/apdu_reader.py", "            if body[:COUNTER] != wanted:", "            if not body:"),
     Bug("apdu", "no bound on the frames that wait", f"{LINKS}/apdu_card.py", "weight(self._inbox) >= ROOM:", "weight(self._inbox) >= 9**9:"),
     Bug("apdu", "a reader never gives up", f"{LINKS}/apdu_reader.py", "        for _ in range(ATTEMPTS):\n            answer = yield apdu", "        for _ in range(10**9):\n            answer = yield apdu"),
@@ -60,8 +62,8 @@ BUGS = (
     Bug("handover", "a cut-off NDEF record raises IndexError", f"{LINKS}/ndef.py",
         "    if len(rest) < head:\n        raise TapError(Code.MALFORMED, \"an NDEF record that is cut off\")\n", ""),
     Bug("handover", "an introduction has two forms", f"{LINKS}/handover.py", "    if encode_select(offer) != message:", "    if False:"),
-    Bug("handover", "a text's checksum is not compared", f"{LINKS}/handover.py", "    if to_text(offer) != bare:", "    if False:"),
-    Bug("handover", "a tag reads past its file", f"{LINKS}/tag.py", "        if end > ROOM:", "        if end > 9 * ROOM:"),
+    Bug("handover", "an introduction has two texts", f"{LINKS}/handover.py", "    if to_text(offer) != bare:", "    if False:"),
+    Bug("handover", "a tag writes past its file", f"{LINKS}/tag.py", "        if end > ROOM:", "        if end > 9 * ROOM:"),
     Bug("handover", "a reader believes a tag's size", f"{LINKS}/tag.py", "        if not part:", "        if False:"),
     Bug("evidence", "spans that touch pass for a conflict", f"{CODE}/evidence.py",
         "max(a.start, b.start) < min(a.end, b.end)", "max(a.start, b.start) <= min(a.end, b.end)"),
@@ -85,13 +87,12 @@ BUGS = (
         "    if index >= len(items):\n        raise TapError(Code.BROKEN_PROVENANCE, \"a reference points nowhere\")\n", ""),
     Bug("provenance", "the transfer's signature is not verified", f"{CODE}/provenance.py",
         "    trust.verify_statement(transfer)\n    check_spans(graph, transfer, trust, Here", "    check_spans(graph, transfer, trust, Here"),
-    Bug("tap", "a transfer is signed and then made durable", f"{CODE}/payer.py", "context.persist(sent)\n", "context.book.apply(sent)\n", 20_000),
-    Bug("tap", "an outcome is not made durable", f"{CODE}/outcome.py", "    context.persist(Answered(outcome, kept), *seen)", "    book.apply(Answered(outcome, kept))", 20_000),
-    Bug("tap", "paid without asking the person", f"{CODE}/payer.py", "", "", 0),
+    Bug("tap", "a transfer is signed and then made durable", f"{CODE}/payer.py", "context.persist(sent)\n", "context.book.apply(sent)\n"),
+    Bug("tap", "an outcome is not made durable", f"{CODE}/outcome.py", "    context.persist(Answered(outcome, kept), *seen)", "    book.apply(Answered(outcome, kept))"),
     Bug("tap", "any message is taken in any state", f"{CODE}/tap.py",
-        "        if move is None:\n            raise TapError(refusal(context.state, on), f\"{on.value} in state {context.state.value}\")\n", "", 20_000),
+        "        if move is None:\n            raise TapError(refusal(context.state, on), f\"{on.value} in state {context.state.value}\")\n", ""),
     Bug("tap", "a payment accepted twice from one history", f"{CODE}/provenance.py",
-        "            if not seen and overlaps(known.spends.get(parent, []), start, end):\n                raise TapError(Code.DOUBLE_SPENT)\n", "", 20_000),
+        "            if not seen and overlaps(known.spends.get(parent, []), start, end):\n                raise TapError(Code.DOUBLE_SPENT)\n", ""),
     Bug("store", "a digest is not compared", f"{DEVICES}/slots.py", "    if digest != _digest(found, sequence, payload):", "    if False:"),
     Bug("store", "damage in the middle is not noticed", f"{DEVICES}/slots.py",
         "        if _parse(half, at, first.generation) is not None:", "        if False:"),
@@ -106,10 +107,9 @@ BUGS = (
     Bug("keystore", "a claim of a PIN outlives its transfer", f"{DEVICES}/keystore.py", "pin.without_claim() if kind is Kind.TRANSFER else pin.cell", "pin.cell"),
     Bug("keystore", "the head is not written", f"{DEVICES}/keystore.py", "        if head != before:\n", "        if head != before and head.ctr % 3:\n"),
     Bug("keystore", "a cell of any length is read", f"{DEVICES}/keystore.py", "    if len(cell) not in _CELLS:", "    if False:"),
-    Bug("sync", "an upload for another session is taken", f"{ISSUER}/ledger.py", "            if not self.store.take_challenge(item.challenge):", "            if False:", 6_000),
-    Bug("sync", "a malformed piece raises ValueError", f"{CODE}/pieces.py", "        if not data or (self._left is not None and whole != self._left):", "        if not data:", 6_000),
-    Bug("sync", "an overdrawn transfer is credited", f"{CODE}/graph.py", "start < end <= origin.end:", "start < end:", 6_000),
-    Bug("sync", "marks of conflicts are not written", f"{ISSUER}/following.py", "", "", 0),
+    Bug("sync", "an upload for another session is taken", f"{ISSUER}/ledger.py", "            if not self.store.take_challenge(item.challenge):", "            if False:", 3_000),
+    Bug("sync", "a malformed piece raises ValueError", f"{CODE}/pieces.py", "        if not data or (self._left is not None and whole != self._left):", "        if not data:", 3_000),
+    Bug("sync", "an overdrawn transfer is credited", f"{CODE}/graph.py", "start < end <= origin.end:", "start < end:", 3_000),
 )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def plant(bug: Bug) -> str:
 
 def main(names: list[str]) -> int:
     """Plant every bug, or those of some targets; return 1 if any is not found."""
-    bugs = [bug for bug in BUGS if bug.runs and (not names or bug.target in names)]
+    bugs = [bug for bug in BUGS if not names or bug.target in names]
     missed = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for bug, found in zip(bugs, pool.map(plant, bugs), strict=True):

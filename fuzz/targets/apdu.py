@@ -27,8 +27,9 @@ from dualtap_transports.apdu_reader import ATTEMPTS, Reader, Talk
 from dualtap_transports.chunks import split
 from targets._said import Said
 
-SHARE = 20
+SHARE = 80
 LENGTH = 1500
+COST = 8
 WINDOWS = (SHORT, EXTENDED, Window(LEAST_DATA, LEAST_DATA), Window(LEAST_DATA, 255))
 _BEARABLE = {Code.LINK_LOST, Code.MALFORMED, Code.TOO_LARGE, Code.WRONG_VERSION}
 
@@ -58,8 +59,8 @@ def _card(said: Said) -> None:
         what = said.below(8)
         session = applet.session
         if what < 3:
-            chunks = split(said.blob() or b"\0", SHORT.command)
-            for chunk in chunks[: 1 + said.below(2)]:
+            chunks = split((said.blob() or b"\0") * said.pick((1, 1, 60)), SHORT.command)
+            for chunk in chunks[: said.pick((1, 2, 99))]:
                 _answer(applet, encode_command(_ours(Ins.EXCHANGE, counter, chunk, said.pick((0, 16, 240, 256)))))
                 counter = (counter + said.pick((1, 1, 1, 1, 0, 2))) % 65536
         elif what == 3:
@@ -132,7 +133,7 @@ def _said_by_card(said: Said, command: bytes) -> bytes | None:
         case 1:
             return said.blob()
         case 2:
-            return encode_selected(Window(max(LEAST_DATA, said.number(2)), max(LEAST_DATA, said.number(2)))) + b"\x90\0"
+            return encode_selected(SHORT)[:-4] + said.full(4) + b"\x90\0"
         case 3:
             return counter + said.blob() + said.pick((b"\x90\0", b"\x91\x20", b"\x91\x30", b"\x91\x40", b"\x91\x50"))
         case 4:
@@ -149,8 +150,9 @@ def _lossy(said: Said) -> None:
     applet, reader = Applet(window), Reader(said.number(2), said.pick(WINDOWS))
     up, down = list[bytes](), list[bytes]()
     came_up, came_down = list[bytes](), list[bytes]()
+    late: list[bytes | None] = [None]
     try:
-        _talk(said, applet, reader.select())
+        _talk(said, applet, reader.select(), late)
         while said:
             session = applet.session
             if session is not None and said.below(2):
@@ -159,7 +161,7 @@ def _lossy(said: Said) -> None:
                 down.append(frame)
             mine = _frame(said, len(up)) if said.below(2) else None
             up += [] if mine is None else [mine]
-            found = _talk(said, applet, reader.exchange(mine))
+            found = _talk(said, applet, reader.exchange(mine), late)
             came_down += [] if found is None else [found]
             while session is not None and (taken := session.take()) is not None:
                 came_up.append(taken)
@@ -176,7 +178,8 @@ def _frame(said: Said, number: int) -> bytes:
     return bytes([number % 256]) * (1 + said.below(600))
 
 
-def _talk(said: Said, applet: Applet, talk: Talk) -> bytes | None:
+def _talk(said: Said, applet: Applet, talk: Talk, late: list[bytes | None]) -> bytes | None:
+    """Carry a talk through losses; an answer may also come late, in the place of the next."""
     try:
         command = next(talk)
         for _ in range(ATTEMPTS * limits.MESSAGE):
@@ -184,7 +187,8 @@ def _talk(said: Said, applet: Applet, talk: Talk) -> bytes | None:
             answer = applet.command(command) if loss != 1 else None
             if loss != 1 and answer is None and applet.session is not None:
                 answer = applet.session.poll(late=True)
-            command = talk.send(None if loss == 2 else answer)
+            before, late[0] = late[0], answer or late[0]
+            command = talk.send(None if loss == 2 else before if loss == 3 else answer)
     except StopIteration as stop:
         found: bytes | None = stop.value
         return found

@@ -14,8 +14,9 @@ from dualtap_transports.gatt import Duplex
 from dualtap_transports.iso_dep import Deliver, IsoDepCard, Leave, Say
 from targets._said import Said
 
-SHARE = 20
+SHARE = 300
 LENGTH = 2048
+COST = 2
 _REFUSALS = {Code.MALFORMED, Code.TOO_LARGE}
 
 
@@ -26,32 +27,43 @@ def one(data: bytes) -> None:
 
 
 def _stream(said: Said) -> None:
-    """Cut a stream as it comes, in pieces; whatever the pieces, the frames are the same."""
+    """Cut a stream as it comes, in pieces; whatever the pieces, the frames are those that the lengths tell."""
     pieces: list[bytes] = []
     while said:
-        pieces.append(said.blob())
-    assert _cut(pieces) == _cut([b"".join(pieces)]), "frames depend on how the bytes came"
+        pieces.append(said.blob() * said.pick((1, 1, 1, 100)))
+    assert _cut(pieces) == _told(b"".join(pieces)), "other frames than came"
 
 
-def _cut(pieces: list[bytes]) -> tuple[list[bytes], object]:
+def _told(stream: bytes) -> tuple[list[bytes], Code | int | None]:
+    """Return the frames of a whole stream, and what is wrong behind them."""
+    frames, at = list[bytes](), 0
+    while len(stream) - at >= framing.PREFIX:
+        size = int.from_bytes(stream[at : at + framing.PREFIX], "big")
+        if not 1 <= size <= limits.MESSAGE:
+            return frames, Code.TOO_LARGE if size else Code.MALFORMED
+        at += framing.PREFIX + size
+        if at > len(stream):
+            break
+        frames.append(stream[at - size : at])
+    return frames, None
+
+
+def _cut(pieces: list[bytes]) -> tuple[list[bytes], Code | int | None]:
     deframer, frames = framing.Deframer(), list[bytes]()
     try:
         for piece in pieces:
             deframer.feed(piece)
             while (frame := deframer.take()) is not None:
-                assert 1 <= len(frame) <= limits.MESSAGE
                 frames.append(frame)
     except TapError as error:
-        assert error.code in _REFUSALS, error
         return frames, error.code
-    assert len(deframer) < limits.MESSAGE + framing.PREFIX, "more waits than a frame"
     return frames, None
 
 
 def _chunks(said: Said) -> None:
     """Join chunks that anybody wrote: what comes out is what their payloads say, and a failure is for good."""
     most = said.pick((16, 300, limits.MESSAGE, 10**6))
-    joiner, payload, failed = Joiner(most), b"", False
+    joiner, payload, failed, number = Joiner(most), b"", False, 0
     while said:
         chunk = said.blob()
         try:
@@ -61,6 +73,8 @@ def _chunks(said: Said) -> None:
             failed = True
             continue
         assert not failed, "taken after a failure"
+        assert chunk[0] % 128 == number % 128, "taken out of order"
+        number = 0 if frame is not None else number + 1
         payload += chunk[1:]
         if frame is not None:
             assert payload[2:] == frame, "other bytes than came"

@@ -15,8 +15,9 @@ from dualtap_transports.handover import Offer
 from dualtap_transports.tag import AID, CONTAINER, FILE, ROOM, Tag, container, read_message
 from targets._said import Said
 
-SHARE = 12
+SHARE = 140
 LENGTH = 700
+COST = 4
 _BEARABLE = {Code.MALFORMED, Code.LINK_LOST}
 
 
@@ -53,7 +54,7 @@ def _text(said: Said) -> None:
     except TapError as error:
         assert error.code is Code.BAD_INPUT, error
         return
-    assert handover.from_text(handover.to_text(offer)) == offer
+    assert "".join(text.split()).replace("-", "").upper() == handover.to_text(offer), "two texts of one introduction"
 
 
 def _records(said: Said) -> None:
@@ -103,6 +104,7 @@ def _tag(said: Said) -> None:
         answer = tag.command(apdu)
         assert answer is None or 2 <= len(answer) <= SHORT_DATA + 2
         assert tag.request in (b"", *taken), "taken without being judged"
+        assert len(vars(tag)["_written"]) == ROOM, "written past its end"
         if said.byte() == 1:
             tag.reset()
 
@@ -112,15 +114,17 @@ def _whole(message: bytes) -> bytes:
 
 
 def _reader(said: Said) -> None:
-    """Be a tag that answers anything."""
+    """Be a tag that answers anything, and says its last answer for ever."""
     talk, asked = read_message(said.pick((b"", handover.encode_request(b"ab")))), 0
+    last: bytes | None = None
     try:
         next(talk)
         while True:
             asked += 1
             assert asked < 4 * ROOM, "a reader asks for ever"
-            answers = (None, b"\x90\0", container() + b"\x90\0", said.blob(), said.blob() + b"\x90\0")
-            talk.send(said.pick(answers))
+            if said:
+                last = said.pick((None, b"\x90\0", container() + b"\x90\0", said.blob(), said.blob() + b"\x90\0"))
+            talk.send(last)
     except StopIteration as stop:
         message: bytes = stop.value
         assert 0 < len(message) <= ROOM

@@ -11,9 +11,9 @@ from dualtap_devices.slots import SlotStore
 from targets._lenient import LENIENT
 from targets._said import Said
 
-SHARE = 6
+SHARE = 12
 LENGTH = 500
-COST = 4
+COST = 15
 SCHEME = Scheme.of(LENIENT, bytes(31) + b"\x05")
 SECRET = sha256(b"a keystore of the fuzzer's")
 REFUSALS = {

@@ -17,9 +17,9 @@ from targets._pair import PASTS, STAGE
 from targets._reshape import reshaped, tree_of
 from targets._said import Said
 
-SHARE = 14
+SHARE = 28
 LENGTH = 600
-COST = 4
+COST = 10
 SIZE = 24 * SECTOR
 PASSED = (Code.STORE_FAILED, Code.STORE_FULL)
 

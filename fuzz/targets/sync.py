@@ -30,9 +30,9 @@ from targets._pair import tap
 from targets._reshape import Tree, reshaped, tree_of
 from targets._said import Said
 
-SHARE = 1
+SHARE = 3
 LENGTH = 400
-COST = 100
+COST = 85
 TODAY = 20_000
 MOST = 1 << 20
 TERMS = Terms("CNY", 200, 400, 4, (Tier(1, 1_000_000, 1000, 1000, 10**9),))

@@ -42,9 +42,9 @@ from targets._reshape import Tree, reshaped, tree_of
 from targets._said import Said
 from targets.wire import BASES
 
-SHARE = 2
+SHARE = 7
 LENGTH = 300
-COST = 40
+COST = 45
 STEPS = 24
 """Frames that one story brings at most."""
 T = TypeVar("T")
