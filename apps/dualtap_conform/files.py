@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dualtap_conform.families import (
+    calls,
     channel,
     codec,
     codes,
@@ -35,6 +36,7 @@ FILES: dict[str, Callable[[], Iterator[Vector]]] = {
     "signatures": signatures.vectors,
     "keys": keys.vectors,
     "channel": channel.vectors,
+    "calls": calls.vectors,
     "trust": trust.vectors,
     "keystore": keystore.vectors,
     "pins": pins.vectors,

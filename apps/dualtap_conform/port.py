@@ -12,11 +12,12 @@ from contextlib import suppress
 from typing import cast
 
 from dualtap.errors import Code, TapError
-from dualtap_conform.ops import accept, codes, keystore, primitives, taps
+from dualtap_conform.ops import accept, calls, codes, keystore, primitives, taps
 from dualtap_conform.setup import Json, Object
 
 OPS: dict[str, Callable[[str, Object], Object]] = {
     **codes.OPS,
+    **calls.OPS,
     **primitives.OPS,
     **keystore.OPS,
     **accept.OPS,

@@ -335,7 +335,7 @@ def encoder(scheme: bytes) -> Callable[[Record], bytes]:
 
     It raises ``BAD_INPUT`` for a record that could not be read again: once written, it would close its wallet for good.
     """
-    decode = decoder(scheme)
+    decode = decoder(scheme, identified=False)
 
     def encode(item: Record) -> bytes:
         try:
@@ -389,12 +389,13 @@ def successor_check(scheme: bytes) -> Check[Successor]:
     return check
 
 
-def decoder(scheme: bytes) -> Check[Record]:
+def decoder(scheme: bytes, *, identified: bool = True) -> Check[Record]:
     """Return the check that reads a record from its bytes, for a wallet of this scheme (its 32-byte id).
 
+    Unless ``identified``, it only checks their form: the statements' ids are not computed.
     It raises ``MALFORMED`` or ``NOT_CANONICAL``: a log that holds such bytes was not written by a wallet.
     """
-    statement = cast("Check[Transfer]", statement_check(scheme))
+    statement = cast("Check[Transfer]", statement_check(scheme, identified=identified))
     outcome = cast("Check[Outcome]", statement)
     sent = record(Sent, statement, basket, uint(255))
     dead = warrants_check(scheme)

@@ -319,8 +319,12 @@ def statement_fields(statement: Signed[Body]) -> tuple[object, ...]:
 _kind = enumeration(Kind)
 
 
-def statement_check(scheme: bytes) -> Check[Signed[Body]]:
-    """Return the check that reads a statement in its whole form. It does not verify the signature."""
+def statement_check(scheme: bytes, *, identified: bool = True) -> Check[Signed[Body]]:
+    """Return the check that reads a statement in its whole form. It does not verify the signature.
+
+    Unless ``identified``, only its form is checked: its id and digests, which are not in its bytes, are left zero. On a
+    card they cost more than a signature.
+    """
 
     def check(value: object) -> Signed[Body]:
         if type(value) is not list or len(cast("list[object]", value)) != 5:
@@ -332,7 +336,10 @@ def statement_check(scheme: bytes) -> Check[Signed[Body]]:
             raise _malformed("not a wallet's statement")
         if named not in ON_TAPE and opening != ZERO:
             raise _malformed("off the tape, nothing is committed to")
-        return signed(scheme, _key(key), _BODY[named](body), opening, _unsigned_too(signature))
+        checked = _key(key), _BODY[named](body), opening, _unsigned_too(signature)
+        if not identified:
+            return Signed(ZERO, checked[0], checked[1], ZERO, ZERO, checked[3])
+        return signed(scheme, *checked)
 
     return check
 

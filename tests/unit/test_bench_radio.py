@@ -66,7 +66,7 @@ def test_what_is_sealed_and_opened_is_seen_and_what_cannot_be_opened_is_not() ->
 def test_a_cards_first_payment_is_one_signature_three_checks_and_one_agreement(first: Trace) -> None:
     work = first.work(payer=True)
     assert (work.sign, work.verify, work.ecdh, work.keygen, work.aes_keys) == (1, 3, 1, 0, 2)
-    assert work.sha_blocks > 40
+    assert 40 < work.sha_blocks < 60, "what was hashed is not hashed again for a record that holds it"
     assert sum((turn.work for turn in first.turns), NOTHING) == work + first.work(payer=False)
 
 
