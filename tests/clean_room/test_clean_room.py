@@ -46,8 +46,8 @@ QUIET = 0.2
 """Seconds in which nothing should come."""
 ISSUED = 100_000
 """Minor units that the card has."""
-OTHERS = {"conditions", "evidence", "payee_taps", "pins", "provenance"}
-"""Vectors for payees and verifiers of evidence: a payer-only card offers none of them."""
+OTHERS = {"calls", "conditions", "evidence", "payee_taps", "pins", "provenance"}
+"""Vectors for payees, verifiers of evidence and who takes Calls: a payer-only card offers none of them."""
 LEAST = {"p256": 1480, "ed25519": 570}
 """Vectors that the card answers, at least."""
 
