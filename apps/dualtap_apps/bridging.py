@@ -15,7 +15,7 @@ from dualtap.session import NO_HANDOVER
 from dualtap.wire import Want
 from dualtap_apps.exits import Exit
 from dualtap_apps.hosting import host
-from dualtap_apps.linking import Met, opened_door, reach, saying, wait
+from dualtap_apps.linking import Met, must_compare, opened_door, reach, saying, wait
 from dualtap_apps.money import parse, show
 from dualtap_apps.output import emit, note, wallet_id
 from dualtap_apps.taps import Confirm, asks, basket_of, tell
@@ -81,6 +81,10 @@ def bridge_once(
     if at is not None:
         if minor is not None:
             raise TapError(Code.BAD_INPUT, "whoever comes to --at begins, and says what it wants: name no amount")
+        if must_compare(at, listens=True):
+            raise TapError(
+                Code.BAD_INPUT, f"a name at {at} names the key that answers, and a bridge has none; use tcp:"
+            )
         known = _hosted(at, places[0], timeout, log_level)
     else:
         note(f"Ready: {_said(minor, currency, name)}, from {places[0]} to {places[1]}")

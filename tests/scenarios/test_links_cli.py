@@ -213,6 +213,7 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a basket of nothing": (("bridge", "--on", "loopback:a", "--on", "loopback:b", "--basket", "x"), 2, "basket"),
     "no amount": (("bridge", "--on", "loopback:a", "--on", "loopback:b", "0"), 2, "zero"),
     "an amount where nobody is called": (("bridge", "--at", "loopback:a", "--on", "loopback:b", "1"), 2, "no amount"),
+    "a name without a key": (("bridge", "--at", "lan:new", "--on", "loopback:b"), 2, "names the key that answers"),
     "nobody there": (("bridge", "--on", "loopback:a", "--on", "loopback:b", "--timeout", "0.01"), 5, "hold it there"),
     "nobody comes": (("card", "@anna", "--on", "loopback:a", "--timeout", "0.01"), 5, "nobody came"),
     "no card to charge": (("charge", "@shop", "1", "--on", "loopback:a", "--as", "reader", "--timeout", "0.01"), 5,
