@@ -82,9 +82,7 @@ def bridge_once(
         if minor is not None:
             raise TapError(Code.BAD_INPUT, "whoever comes to --at begins, and says what it wants: name no amount")
         if must_compare(at, listens=True):
-            raise TapError(
-                Code.BAD_INPUT, f"a name at {at} names the key that answers, and a bridge has none; use tcp:"
-            )
+            raise TapError(Code.BAD_INPUT, f"at {at} a name names the key that answers; a bridge has none: use tcp:")
         known = _hosted(at, places[0], timeout, log_level)
     else:
         note(f"Ready: {_said(minor, currency, name)}, from {places[0]} to {places[1]}")
