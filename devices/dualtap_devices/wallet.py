@@ -44,15 +44,13 @@ class Wallet:
         """Sign an unsigned tail; move it first where the keystore's counter skipped past its interval (SPEC §12-7)."""
         book, head = self.book, self.keystore.head
         tail = book.tail
-        if tail is None or tail.signature:
-            book.counter = max(book.counter, head.ctr)
-            return
-        if tail.id != head.id and tail.shown().prev < head.ctr:
-            self.write(Moved(tail.id, head.ctr, head.ctr + 1))
-            tail = book.tail
-        if tail is not None:
+        if tail is not None and not tail.signature:
+            if tail.id != head.id and tail.shown().prev < head.ctr:
+                self.write(Moved(tail.id, head.ctr, head.ctr + 1))
+                tail = book.tape[-1]
             signature = sign_with(self.keystore, tail)
             self.write(SignedTail(tail.id, signature))
+        book.counter = max(book.counter, self.keystore.head.ctr)  # it may have skipped past an entry that it signed
 
     def check(self) -> None:
         """Raise ``QUARANTINED`` if this wallet may only sync; sign what a tap that was stopped left unsigned.

@@ -209,6 +209,16 @@ def test_an_entry_moves_again_if_the_power_goes_before_it_is_signed(world: World
     settle(world, *((again, payee) if wallet is payer else (payer, again)))
 
 
+def test_a_counter_that_skips_past_an_entry_whose_signature_was_lost_stops_nothing(world: World) -> None:
+    """§12-7: opened once, the wallet signs the entry again, and its next entry is where the counter then stands."""
+    payer, payee = stopped_payer(world)
+    sign_with(payer.keystore, tail(payer))
+    skip(payer, 7)
+    payer = world.reopen(payer)
+    assert payer.book.counter == payer.keystore.head.ctr > tail(payer).shown().ctr
+    settle(world, payer, payee)
+
+
 def test_an_entry_that_the_keystore_signed_never_moves(world: World) -> None:
     """Its signature may be anywhere: another id at another place would look like a clone. §12-7."""
     payer, _ = stopped_payer(world)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 from dualtap.errors import Code
+from dualtap.suite import SUITES
 from dualtap.wire import Want
 from dualtap_conform.handmade import Plain, canonical, long_array, long_bin, long_uint
 from dualtap_conform.setup import Json, Object
@@ -125,7 +127,6 @@ def _malformed() -> Iterator[Vector]:
 
 def vectors() -> Iterator[Vector]:
     """Yield every vector of the file."""
-    yield from _right()
-    yield from _unwilling()
-    yield from _misshapen()
-    yield from _malformed()
+    found = [*_right(), *_unwilling(), *_misshapen(), *_malformed()]
+    for suite in SUITES:
+        yield from (replace(vector, suite=suite) for vector in found)
