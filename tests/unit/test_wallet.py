@@ -12,7 +12,7 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Result, Sign
-from dualtap.keystore import Head, Keystore
+from dualtap.keystore import Head, Keystore, sign_with
 from dualtap.records import Answered, Asked, Funded, Healed, Moved, News, Record, Sent, SignedTail, encode_record
 from dualtap.statements import (
     KIND,
