@@ -12,18 +12,18 @@ from dualtap.states import Part
 from dualtap.suite import P256
 from dualtap_conform.personal import personalise
 from dualtap_conform.tester import Verdict
-from dualtap_transports import pcsc, vpcd
-from dualtap_transports.link import Link, Listener, open_scheme
+from dualtap_transports import nfc, pcsc, vpcd
+from dualtap_transports.link import Link, Listener, Scheme
+from dualtap_transports.nfc_handover import NFC
 from tests.scenarios.test_conform import PATIENCE, Doorway, examined
 from tests.support.pcscd import Pcscd
 
 
 class Field:
-    """A card emulated on a port of its own, and a reader that comes for each tap anew."""
+    """A device that waits where its own address says, and a reader that comes for each tap anew."""
 
-    def __init__(self) -> None:
-        self._scheme, address = open_scheme("nfc:udp:127.0.0.1:0")
-        self._listener = self._scheme.listen(address)
+    def __init__(self, scheme: Scheme = nfc.SCHEME, place: str = "udp:127.0.0.1:0") -> None:
+        self._scheme, self._listener = scheme, scheme.listen(place)
 
     def connect(self) -> Link:
         return self._scheme.connect(self._listener.address, PATIENCE)
@@ -63,3 +63,9 @@ def test_our_card_passes_over_nfc(part: Part) -> None:
 def test_our_card_passes_in_a_reader(part: Part, pcscd: Pcscd) -> None:
     """§18."""
     passes(part, partial(Reader, pcscd))
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_our_card_passes_over_a_handover(part: Part, air: str) -> None:
+    """§19-16: each tap begins at the tag, which names no key."""
+    passes(part, partial(Field, NFC, f"udp:127.0.0.1:0{air}"))

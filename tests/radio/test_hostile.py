@@ -25,6 +25,7 @@ from dualtap_transports.contract import Ends
 from dualtap_transports.handover import introduce
 from dualtap_transports.lan import LanScheme
 from dualtap_transports.link import Link, Listener, Scheme
+from dualtap_transports.loopback import LoopbackScheme
 from dualtap_transports.nfc_handover import NFC
 from tests.playbook import EPOCH, World
 from tests.support.directory import LOCAL, MemoryDirectory
@@ -35,7 +36,7 @@ SOON = 0.5
 """Seconds for which a victim of a stall waits."""
 NOW = float(EPOCH * limits.EPOCH_SECONDS)
 FLOOD = 300
-STACKS = ("tcp", "lan", "nfc-udp", "pcscd", "ble", "nfc+ble")
+STACKS = ("loopback", "tcp", "lan", "nfc-udp", "pcscd", "ble", "nfc+ble")
 Join = Callable[[], Ends]
 
 
@@ -55,6 +56,7 @@ def join(request: pytest.FixtureRequest) -> Iterator[Join]:
             else:
                 air: str = request.getfixturevalue("air") if "ble" in name else ""
                 places: dict[str, tuple[Scheme, str]] = {
+                    "loopback": (LoopbackScheme(), "till"),
                     "tcp": (tcp.SCHEME, "127.0.0.1:0"),
                     "lan": (LanScheme(MemoryDirectory()), f"new@{LOCAL}"),
                     "nfc-udp": (nfc.SCHEME, "udp:127.0.0.1:0"),
