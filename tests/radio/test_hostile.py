@@ -6,9 +6,9 @@ Those who break a stack's own framing are met in ``tests/scenarios/test_nfc_host
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from functools import partial
 
 import pytest
@@ -20,16 +20,9 @@ from dualtap.events import Result
 from dualtap.wire import VERSION, Hello, Want, encode_hello
 from dualtap_devices.driver import Driver, run
 from dualtap_devices.wallet import Wallet
-from dualtap_transports import ble, nfc, pcsc, tcp, vpcd
 from dualtap_transports.contract import Ends
-from dualtap_transports.handover import introduce
-from dualtap_transports.lan import LanScheme
-from dualtap_transports.link import Link, Listener, Scheme
-from dualtap_transports.loopback import LoopbackScheme
-from dualtap_transports.nfc_handover import NFC
+from dualtap_transports.link import Link
 from tests.playbook import EPOCH, World
-from tests.support.directory import LOCAL, MemoryDirectory
-from tests.support.pcscd import Pcscd
 
 PATIENCE = 20.0
 SOON = 0.5
@@ -41,41 +34,9 @@ Join = Callable[[], Ends]
 
 
 @pytest.fixture(params=STACKS)
-def join(request: pytest.FixtureRequest) -> Iterator[Join]:
+def join(request: pytest.FixtureRequest, join_over: Callable[[str], Ends]) -> Join:
     """Opens links over a stack: the end that connects, then the one that waits."""
-    name: str = request.param
-    with ExitStack() as stack:
-
-        def opened() -> Ends:
-            connect: Callable[[], Link]
-            if name == "pcscd":
-                pcscd: Pcscd = request.getfixturevalue("pcscd")
-                pcscd.settle()
-                listener: Listener = vpcd.SCHEME.listen(pcscd.addresses[0])
-                connect = partial(pcsc.SCHEME.connect, pcscd.readers[0], PATIENCE)
-            else:
-                air: str = request.getfixturevalue("air") if "ble" in name else ""
-                places: dict[str, tuple[Scheme, str]] = {
-                    "loopback": (LoopbackScheme(), "till"),
-                    "tcp": (tcp.SCHEME, "127.0.0.1:0"),
-                    "lan": (LanScheme(MemoryDirectory()), f"new@{LOCAL}"),
-                    "nfc-udp": (nfc.SCHEME, "udp:127.0.0.1:0"),
-                    "ble": (ble.SCHEME, ble.NEW + air),
-                    "nfc+ble": (NFC, f"udp:127.0.0.1:0{air}"),
-                }
-                scheme, place = places[name]
-                listener = scheme.listen(place)
-                if name == "lan":
-                    introduce(listener, bytes(16))
-                connect = partial(scheme.connect, listener.address + (air if name == "ble" else ""), PATIENCE)
-            near = connect()
-            far = listener.accept(PATIENCE)
-            listener.close()
-            for end in (near, far):
-                stack.callback(end.close)
-            return near, far
-
-        yield opened
+    return partial(join_over, request.param)
 
 
 def garbage(link: Link, hello: bytes) -> None:

@@ -14,7 +14,8 @@ from dualtap_conform.setup import Json, Object
 from dualtap_conform.vector import Vector, error
 
 CALL = 32
-ALL = Want.COLLECT | Want.PAY | Want.SYNC
+ASKED = (Want.COLLECT, Want.PAY, Want.SYNC, Want.OWN)
+ALL = Want.COLLECT | Want.PAY | Want.SYNC | Want.OWN
 BASKET = bytes(range(16))
 CHARGE: list[Plain] = [1250, "CNY", BASKET, 0]
 INTRODUCTION: list[Plain] = [bytes(range(64)), bytes(range(100, 116))]
@@ -48,7 +49,7 @@ def _asks(want: Want, charge: list[Plain] | None = None, introduction: list[Plai
 
 
 def _right() -> Iterator[Vector]:
-    for want, introduction in product((Want.COLLECT, Want.PAY, Want.SYNC), (None, INTRODUCTION)):
+    for want, introduction in product(ASKED, (None, INTRODUCTION)):
         if want == Want.SYNC and introduction:
             continue
         charge = CHARGE if want == Want.COLLECT else None
@@ -66,12 +67,12 @@ def _right() -> Iterator[Vector]:
 
 
 def _unwilling() -> Iterator[Vector]:
-    for want in (Want.COLLECT, Want.PAY, Want.SYNC):
+    for want in ASKED:
         frame = [CALL, int(want), CHARGE if want == Want.COLLECT else None, None]
         comment = f"A Call to {want.name} of a device that does everything else."
         yield _case(("25-2",), "CallWant", comment, frame, Code.WRONG_ROLE, ALL & ~want)
-    for number in range(16):
-        if number in (Want.COLLECT, Want.PAY, Want.SYNC):
+    for number in range(32):
+        if number in ASKED:
             continue
         frame = [CALL, number, CHARGE if number & Want.COLLECT else None, None]
         yield _case(("25-2",), "CallWant", f"A Call for {number}: not one thing that a device begins.", frame,
@@ -80,7 +81,7 @@ def _unwilling() -> Iterator[Vector]:
 
 def _misshapen() -> Iterator[Vector]:
     """Yield Calls whose parts do not go together."""
-    for want in (Want.PAY, Want.SYNC):
+    for want in (Want.PAY, Want.SYNC, Want.OWN):
         yield _case(("25-2",), "CallParts", f"A charge in a Call to {want.name}.", [CALL, int(want), CHARGE, None],
                     Code.MALFORMED)  # fmt: skip
     yield _case(("25-2",), "CallParts", "A Call to COLLECT that does not say what.", [CALL, 1, None, None],
