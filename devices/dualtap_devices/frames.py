@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualtap import sealedsync, wire
+from dualtap import ownermessages, sealedsync, wire
 from dualtap.errors import TapError, decode_code
 from dualtap.sealedsync import SyncProof
 from dualtap.statements import Kind
@@ -27,9 +27,13 @@ def message_name(message: Message) -> str:
 
 
 def plain_name(plain: bytes) -> str:
-    """Return what an opened message is called, of a tap or of a sync."""
+    """Return what an opened message is called, of a tap, of a sync or of an owner's session."""
     try:
         return message_name(wire.decode(plain))
+    except TapError:
+        pass
+    try:
+        return type(ownermessages.decode(plain)).__name__.removesuffix("Message")
     except TapError:
         pass
     try:
