@@ -39,7 +39,7 @@ frauds: $(STAMP)
 SEEDS ?= 1-1000
 REAL_SEEDS ?= 1-40
 REAL_TAPS ?= 2000
-STRIDE ?= 1
+STRIDE ?= 4
 MINUTES ?= 10
 SUITE ?= stub
 
