@@ -479,7 +479,8 @@ class Book:
                 for parent, _, _ in hand.body.spans:
                     if parent.side is Side.TOKEN:
                         tokens[parent.id] = self.graph.tokens[parent.id]
-        hands = {hand.key for hand in needed.values()} | {token.owner for token in tokens.values()}
+        # In order: a log's bytes follow from the wallet alone.
+        hands = dict.fromkeys([*[hand.key for hand in needed.values()], *[token.owner for token in tokens.values()]])
         oldest = self.trust.epoch - limits.MAX_LIFE
         certificates = self.graph.certificates
         return Snapshot(
