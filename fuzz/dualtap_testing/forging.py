@@ -40,6 +40,7 @@ from dualtap.sync import Upload, encode_upload
 from dualtap.trust import issue
 from dualtap.wire import signed
 from dualtap_issuer.authority import SchemeAuthority, Secrets
+from dualtap_issuer.sqlite import SqliteStore
 from dualtap_issuer.store import Store
 
 EPOCH = 20_000
@@ -116,7 +117,8 @@ class Forge:
     def __init__(self, suite: str, seed: str, number: int) -> None:
         """``number`` keeps the certificate ordinals of forges apart."""
         self.draw = random.Random(f"{seed} {number}")  # noqa: S311 - nothing here is secret
-        self.authority = authority_over(suite, Store.open())
+        # In memory whatever else is tested where: forges work in processes of their own.
+        self.authority = authority_over(suite, SqliteStore(":memory:", create=True))
         self.trust, self.scheme = self.authority.trust(), self.authority.scheme
         self.institution = self.authority.institution
         self.bank = SUITES[suite].signer(SECRETS.bank)
