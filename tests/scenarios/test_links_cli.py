@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dualtap.errors import TapError
-from dualtap.wire import VERSION, Hello, Want, encode_hello
+from dualtap.wire import VERSION, Hello, Want, decode_welcome, encode_hello
 from dualtap_apps import hosting
 from dualtap_apps.cli import run
 from dualtap_apps.linking import waits
@@ -170,6 +170,21 @@ def test_a_stranger_who_comes_first_does_not_use_a_charge_up(
     assert ("did not get beyond the handshake" in said.err) is (how != "hangs")
     with pytest.raises(TapError, match="LINK_LOST"):
         link.receive(PATIENCE)
+
+
+def test_a_hello_that_comes_again_is_answered_by_another_key(made: Town) -> None:
+    """Two sessions of one key would seal two Requests under one key and nonce."""
+    with moved(made, 100):
+        charge = made.start("charge", "@shop", "1.00", "--on", "loopback:till")
+        keys: set[bytes] = set()
+        for _ in range(2):
+            link = SCHEME.connect("till", PATIENCE)
+            link.send(hello(made))
+            keys.add(decode_welcome(link.receive(PATIENCE)).ephemeral)
+            link.close()
+        assert made.run("pay", "@anna", "--on", "loopback:till", "--yes") == 0
+        assert charge.result(PATIENCE) == 0
+    assert len(keys) == 2
 
 
 def test_a_stranger_does_not_use_a_carrier_or_a_bridge_up(made: Town) -> None:
