@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-power test-postgres test-radio security frauds simulate soak kill model check vectors format bench clean
+.PHONY: demo test test-power test-postgres test-radio security frauds simulate soak kill fuzz crash model check vectors format bench clean
 
 demo: $(STAMP)
 	$(BIN)/dualtap demo
@@ -62,7 +62,6 @@ model: $(STAMP)
 	$(BIN)/python fuzz/model/run.py
 	$(BIN)/python -m model.replay
 
-.PHONY: fuzz crash
 # Executions among all targets; each has its share. Where Atheris does not install, a plain mutator runs.
 RUNS ?= 1000000
 fuzz: $(STAMP)
@@ -74,12 +73,13 @@ crash: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[crash]'
 	$(BIN)/python fuzz/crash/run.py
 
+# These tests reach all of the core between them; the long stories are told once, in `make test`.
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pytest -n auto --cov --cov-report=term
+	$(BIN)/pytest -n auto --cov --cov-report=term tests/unit tests/vectors tests/scenarios/attacks
 
 vectors: $(STAMP)
 	$(BIN)/python -m dualtap_conform.files protocol/vectors
