@@ -32,9 +32,9 @@ ROUNDS, UPLOADS, PAYMENTS = 5, 3, 100
 WALLET = 4
 """Payments in one wallet's sync."""
 SYNCS = 150
-OPTIONS = "-c shared_buffers=512MB -c max_wal_size=8GB -c wal_compression=lz4"
+OPTIONS = "-c shared_buffers=512MB -c max_wal_size=8GB -c wal_compression=on"
 """The server's settings that are not its defaults. Keys are random, so that after a checkpoint most pages go to its log
-whole, once: compressed, by lz4, which costs a third of the default. Commits are synchronous."""
+whole, once: compressed. Commits are synchronous."""
 
 Places = Callable[[], str]
 """Gives the URL of an empty ledger."""
