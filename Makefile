@@ -10,11 +10,12 @@ demo: $(STAMP)
 	$(BIN)/dualtap demo
 
 test: $(STAMP)
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
-# The same stories as in `make test`, all of them: every second cut, and longer lives.
+# The same stories as in `make test`, all of them: every second cut, longer lives, more worlds.
 test-power: $(STAMP)
-	DUALTAP_POWER=1 DUALTAP_PROMISES=80x45 $(BIN)/pytest -n auto tests/scenarios/test_power_cut.py tests/property/test_promises.py
+	DUALTAP_POWER=1 DUALTAP_PROMISES=80x45 DUALTAP_WORLDS=300 $(BIN)/pytest -n auto --dist worksteal \
+		tests/scenarios/test_power_cut.py tests/property/test_promises.py tests/property/test_settlement.py
 
 # What else is needed (pcscd, vpcd, OpenSC, pcsc-tools, a compiler for pyscard) is in .ci/run.
 test-radio: $(STAMP)

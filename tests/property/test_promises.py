@@ -233,4 +233,4 @@ def test_the_promises_hold_whatever_happens() -> None:
 
     §1-1, §1-2, §1-3, §1-4, §1-7, §4.1-12.
     """
-    live(Life, *(int(part) for part in os.environ.get("DUALTAP_PROMISES", "24x45").split("x")))
+    live(Life, *(int(part) for part in os.environ.get("DUALTAP_PROMISES", "16x45").split("x")))

@@ -1,10 +1,12 @@
 """Random worlds of statements, honest and not, against an oracle that follows every unit by itself.
 
 The oracle is written from the rules (SPEC §16), unit by unit and recursively, and shares nothing with the ledger.
+``DUALTAP_WORLDS`` says how many worlds; `make test-power` sees more of them.
 """
 
 from __future__ import annotations
 
+import os
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -374,6 +376,7 @@ class Oracle:
 
 # What must hold
 
+WORLDS = int(os.environ.get("DUALTAP_WORLDS", "120"))
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
 
@@ -396,7 +399,7 @@ def units_of(world: World, by: int | None = None) -> dict[tuple[bytes, int], lis
     return {key: sorted(holders) for key, holders in found.items()}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=WORLDS, deadline=None)
 @given(SEEDS)
 def test_names_and_credits_are_the_oracles(seed: int) -> None:
     """§1-5, §5.3-1, §5.3-7, §15-10, §16-5, §16-10, §16-11."""
@@ -408,7 +411,7 @@ def test_names_and_credits_are_the_oracles(seed: int) -> None:
     assert units_of(world, EVER) == oracle.units(98)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=WORLDS, deadline=None)
 @given(SEEDS)
 def test_no_unit_is_credited_twice_unless_evidence_proves_it(seed: int) -> None:
     """§1-1, §16-8."""
@@ -421,7 +424,7 @@ def test_no_unit_is_credited_twice_unless_evidence_proves_it(seed: int) -> None:
             assert leaves == token.amount + sum(proved.get(key, {}).values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=WORLDS // 3, deadline=None)
 @given(SEEDS, SEEDS)
 def test_order_batches_and_repetition_change_nothing(seed: int, other: int) -> None:
     """§1-5, §16-2, §16-3, §16-4, §16-13."""

@@ -2,7 +2,7 @@
 
 Whatever outlives that, the device opens, is not quarantined, has lost nothing, and one clean tap settles all.
 
-Each first cut is tried in every run; of what goes wrong a second time every seventh, or with ``DUALTAP_POWER=1``
+Each first cut is tried in every run; of what goes wrong a second time every eleventh, or with ``DUALTAP_POWER=1``
 (`make test-power`) every one.
 """
 
@@ -45,7 +45,7 @@ PAYER, PAYEE = 0, 1
 TRANSFER_LOST, RECEIPT_LOST = 2, 3
 """Frames of a tap that the payer starts, after which these are still to come."""
 STORE, KEYS = "store", "keys"
-STRIDE = int(os.environ.get("DUALTAP_POWER", "7"))
+STRIDE = int(os.environ.get("DUALTAP_POWER", "11"))
 """Of the operations after a first fault, every how many-th is cut as well."""
 
 
