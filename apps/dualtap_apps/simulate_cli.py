@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from dualtap_apps.helps import AS_JSON, Examples
+
+
+def _check(ways: Mapping[str, bool], parts: Mapping[str, tuple[str, bool]]) -> None:
+    """Raise ``UsageError`` for two ways to simulate at once, or for a part of one that was not chosen."""
+    chosen = [name for name, given in ways.items() if given]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} exclude each other: choose one")
+    for name, (whole, given) in parts.items():
+        if given and whole not in chosen:
+            raise click.UsageError(f"{name} is for: {whole}")
 
 
 @click.command(
@@ -35,8 +46,7 @@ from dualtap_apps.helps import AS_JSON, Examples
 @click.option(
     "--tally",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("tally.json"),
-    help="What --minutes adds to.",
+    help="What --minutes adds to.  [default: tally.json]",
 )
 @click.option(
     "--save",
@@ -58,7 +68,7 @@ def simulate(
     stride: int,
     singles: bool,
     minutes: float | None,
-    tally: Path,
+    tally: Path | None,
     save: Path,
     as_json: bool,
 ) -> None:
@@ -67,6 +77,12 @@ def simulate(
     Wallets, machines and ledger are those of production; time and failures come from the seed. A failure is made as
     short as it goes, and saved. Exit code 1 if a promise was broken.
     """
+    _check(
+        {"--runs": runs is not None, "--replay": replay is not None, "--exhaustive": exhaustive,
+         "--minutes": minutes is not None},
+        {"--twice": ("--runs", twice), "--singles": ("--exhaustive", singles),
+         "--stride": ("--exhaustive", stride > 1), "--tally": ("--minutes", tally is not None)},
+    )  # fmt: skip
     from dualtap_apps import simulating
     from dualtap_testing.simulate import Options
 
@@ -77,7 +93,7 @@ def simulate(
         raise SystemExit(int(simulating.exhaust(out, suite, stride, singles, jobs)))
     options = Options(seed, taps, suite, simulating.faults_of(faults))
     if minutes is not None:
-        raise SystemExit(int(simulating.soak_for(out, minutes, tally, options, jobs)))
+        raise SystemExit(int(simulating.soak_for(out, minutes, tally or Path("tally.json"), options, jobs)))
     if runs is not None:
         raise SystemExit(int(simulating.run_many(out, runs, options, jobs, twice)))
     raise SystemExit(int(simulating.run(out, options)))

@@ -12,6 +12,7 @@ import pytest
 from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme
 from dualtap.suite import SUITES
+from dualtap_apps.cli import run as cli
 from dualtap_testing.simulate import Options, simulate
 from dualtap_testing.stub import STUB
 
@@ -48,6 +49,21 @@ def test_real_signatures_keep_the_promises_too() -> None:
 def test_a_fault_that_there_is_not_is_named() -> None:
     code, _ = run("--faults", "loss,plague")
     assert code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--twice", "--twice is for: --runs"),
+        ("--singles", "--singles is for: --exhaustive"),
+        ("--stride 4 --seed 3", "--stride is for: --exhaustive"),
+        ("--runs 1-2 --tally kept.json", "--tally is for: --minutes"),
+        ("--exhaustive --runs 1-2", "--runs and --exhaustive exclude each other"),
+    ],
+)
+def test_what_would_not_be_heeded_is_refused(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["simulate", *words.split()]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_the_stub_is_no_suite_of_a_real_scheme() -> None:
