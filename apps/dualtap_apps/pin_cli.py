@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import warnings
 from pathlib import Path
 
 import click
@@ -21,9 +23,13 @@ _NEW = click.option("--new-pin-file", "new", type=FOLDER, metavar="FILE", help="
 
 
 def typed(question: str, new: bool) -> str:
-    """Ask at the terminal, without echo; raise ``DECLINED`` if nothing is entered."""
+    """Ask at the terminal, without echo; raise ``DECLINED`` if nothing is entered, ``BAD_INPUT`` without a terminal."""
     try:
-        return str(click.prompt(question, hide_input=True, confirmation_prompt=new, err=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it would be seen
+            return str(click.prompt(question, hide_input=True, confirmation_prompt=new, err=True))
+    except getpass.GetPassWarning:
+        raise TapError(Code.BAD_INPUT, "no terminal here on which to type a PIN unseen: give it by a file") from None
     except click.Abort:
         raise TapError(Code.DECLINED, "nothing was entered") from None
 

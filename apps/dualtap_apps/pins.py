@@ -53,7 +53,9 @@ class Prompt:
             return read(self._path)
         try:
             return self._typed(said, False).encode("utf-8", "replace")
-        except TapError:
+        except TapError as error:
+            if error.code is Code.BAD_INPUT:
+                note(str(error))
             return None
 
     def tell(self, cue: Cue, tries: int) -> None:

@@ -163,7 +163,8 @@ class Office:
     def check_tier(self, number: int) -> None:
         """Raise ``BAD_INPUT`` for a tier that the policy does not know; 0 is the carrier's own."""
         if number and number not in {tier.number for tier in self.ledger.policy.tiers}:
-            raise TapError(Code.BAD_INPUT, f"the policy has no tier {number} yet; set it: dualtap scheme policy set")
+            remedy = f"dualtap scheme policy set FOLDER {number} --payment 20.00"
+            raise TapError(Code.BAD_INPUT, f"the policy has no tier {number} yet; set it: {remedy}")
 
     def enrol(self, wallet: Wallet, carrier: Carrier, joining: Joining = PLAIN) -> None:
         """Certify the key of a new wallet, which proves that it holds it, and let it join."""

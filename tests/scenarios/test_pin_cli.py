@@ -87,6 +87,17 @@ def test_bad_input_sets_nothing(town: Path, tmp_path: Path) -> None:
         assert wallet.keystore.pin.cell == PinCell()
 
 
+def test_without_a_terminal_a_pin_comes_from_a_file(town: Path) -> None:
+    """It is not read where it would be seen: the remedy is named, and nothing is set."""
+    command = [sys.executable, "-m", "dualtap_apps", "wallet", "pin", "set", str(town / "shop")]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True, check=False
+    )
+    assert done.returncode == 2
+    assert "give it by a file" in done.stderr
+    assert "Warning" not in done.stderr
+
+
 def test_a_person_is_asked_until_it_is_right_or_blocked() -> None:
     """§22-11: what each device shows, speaks and vibrates."""
     wallet = World().wallet()
