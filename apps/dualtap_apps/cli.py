@@ -433,6 +433,8 @@ def run(arguments: Sequence[str]) -> int:
         return exit_of(error.code) or Exit.ERROR
     except click.ClickException as error:
         error.show()
+        if "--json" in arguments:
+            emit(True, {"error": "BAD_INPUT", "detail": error.format_message()})
         return Exit.USAGE
     except click.Abort:
         note("dualtap: stopped")
@@ -440,6 +442,9 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.ERROR
     except OSError as error:
-        note(f"dualtap: {error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        said = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        note(f"dualtap: {said}")
+        if "--json" in arguments:
+            emit(True, {"error": "OS_ERROR", "detail": said})
         return Exit.ERROR
     return Exit.OK

@@ -13,7 +13,7 @@ from dualtap.wire import signed
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
-from dualtap_apps.output import emit, wallet_id
+from dualtap_apps.output import emit, is_name, wallet_id
 from dualtap_apps.purposes import key_of
 from dualtap_apps.schemes import Office, today
 from dualtap_devices.disk import opened
@@ -40,12 +40,32 @@ def order(
         raise TapError(Code.BAD_INPUT, "--to is for: move, which needs it")
     with Office.open(folder, db) as office:
         ledger, currency = office.ledger, office.ledger.terms.currency
-        suite = ledger.scheme.suite
-        key, heir = key_of(wallet, suite), key_of(to, suite) if to else b""
+        key, heir = _named(ledger, wallet), _named(ledger, to) if to else b""
         most = [parse(text, currency) if text else limits.AMOUNT for text in (payment, day)]
         if what != "show":
             give(ledger, key, ORDERS[what], today(), Restraint(what == "freeze", *most), heir)
         return _show(ledger, key, currency, as_json)
+
+
+def _named(ledger: Ledger, text: str) -> bytes:
+    """Return a wallet's key by its folder, its public key, or its name of 16 digits, if this ledger knows it.
+
+    Raises ``BAD_INPUT``, or ``BAD_KEY`` for a key that is none. Names are looked up one by one: people ask, seldom.
+    """
+    if is_name(text):
+        found = next((key for key in ledger.store.certified() if wallet_id(key) == text), None)
+        if found is None:
+            raise TapError(
+                Code.BAD_INPUT, f"this ledger knows no wallet {text}; until it has synced, give its public key"
+            )
+        return found
+    try:
+        return key_of(text, ledger.scheme.suite)
+    except TapError as error:
+        if error.code is not Code.BAD_INPUT:
+            raise
+        ways = "its folder, its public key (`dualtap wallet show`), or its name of 16 digits"
+        raise TapError(Code.BAD_INPUT, f"{text!r} is no wallet: give {ways}") from error
 
 
 def _show(ledger: Ledger, key: bytes, currency: str, as_json: bool) -> Exit:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
+from dualtap import limits
 from dualtap.events import Report
 from dualtap.suite import sha256
+from dualtap.ties import Restraint
 from dualtap_apps.money import show
 from dualtap_devices.cues import CUES
 
@@ -39,6 +42,20 @@ def show_code(text: str) -> None:
 def wallet_id(key: bytes) -> str:
     """Return the 16 hex digits by which people know a wallet key; empty for none."""
     return sha256(key)[:8].hex() if key else ""
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text is a wallet's name, and no folder."""
+    return len(text) == 16 and all(digit in "0123456789abcdef" for digit in text) and not Path(text).exists()
+
+
+def restrained(restraint: Restraint, currency: str) -> str:
+    """Return what a restraint means to a wallet, as a person reads it: a sentence without its subject."""
+    if restraint.frozen:
+        return "is turned off: it pays nothing"
+    ways = ((restraint.payment, "at once"), (restraint.day, "a day"))
+    most = [f"{show(amount, currency)} {when}" for amount, when in ways if amount < limits.AMOUNT]
+    return f"pays at most {' and '.join(most)}" if most else "pays as its tier allows"
 
 
 def report_fields(report: Report) -> dict[str, object]:

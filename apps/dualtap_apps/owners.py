@@ -20,7 +20,7 @@ from dualtap_apps.exits import Exit
 from dualtap_apps.linking import must_compare, reach, saying, wait, waits
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
-from dualtap_apps.output import emit, wallet_id
+from dualtap_apps.output import emit, is_name, restrained, wallet_id
 from dualtap_apps.traffic import told
 from dualtap_devices.disk import opened, read_label
 from dualtap_devices.owning import Session, called, exchange, fresh, pressed
@@ -53,11 +53,6 @@ class Where:
     def meets(self) -> bool:
         """Whether owner and wallet meet now."""
         return bool(self.on) or self.folder is not None
-
-
-def is_name(text: str) -> bool:
-    """Tell whether a text is a wallet's name, and no folder."""
-    return len(text) == 16 and all(digit in "0123456789abcdef" for digit in text) and not Path(text).exists()
 
 
 def owned(wallet: Wallet, name: str = "") -> bytes:
@@ -129,7 +124,10 @@ def look(folder: Path, where: Where, lines: int, as_json: bool) -> Exit:
 def restrain(
     folder: Path, where: Where, as_json: bool, *, frozen: bool | None = None, payment: str = "", day: str = ""
 ) -> Exit:
-    """Turn an owned wallet off or on, or limit it, now or, where it is not met, by the next syncs of both."""
+    """Turn an owned wallet off or on, or limit it, now or, where it is not met, by the next syncs of both.
+
+    Either takes back that it is lost (SPEC §16-22). So one that is not met is turned on first: it was found.
+    """
     currency = read_label(folder).currency
     wish = Restrain(frozen, _limit(payment, currency), _limit(day, currency))
     if wish == Restrain():
@@ -139,24 +137,28 @@ def restrain(
             key = _key(carry_out(folder, wallet, wish, where))
         else:
             key = owned(wallet, where.wallet)
+            if frozen is not False and wallet.book.ties.reported_lost(key):
+                again = f"`dualtap wallet freeze {folder} {wallet_id(key)} --off`"
+                raise TapError(Code.BAD_INPUT, f"this would take back that it is lost; if it was found: {again}")
             _keep(wallet, order_of(wallet.book, key, wish))
         restraint = wallet.book.ties.given_to(key)
     when = "It obeys from now on" if where.meets else "It obeys once this wallet has synced, and then that one"
     fields = {"wallet": wallet_id(key), **restraint._asdict(), "obeyed": where.meets}
-    emit(as_json, fields, f"Wallet {wallet_id(key)} {_said(restraint, currency)}", when)
+    emit(as_json, fields, f"Wallet {wallet_id(key)} {restrained(restraint, currency)}", when)
     return Exit.OK
 
 
 def lost(folder: Path, name: str, as_json: bool) -> Exit:
     """Order that an owned wallet is lost, to be told by the next sync."""
     with opened(folder) as wallet:
-        key = owned(wallet, name)
+        key = _theirs(name, folder, wallet)
         _keep(wallet, errand_of(wallet.book, key, Errand.LOST))
     emit(
         as_json,
         {"result": "lost", "wallet": wallet_id(key)},
         f"Wallet {wallet_id(key)} is lost: tell the issuer now, by `dualtap sync {folder}`",
         "What it held is paid to this wallet when the last day to claim it is past; until then a finder may spend it",
+        f"Found again: `dualtap wallet freeze {folder} {wallet_id(key)} --off`",
     )
     return Exit.OK
 
@@ -164,7 +166,7 @@ def lost(folder: Path, name: str, as_json: bool) -> Exit:
 def move(folder: Path, name: str, to: str, as_json: bool) -> Exit:
     """Order that what an owned wallet holds belongs to another, to be told by the next sync."""
     with opened(folder) as wallet:
-        key = owned(wallet, name)
+        key = _theirs(name, folder, wallet)
         target = owned(wallet, to) if is_name(to) else _key_of(Path(to), folder, wallet)
         if target == key:
             raise TapError(Code.BAD_INPUT, "it would be moved to itself")
@@ -177,6 +179,13 @@ def move(folder: Path, name: str, to: str, as_json: bool) -> Exit:
         "It is paid when the last day to claim it is past; what can still be tapped is quicker paid over by a tap",
     )
     return Exit.OK
+
+
+def _theirs(name: str, folder: Path, wallet: Wallet) -> bytes:
+    """Return the key of an owned wallet by its name, or by its folder if that is at hand; raise ``NOT_BOUND``."""
+    if (Path(name) / "wallet.json").is_file() and name:
+        return owned(wallet, wallet_id(_key_of(Path(name), folder, wallet)))
+    return owned(wallet, name)
 
 
 def _key_of(other: Path, folder: Path, wallet: Wallet) -> bytes:
@@ -207,23 +216,21 @@ def _limit(text: str, currency: str) -> int | None:
     return limits.AMOUNT if text == NONE else parse(text, currency)
 
 
-def _said(restraint: Restraint, currency: str) -> str:
-    """Return what a restraint means to the wallet."""
-    if restraint.frozen:
-        return "is turned off: it pays nothing"
-    ways = ((restraint.payment, "at once"), (restraint.day, "a day"))
-    most = [f"{money(amount, currency)} {when}" for amount, when in ways if amount < limits.AMOUNT]
-    return f"pays at most {' and '.join(most)}" if most else "pays as its tier allows"
-
-
 def _mine(wallet: Wallet, currency: str, as_json: bool) -> Exit:
     """Show which wallets one owns, by whom it is owned, and what was ordered."""
     ties = wallet.book.ties
-    rows = [{"wallet": wallet_id(key), **ties.given_to(key)._asdict()} for key in ties.owned]
-    lines = [f"Owns wallet {wallet_id(key)}, which {_said(ties.given_to(key), currency)}" for key in ties.owned]
+    rows = [
+        {"wallet": wallet_id(key), **ties.given_to(key)._asdict(), "lost": ties.reported_lost(key)}
+        for key in ties.owned
+    ]
+    lines = [
+        f"Owns wallet {wallet_id(key)}, which "
+        + ("is reported lost" if ties.reported_lost(key) else restrained(ties.given_to(key), currency))
+        for key in ties.owned
+    ]
     owner = wallet_id(ties.owner)
     if owner:
-        lines.append(f"Bound to wallet {owner}; it {_said(ties.restraint(), currency)}")
+        lines.append(f"Bound to wallet {owner}; it {restrained(ties.restraint(), currency)}")
     emit(as_json, {"owns": rows, "owner": owner}, *(lines or ["Owns no wallet, and is bound to none"]))
     return Exit.OK
 
@@ -250,7 +257,7 @@ def _lines(name: str, state: StateMessage, currency: str) -> list[str]:
     """Return what a wallet said of itself, as people read it."""
     found = [
         f"Wallet {name}: {money(state.available, currency)} can be paid, of {money(state.balance, currency)} held",
-        f"  {_said(Restraint(state.frozen, state.payment, state.day), currency)}",
+        f"  {restrained(Restraint(state.frozen, state.payment, state.day), currency)}",
     ]
     if state.doubt:
         found.append(f"  {money(state.doubt, currency)} in doubt: tap the same device again")

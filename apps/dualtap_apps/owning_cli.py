@@ -125,7 +125,7 @@ def limit(
     folder: Path, wallet: str, payment: str, day: str, on: str, side: str | None, timeout: float, log_level: str,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Limit what WALLET pays, below its tier's limits: a child's card, a thing."""
+    """Limit what WALLET pays, below its tier's limits: a child's card, a thing. By its 16 digits, when it is away."""
     from dualtap_apps.owners import restrain
 
     where = _where(wallet, on, side, timeout, log_level, needed=False)
@@ -143,7 +143,7 @@ def limit(
 def freeze(
     folder: Path, wallet: str, off: bool, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
 ) -> None:  # fmt: skip
-    """Turn WALLET off: it pays nothing, and still heals, syncs and receives."""
+    """Turn WALLET off: it pays nothing, and still heals, syncs and receives. By its 16 digits, when it is away."""
     from dualtap_apps.owners import restrain
 
     where = _where(wallet, on, side, timeout, log_level, needed=False)
@@ -180,7 +180,7 @@ def recharge(
 @_WALLET
 @AS_JSON
 def lost(folder: Path, wallet: str, as_json: bool) -> None:
-    """Report WALLET (its 16 hex digits; the only one owned) lost, at the next sync of FOLDER."""
+    """Report WALLET (its 16 digits; else the only one that is owned) lost, at the next sync of FOLDER."""
     from dualtap_apps.owners import lost as act
 
     _end(act(folder, wallet, as_json))
@@ -194,7 +194,7 @@ def lost(folder: Path, wallet: str, as_json: bool) -> None:
 @click.option("--to", required=True, metavar="WALLET", help="A wallet's folder, or the name of one that is owned.")
 @AS_JSON
 def move(folder: Path, wallet: str, to: str, as_json: bool) -> None:
-    """Have what WALLET holds, old or broken, paid to another wallet, at the next sync of FOLDER."""
+    """Have what WALLET (its 16 digits), old or broken, holds paid to another: told at the next sync of FOLDER."""
     from dualtap_apps.owners import move as act
 
     _end(act(folder, wallet, to, as_json))

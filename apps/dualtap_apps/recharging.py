@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from dualtap.call import Call, Charged, encode_call
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
-from dualtap.events import Ask, Consent, Decline
+from dualtap.events import Ask, Consent, Decline, Report, Result
 from dualtap.wire import Want
 from dualtap_apps.exits import Exit
 from dualtap_apps.linking import reach, saying
@@ -36,7 +37,9 @@ def recharge(folder: Path, amount: str, where: Where, keypad: Keypad, as_json: b
                 raise TapError(Code.SELF_PAYMENT, "a wallet cannot recharge itself")
             with opened(where.folder) as other:
                 driver = Driver.fresh(wallet, Pay(), initiator=False, person=person, within=None)
-                exchange(Driver.fresh(other, Charge(minor, label.currency, basket), initiator=True), driver)
+                card = Driver.fresh(other, Charge(minor, label.currency, basket), initiator=True)
+                exchange(card, driver)
+            report = _why(driver.result, card.result)
         else:
             nobody = saying(f"no wallet waits at {where.on}: start `dualtap card FOLDER --on {where.on}` there")
             met = reach(where.on, where.timeout, nobody)
@@ -44,7 +47,14 @@ def recharge(folder: Path, amount: str, where: Where, keypad: Keypad, as_json: b
             link.send(encode_call(Call(Want.COLLECT, Charged(minor, label.currency, basket, 0))))
             driver = Driver.fresh(wallet, Pay(), initiator=False, person=person, within=round_trip_of(met.scheme))
             run(driver, link, where.timeout)
-        return tell(driver, driver.result, as_json)
+            report = driver.result
+        return tell(driver, report, as_json)
+
+
+def _why(payer: Report, card: Report) -> Report:
+    """Return how a payment ended; where the card had reasons not to ask for it, which it tells nobody, with these."""
+    silent = payer.result is Result.NOT_PAID and payer.code is Code.LINK_LOST and card.code is not None
+    return replace(payer, code=card.code, detail=card.detail or "the card asks for nothing") if silent else payer
 
 
 def _owner(wallet: Wallet, keypad: Keypad) -> Person:

@@ -174,9 +174,10 @@ def epoch(folder: Path, sign: bool, settle: bool, db: str, as_json: bool) -> Non
 def order(
     folder: Path, wallet: str, what: str, payment: str | None, day: str | None, to: str, db: str, as_json: bool
 ) -> None:
-    """Order something of WALLET (its public key, or its folder), as the institution; its next sync brings it.
+    """Order something of WALLET (its folder, public key or 16 digits), as the institution; its next sync brings it.
 
-    `freeze` turns it off, `free` lifts freeze, limits and lost. What a `lost` or a moved wallet holds is paid, to its
+    `freeze` turns it off, and `free` lifts freeze, limits and lost; each replaces what this institution ordered before,
+    and nothing that the owner did. `show` orders nothing. What a `lost` or a moved wallet holds is paid, to its
     owner or to the other wallet, when it can no longer be claimed by anybody else, and once.
     """
     from dualtap_apps.orders import order as give

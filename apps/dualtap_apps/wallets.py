@@ -14,11 +14,12 @@ from typing import NamedTuple
 from dualtap.book import amount_of
 from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
+from dualtap.ties import FREE, Restraint
 from dualtap_apps.exits import Exit
 from dualtap_apps.keyring import MAKER, Keyring
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money
-from dualtap_apps.output import emit, wallet_id
+from dualtap_apps.output import emit, restrained, wallet_id
 from dualtap_apps.pins import state as pin_state
 from dualtap_apps.purposes import category, parse_conditions
 from dualtap_apps.rulings import tier_number
@@ -37,6 +38,7 @@ class Summary(NamedTuple):
     """What ``wallet show --json`` prints; amounts in minor units."""
 
     wallet_id: str
+    key: str
     name: str
     carrier: str
     currency: str
@@ -47,6 +49,7 @@ class Summary(NamedTuple):
     counter: int
     quarantined: bool
     pin: str
+    restraint: Restraint
 
 
 class Options(NamedTuple):
@@ -66,6 +69,7 @@ def summary(wallet: Wallet, label: Label) -> Summary:
     book = wallet.book
     return Summary(
         wallet_id(book.key),
+        book.key.hex(),
         label.name,
         label.model,
         label.currency,
@@ -76,6 +80,7 @@ def summary(wallet: Wallet, label: Label) -> Summary:
         book.counter,
         wallet.quarantined,
         pin_state(wallet),
+        book.ties.restraint(),
     )
 
 
@@ -182,8 +187,10 @@ def show(folder: Path, as_json: bool) -> Exit:
     currency = label.currency
     emit(
         as_json,
-        {**found._asdict(), "news": standing},
+        {**found._asdict(), "restraint": found.restraint._asdict(), "news": standing},
         f"{label.name}: {label.model}, wallet {found.wallet_id}" + " (QUARANTINED: sync it)" * found.quarantined,
+        f"  public key           {found.key}",
+        *([f"  {restrained(found.restraint, currency)}"] * (found.restraint != FREE)),
         f"  available            {money(found.available, currency)}",
         f"  in doubt             {money(found.in_doubt, currency)}",
         f"  received, unsettled  {money(found.received_unsettled, currency)}",

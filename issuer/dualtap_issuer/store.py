@@ -268,6 +268,10 @@ class Store(Door, ABC):
         )
         return [CertifiedRow(*row) for row in self.ask(query, _ones(keys))]
 
+    def certified(self) -> Iterator[bytes]:
+        """Yield every wallet's key that a bank counted here, or whose certificate came with a sync, in no order."""
+        yield from (row[0] for row in self.scan("SELECT key FROM certified UNION SELECT key FROM ordinal"))
+
     def authorities(self) -> list[bytes]:
         """Return the digests of all authorities' certificates."""
         return [row[0] for row in self.ask("SELECT certificate FROM authority ORDER BY certificate")]

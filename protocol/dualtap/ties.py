@@ -101,6 +101,12 @@ class Ties:
                 return Restraint(body.frozen, body.payment, body.day)
         return FREE
 
+    def reported_lost(self, wallet: bytes) -> bool:
+        """Return whether LOST is what this wallet, as owner, ordered last of RESTRAIN and LOST (SPEC §23-14)."""
+        tied, heeded = self.owned.get(wallet), (Errand.RESTRAIN, Errand.LOST)
+        bodies = [order.body for order in self.given.get(wallet, ()) if tied and order.body.bind == tied.number]
+        return next((body.errand is Errand.LOST for body in reversed(bodies) if body.errand in heeded), False)
+
     def next_number(self, wallet: bytes) -> int:
         """Return the number of the next order about a wallet."""
         return max([order.body.number for order in self.given.get(wallet, ())], default=0) + 1

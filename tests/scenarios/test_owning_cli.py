@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from dualtap import limits
 from dualtap_apps.cli import run
-from dualtap_apps.output import wallet_id
-from dualtap_apps.owners import is_name
+from dualtap_apps.output import is_name, wallet_id
 from dualtap_devices.disk import opened
 
 PATIENCE = 30.0
@@ -144,6 +144,36 @@ def test_who_is_away_is_limited_and_reported_lost_by_syncs(home: Home) -> None:
     assert home.run("scheme", "audit", "@town") == 0
 
 
+def test_what_is_reported_lost_stays_so_until_it_is_found(home: Home) -> None:
+    """§16-22: a later restraint takes LOST back, and with it the payout; so none is given unasked."""
+    assert home.run("wallet", "bind", "@phone", "@card") == 0
+    name = home.name("card")
+    assert home.run("wallet", "lost", "@phone", "@card") == 0, "its folder is a name as good"
+    assert "is reported lost" in home.said(0, "wallet", "look", "@phone")
+    assert home.told("wallet", "look", "@phone")["owns"][0]["lost"] is True
+    for words in (("limit", "@phone", name, "--day", "4.00"), ("freeze", "@phone", name)):
+        assert f"freeze {home.folder / 'phone'} {name} --off" in home.said(2, "wallet", *words)
+    assert home.told("wallet", "look", "@phone")["owns"][0]["lost"] is True
+    assert home.run("sync", "@phone") == 0
+    assert home.told("scheme", "order", "@town", name, "show")["lost"] is True
+    assert home.run("wallet", "freeze", "@phone", name, "--off") == 0
+    assert home.run("wallet", "limit", "@phone", name, "--day", "4.00") == 0
+    assert home.told("wallet", "look", "@phone")["owns"][0] == {
+        "wallet": name, "frozen": False, "payment": limits.AMOUNT, "day": 400, "lost": False
+    }  # fmt: skip
+    assert home.run("sync", "@phone") == 0
+    assert home.told("scheme", "order", "@town", name, "show")["lost"] is False
+
+
+def test_a_recharge_that_the_card_does_not_ask_for_says_why(home: Home) -> None:
+    assert home.run("scheme", "policy", "set", "@town", "wallet", "--payment", "80.00", "--balance", "60.00") == 0
+    assert home.run("wallet", "bind", "@phone", "@card") == 0
+    assert home.run("sync", "@card") == 0
+    said = home.said(3, "wallet", "recharge", "@phone", "70.00", "@card")
+    assert "OVER_LIMIT" in said
+    assert "LINK_LOST" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -157,6 +187,20 @@ def test_bad_input_is_named(town: Home, words: tuple[str, ...], code: int) -> No
     said = town.said(code, "wallet", *words)
     assert said.strip()
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (("wallet", "unbind", "@phone"), 2, "BAD_INPUT"), (("wallet", "look", "@phone", "--lines=99"), 2, "BAD_INPUT"),
+        (("wallet", "lost", "@phone"), 1, "NOT_BOUND"), (("scheme", "new", "/proc/w"), 1, "OS_ERROR"),
+    ],
+)  # fmt: skip
+def test_with_json_an_error_is_an_object_too(town: Home, words: tuple[str, ...], code: int, error: str) -> None:
+    town.capsys.readouterr()
+    assert town.run(*words, "--json") == code
+    (line,) = town.capsys.readouterr().out.splitlines()
+    assert json.loads(line)["error"] == error
 
 
 @pytest.fixture(scope="module")

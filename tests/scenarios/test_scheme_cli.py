@@ -173,11 +173,16 @@ def test_an_institution_orders_and_its_customers_wallet_obeys_after_a_sync(desk:
     desk.wallet("spare")
     with opened(desk.folder / "anna") as anna:
         key = anna.book.key.hex()
-    assert "owned by nobody" in desk.run(f"scheme order @town {key} show")
+    shown = desk.json("wallet show @anna")
+    assert shown["key"] == key
+    assert key in desk.run("wallet show @anna")
+    for name in (key, shown["wallet_id"]):
+        assert "owned by nobody" in desk.run(f"scheme order @town {name} show")
     assert desk.json("scheme order @town @anna freeze")["frozen"] is True
     desk.run("sync @anna")
     with opened(desk.folder / "anna") as anna:
         assert anna.book.ties.restraint().frozen
+    assert "is turned off" in desk.run("wallet show @anna")
     after = desk.json("scheme order @town @anna limit --payment 5.00")
     assert (after["frozen"], after["payment"], after["lost"]) == (False, 500, False)
     moved = desk.json("scheme order @town @anna move --to @spare")
@@ -277,7 +282,8 @@ BAD = (
     ("scheme order @town @anna freeze --day 5.00", 2, "are for: limit"),
     ("scheme order @town @anna move", 2, "--to is for"),
     ("scheme order @town @anna move --to @anna", 2, "another wallet"),
-    ("scheme order @town 00ff show", 2, "hexadecimal digits"),
+    ("scheme order @town 00ff show", 2, "'00ff' is no wallet: give its folder, its public key"),
+    ("scheme order @town 0123456789abcdef show", 2, "knows no wallet 0123456789abcdef"),
     ("scheme order @town @anna unbind", 1, "no owner of this wallet"),
     ("scheme policy set @town --guarantee-token -1", 2, "not an amount"),
     ("scheme policy set @town wallet --payment 5.00 --attested phone", 2, "no secure element"),
@@ -290,7 +296,11 @@ BAD = (
     ("wallet new @w --scheme @town --carrier phone --name W --maker nobody", 2, "maker nobody"),
     ("wallet new @w --scheme @town --carrier phone --name W --category 0", 2, "merchant code"),
     ("wallet new @w --scheme @town --carrier phone --name W --category shop", 2, "merchant code"),
-    ("wallet new @w --scheme @town --carrier phone --name W --tier 9", 2, "has no tier 9"),
+    (
+        "wallet new @w --scheme @town --carrier phone --name W --tier 9",
+        2,
+        "dualtap scheme policy set FOLDER 9 --payment",
+    ),
     ("wallet new @w --scheme @town --carrier phone --name W --tier rich", 2, "no tier"),
     ("wallet fund @anna 5.00 --conditions colour=red", 2, "no condition"),
     ("wallet fund @anna 5.00 --conditions merchant=yes", 2, "write merchant"),
