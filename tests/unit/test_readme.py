@@ -49,3 +49,13 @@ def test_links_and_folders_exist() -> None:
         assert (ROOT / target).exists(), target
     for folder in re.findall(r"^\| `([a-z_./]+)/` \|", README, flags=re.MULTILINE):
         assert (ROOT / folder).is_dir(), folder
+
+
+def test_what_is_said_to_be_somewhere_is_there() -> None:
+    """Each name in the map is defined in the file that is linked after it."""
+    rows = re.findall(r"^\| (?:a |an |any|it )[^|]*\| (.*) \|$", README, flags=re.MULTILINE)
+    places = [place for row in rows for place in re.findall(r"`(\w+)` in \[`[\w.]+`\]\(([^)]+)\)", row)]
+    assert len(places) >= 16
+    for name, file in places:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        assert re.search(rf"^ *(?:def|class) {name}\b", source, flags=re.MULTILINE), (name, file)
