@@ -67,8 +67,9 @@ class Ties:
                 old = self.owner
                 self.number, self.bind = max(self.number, number), bind
                 if old and old != self.owner:
-                    self._latest.pop(old, None)
                     self._restraints.pop(old, None)
+                    if old in self._latest and self._latest[old].body.errand is not Errand.UNBIND:
+                        del self._latest[old]  # an UNBIND stays: the issuer is told of it (SPEC §23-18)
             case Tied(wallet, _, bind, _):
                 if bind is None:
                     self.owned.pop(wallet, None)
@@ -163,18 +164,22 @@ class Ties:
         return (Tied(body.wallet, body.bind, None, None),) if over and order.key in institutions else ()
 
     def words(self) -> tuple[Word, ...]:
-        """Return all that the issuer is told: proofs of both sides, and orders given."""
+        """Return all that the issuer is told: proofs of both sides, orders given, and by which this was unbound."""
         found: list[Word] = []
         for tied in self.owned.values():
             found += [word for word in (tied.bind, tied.own) if word is not None and word.signature]
         found += [order for orders in self.given.values() for order in orders if order.signature]
+        found += self._unbound()
         return tuple(found)
+
+    def _unbound(self) -> list[OwnerOrder]:
+        return [order for order in self._latest.values() if order.body.errand is Errand.UNBIND]
 
     def kept(self) -> tuple[Tied | Ordered, ...]:
         """Return the records from which these ties follow: a compacted log holds them after its snapshot."""
         found: list[Tied | Ordered] = [Tied(self._key, self.number, self.bind, None)] if self.number else []
         found += [*self.owned.values()]
         found += [Ordered(order) for order in self._restraints.values()]
-        found += [Ordered(order) for order in self._latest.values() if order.body.errand is Errand.UNBIND]
+        found += [Ordered(order) for order in self._unbound()]
         found += [Ordered(order) for orders in self.given.values() for order in orders]
         return tuple(found)

@@ -16,6 +16,7 @@ from dualtap.wire import signed
 from dualtap_devices.owning import Session, exchange
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.ingest import Ingest
+from dualtap_issuer.registry import people_of
 from tests.mint import Mint
 
 
@@ -90,6 +91,29 @@ def test_an_institution_is_heard_by_wallet_and_owner() -> None:
     assert family.card.book.ties.owner == b""
     assert family.phone.book.ties.owned == {}
     assert family.card.book.ties.restraint() == Restraint(True, 70, 90), "it lifts only what the owner said"
+
+
+def test_who_gave_a_wallet_up_and_does_not_tell_is_not_its_owner() -> None:
+    """§23-18: else whoever sells a card keeps the tie, and is paid what its next owner's card held when it is lost."""
+    family = Family()
+    tied = family.phone.book.ties.owned[family.card.book.key]
+    assert tied.bind is not None
+    assert tied.own is not None
+    assert family.tap(Release()).code is None
+    family.card.compact()
+    assert family.tap(Bond(), family.stranger).code is None
+    body = OrderBody(family.card.book.key, 1, 9, Errand.LOST, False, 0, 0, 0, b"", family.mint.epoch)
+    family.tell(family.phone, tied.bind, tied.own, family.mint.sign(family.phone, body))
+    family.mint.epoch += 1
+    family.sync(family.card, family.stranger)
+    key = family.card.book.key
+    tie = people_of(family.mint.store, family.mint.scheme, family.mint.ledger.institutions, [key]).tie(key)
+    assert tie is not None
+    assert (tie.owner, tie.number) == (family.stranger.book.key, 2)
+    family.mint.epoch += 100
+    family.mint.ledger.settle(family.mint.epoch)
+    assert family.mint.settle_in(family.phone).funded == 0
+    family.mint.ledger.audit()
 
 
 def test_a_stranger_makes_no_reply_longer() -> None:
