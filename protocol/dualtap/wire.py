@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar, cast
 import msgpack
 
 from dualtap import limits
+from dualtap.elements import check_elements
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     KIND,
@@ -78,12 +79,14 @@ def pack(value: object) -> bytes:
 
 
 def unpack(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEMENTS) -> object:
-    """Return the object in ``data``; raise ``TOO_LARGE``, ``MALFORMED`` or ``NOT_CANONICAL`` (SPEC §5.1-2 to §5.1-5).
+    """Return the object in ``data``; raise ``TOO_LARGE``, ``MALFORMED`` or ``NOT_CANONICAL``.
 
-    ``limit`` is in bytes; ``items`` is the longest array.
+    ``limit`` is in bytes; ``items`` is the longest array. SPEC §5.1-2 to §5.1-5, §5.1-9.
     """
     if len(data) > limit:
         raise TapError(Code.TOO_LARGE, f"{len(data)} bytes, at most {limit}")
+    if len(data) > limits.MESSAGE:
+        check_elements(data)
     try:
         value = _unpackb(data, max_array_len=items, max_map_len=0, max_ext_len=0, max_str_len=32)
     except ValueError as error:
