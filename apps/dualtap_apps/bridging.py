@@ -25,8 +25,9 @@ from dualtap_devices.bridge import Bridged, bridge
 from dualtap_devices.disk import Label, opened, read_label
 from dualtap_devices.driver import Driver, always
 from dualtap_devices.frames import wants
-from dualtap_devices.owning import Press
+from dualtap_devices.owning import Press, typed
 from dualtap_devices.passive import ANY, Waiting, attend
+from dualtap_devices.verifying import Keypad
 from dualtap_transports.link import Link
 from dualtap_transports.nearness import round_trip_of
 
@@ -151,7 +152,7 @@ def _held(on: str, timeout: float, stack: ExitStack) -> Met:
 
 def card_once(
     folder: Path, on: str, only: tuple[str, ...], confirm: Confirm | None, timeout: float, as_json: bool,
-    log_level: str = "",
+    log_level: str = "", keypad: Keypad | None = None,
 ) -> Exit:  # fmt: skip
     """Be a card for one link: pay whoever charges, or begin what a reader calls for."""
     label = read_label(folder)
@@ -168,7 +169,7 @@ def card_once(
         person = asks(confirm, link) if confirm is not None and label.device.screen else always
         waiting = Waiting(
             allowed, person=person, ephemeral=met.ephemeral, handover=met.handover, deposits=label.device.deposits,
-            within=round_trip_of(met.scheme), press=_press(label, confirm, named="own" in only),
+            within=round_trip_of(met.scheme), press=typed(wallet, keypad, _press(label, confirm, named="own" in only)),
         )  # fmt: skip
         done = attend(wallet, link, waiting, timeout)
         if isinstance(done, Driver):

@@ -10,6 +10,7 @@ from dualtap import limits
 from dualtap_apps.exits import Exit
 from dualtap_apps.helps import AS_JSON, FOLDER, Address, Examples
 from dualtap_apps.linking import SIDE
+from dualtap_apps.pin_cli import PIN_FILE, typed
 from dualtap_apps.traffic import LOG_LEVEL
 
 _TIMEOUT = click.option(
@@ -74,14 +75,17 @@ def bridge(
     help="Do only this; may be given more than once.",
 )
 @click.option("--yes", is_flag=True, help="Agree without being asked. A card without a screen always does.")
+@PIN_FILE
 @_TIMEOUT
 @LOG_LEVEL
 @AS_JSON
 def card(
-    folder: Path, on: str, only: tuple[str, ...], yes: bool, timeout: float, log_level: str, as_json: bool
-) -> None:
+    folder: Path, on: str, only: tuple[str, ...], yes: bool, pin_file: Path | None, timeout: float, log_level: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Be a card for one link: pay whoever charges, serve its owner, or collect, pay or sync as a reader asks."""
     from dualtap_apps.bridging import card_once
+    from dualtap_apps.pins import Prompt
 
     def confirm(question: str) -> bool:
         try:
@@ -89,7 +93,7 @@ def card(
         except click.Abort:
             return False
 
-    _end(card_once(folder, on, only, None if yes else confirm, timeout, as_json, log_level))
+    _end(card_once(folder, on, only, None if yes else confirm, timeout, as_json, log_level, Prompt(pin_file, typed)))
 
 
 @click.command(

@@ -23,8 +23,9 @@ from dualtap_apps.money import show as money
 from dualtap_apps.output import emit, is_name, restrained, wallet_id
 from dualtap_apps.traffic import told
 from dualtap_devices.disk import opened, read_label
-from dualtap_devices.owning import Session, called, exchange, fresh, pressed
+from dualtap_devices.owning import Session, called, exchange, fresh, least, typed
 from dualtap_devices.owning import run as serve
+from dualtap_devices.verifying import Keypad
 from dualtap_devices.wallet import Wallet
 
 NONE = "none"
@@ -36,6 +37,7 @@ class Where:
     """How an owner meets a wallet: by its folder on this machine, or over a link; by its name alone, it does not.
 
     ``wallet`` is a folder, or the 16 hex digits of a wallet; without it, the only one that is owned is meant.
+    ``keypad`` takes the PIN of a wallet in a folder that has one.
     """
 
     wallet: str = ""
@@ -43,6 +45,7 @@ class Where:
     side: str | None = None
     timeout: float = 60.0
     log_level: str = ""
+    keypad: Keypad | None = None
 
     @property
     def folder(self) -> Path | None:
@@ -71,7 +74,8 @@ def carry_out(folder: Path, wallet: Wallet, wish: Wish, where: Where) -> Told:
             raise TapError(Code.SELF_PAYMENT, "a wallet cannot own itself")
         with opened(where.folder) as other:
             owner = Session(wallet, OwnerEnd(wallet.book, wish, fresh(wallet)))
-            exchange(owner, Session(other, WalletEnd(other.book, fresh(other)), pressed))
+            end = WalletEnd(other.book, fresh(other), least(other))
+            exchange(owner, Session(other, end, typed(other, where.keypad)))
             return owner.result()
     expected = owned(wallet, where.wallet) if where.wallet and not isinstance(wish, Bond) else b""
     if waits(where.on, where.side, otherwise=False):
@@ -84,8 +88,8 @@ def carry_out(folder: Path, wallet: Wallet, wish: Wish, where: Where) -> Told:
         nobody = saying(f"no wallet waits at {where.on}: start `dualtap card FOLDER --on {where.on} --only own` there")
         met = reach(where.on, where.timeout, nobody)
         handover = met.handover
-    end = OwnerEnd(wallet.book, wish, fresh(wallet), expected, handover)
-    return serve(Session(wallet, end), told(met.link, wallet, where.log_level), where.timeout)
+    mine = OwnerEnd(wallet.book, wish, fresh(wallet), expected, handover)
+    return serve(Session(wallet, mine), told(met.link, wallet, where.log_level), where.timeout)
 
 
 def bind(folder: Path, where: Where, as_json: bool) -> Exit:

@@ -40,10 +40,14 @@ def _end(code: Exit) -> None:
     raise SystemExit(int(code))
 
 
-def _where(wallet: str, on: str, side: str | None, timeout: float, log_level: str, *, needed: bool = True) -> Any:
+def _where(
+    wallet: str, on: str, side: str | None, timeout: float, log_level: str, *, needed: bool = True,
+    pin_file: Path | None = None,
+) -> Any:  # fmt: skip
     from dualtap_apps.owners import Where
+    from dualtap_apps.pins import Prompt
 
-    where = Where(wallet, on, side, timeout, log_level)
+    where = Where(wallet, on, side, timeout, log_level, Prompt(pin_file, typed))
     if needed and not where.meets:
         raise click.UsageError("owner and wallet must meet: name the wallet's folder, or --on and where it waits")
     return where
@@ -59,15 +63,20 @@ def _where(wallet: str, on: str, side: str | None, timeout: float, log_level: st
 )
 @click.argument("folder", type=FOLDER)
 @_WALLET
+@PIN_FILE
 @_meeting
 @AS_JSON
 def bind(
-    folder: Path, wallet: str, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
+    folder: Path, wallet: str, pin_file: Path | None, on: str, side: str | None, timeout: float, log_level: str,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Bind WALLET to FOLDER, which then sees what it holds, limits it, turns it off, and is paid if it is lost."""
+    """Bind WALLET to FOLDER, which then sees what it holds, limits it, turns it off, and is paid if it is lost.
+
+    A WALLET with a PIN asks for it.
+    """
     from dualtap_apps.owners import bind as act
 
-    _end(act(folder, _where(wallet, on, side, timeout, log_level), as_json))
+    _end(act(folder, _where(wallet, on, side, timeout, log_level, pin_file=pin_file), as_json))
 
 
 @click.command("unbind", cls=Examples, examples=("dualtap wallet unbind phone card",))

@@ -15,9 +15,11 @@ from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd
 from dualtap.owning import AskOwner, End, Told, Wish
 from dualtap.session import NO_HANDOVER, Handover
+from dualtap.statements import Verification
 from dualtap.suite import Ephemeral
 from dualtap.walletend import WalletEnd
 from dualtap.wire import Want
+from dualtap_devices.verifying import Keypad, verified_as
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
 
@@ -35,6 +37,28 @@ def pressed(ask: AskOwner) -> Consent:
     """Agree to everything, as a person who presses the card's button."""
     del ask
     return Consent()
+
+
+def least(wallet: Wallet) -> Verification:
+    """Return how a wallet's person is verified before it binds or shows itself: by its PIN, if it has one (§23-5)."""
+    pin = wallet.keystore.pin
+    return Verification.PIN if pin is not None and pin.cell.pin else Verification.PRESENCE
+
+
+def typed(wallet: Wallet, keypad: Keypad | None, press: Press = pressed) -> Press:
+    """Return a press that asks for the wallet's PIN as well, if it has one; without a ``keypad`` it then agrees to
+    nothing."""
+
+    def both(ask: AskOwner) -> Consent | Decline:
+        given, needed = press(ask), least(wallet)
+        if isinstance(given, Decline) or needed < Verification.PIN:
+            return given
+        found = verified_as(needed, wallet.keystore, keypad) if keypad is not None else None
+        if found is not None and wallet.keystore.pin is not None:
+            wallet.keystore.pin.forget()  # it was given to bind: nothing may be paid by it
+        return Decline() if found is None else Consent(found)
+
+    return both
 
 
 class Session:
@@ -56,9 +80,8 @@ class Session:
     ) -> Session:
         """Return the end of an owner with this wish, or of a wallet without one; ``ephemeral`` is for this session."""
         book = wallet.book
-        return cls(
-            wallet, OwnerEnd(book, wish, ephemeral) if wish is not None else WalletEnd(book, ephemeral), clock=clock
-        )
+        end = OwnerEnd(book, wish, ephemeral) if wish is not None else WalletEnd(book, ephemeral, least(wallet))
+        return cls(wallet, end, clock=clock)
 
     @property
     def ended(self) -> bool:

@@ -19,7 +19,7 @@ from dualtap.suite import Ephemeral
 from dualtap.walletend import WalletEnd
 from dualtap.wire import Want
 from dualtap_devices.driver import Driver, Person, always, run
-from dualtap_devices.owning import Press, Session, declined, fresh
+from dualtap_devices.owning import Press, Session, declined, fresh, least
 from dualtap_devices.owning import run as serve
 from dualtap_devices.remote import LinkCarrier, sync_sealed
 from dualtap_devices.syncing import SyncReport
@@ -125,7 +125,7 @@ def _called(wallet: Wallet, call: Call, waiting: Waiting) -> Driver:
 def _answer(wallet: Wallet, link: Link, want: Want, waiting: Waiting, timeout: float | None) -> Done:
     """Pay whoever collects, and serve an owner."""
     if want & Want.OWN and waiting.allowed & Want.OWN:
-        end = WalletEnd(wallet.book, waiting.ephemeral or fresh(wallet), handover=waiting.handover)
+        end = WalletEnd(wallet.book, waiting.ephemeral or fresh(wallet), least(wallet), waiting.handover)
         return serve(Session(wallet, end, waiting.press, waiting.clock or time.time), link, timeout)
     if not want & Want.COLLECT or not waiting.allowed & Want.PAY:
         raise TapError(Code.WRONG_ROLE, "the other device wants what this one does not do by itself")

@@ -29,8 +29,13 @@ def verified(ask: Ask, keystore: Keystore, keypad: Keypad) -> Verification | Non
     Only a PIN is ever asked for, and only where the payment needs one; without a PIN in the keystore it is
     ``PRESENCE``, and the tap says that this is too little.
     """
+    return verified_as(ask.verification, keystore, keypad)
+
+
+def verified_as(least: Verification, keystore: Keystore, keypad: Keypad) -> Verification | None:
+    """Return how the user is verified where this is needed, as :func:`verified` does."""
     pin = keystore.pin
-    if ask.verification < Verification.PIN or pin is None or not pin.cell.pin:
+    if least < Verification.PIN or pin is None or not pin.cell.pin:
         return Verification.PRESENCE
     moment = Moment.ENTER_PIN
     while not pin.cell.blocked:
@@ -44,6 +49,6 @@ def verified(ask: Ask, keystore: Keystore, keypad: Keypad) -> Verification | Non
                 raise
             moment = Moment.NO_PIN if error.code is Code.BAD_INPUT else Moment.PIN_WRONG
         else:
-            return max(Verification.PIN, ask.verification)
+            return max(Verification.PIN, least)
     keypad.tell(PROMPTS[Moment.PIN_BLOCKED], 0)
     return None
