@@ -405,7 +405,10 @@ class Ledger:
         return total
 
     def order(self, body: OrderBody, epoch: int) -> OwnerOrder:
-        """Sign an order of this institution about a wallet, keep it, stamped ``epoch``, and return it (SPEC §23-12).
+        """Sign an order of this institution about a wallet, keep it, and return it (SPEC §23-12).
+
+        It is stamped ``epoch``, or with the epoch up to which the ledger has settled: what was paid out by the words
+        seen before that stays right (SPEC §16-22).
 
         Its ``number`` is the next of this institution's about this wallet, whatever ``body`` says. Raises ``BAD_KEY``.
         """
@@ -417,7 +420,7 @@ class Ledger:
             ids = [row.id for row in self.store.words_about([body.wallet]) if row.key == office.key]
             known = cast("list[OwnerOrder]", self._all(ids))
             number = 1 + max((one.body.number for one in known), default=0)
-            word = office.order(body._replace(number=number))
+            word, epoch = office.order(body._replace(number=number)), max(epoch, self.store.closed_epoch())
             ingest = Ingest(self.store, self.trust, self.institutions, epoch)
             ingest.word(word)
             ingest.finish()

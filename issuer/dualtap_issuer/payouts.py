@@ -79,7 +79,7 @@ def pay_heirs(ledger: Ledger, epoch: int) -> int:
         for wallet in batch:
             heir = people.heir(wallet, epoch - 1)
             if heir and _may(ledger, wallet, heir):
-                total += _pay(ledger, wallet, heir, epoch)
+                total += _pay(ledger, wallet, ledger.lines.present(heir), epoch)
     return total
 
 

@@ -9,7 +9,12 @@ import pytest
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.statements import BindBody, Errand, OrderBody, OwnBody, PresentBody, Word
-from dualtap.sync import upload_of
+from dualtap.suite import Drbg
+from dualtap.sync import Reply, upload_of
+from dualtap_devices.keystore import MemoryKeystore
+from dualtap_devices.rotation import rotate, sync_device
+from dualtap_devices.slots import MemoryStore
+from dualtap_devices.syncing import Prepared, tell
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer import settling
 from dualtap_issuer.guarantee import Caps
@@ -121,6 +126,36 @@ def test_a_replaced_cards_value_comes_to_the_new_one_once() -> None:
     family.settle(LAST + 2)
     assert (family.funded(family.shop), family.funded(family.phone)) == (0, 0)
     family.mint.ledger.audit()
+
+
+def test_an_heir_that_changed_its_key_since_is_paid_under_the_new_one() -> None:
+    """§16-22 and §20-9: the device asks for nothing more with the old key, and drops it."""
+    family = Family()
+    mint = family.mint
+    family.bind()
+    family.order(Errand.MOVE, 1, family.spare.book.key)
+    fresh = Wallet(mint.scheme, limits.FULL, MemoryKeystore(mint.scheme, mint.draw()), MemoryStore.open(1 << 20))
+
+    def reach(wallet: Wallet, prepared: Prepared) -> Reply:
+        return tell(wallet, prepared, mint)
+
+    rotate(family.spare, fresh, reach, mint.draw())
+    family.settle()
+    assert sync_device(fresh, reach, Drbg(mint.draw()), deposit=False).funded == 80
+    mint.ledger.audit()
+
+
+def test_an_order_is_not_of_a_day_that_is_settled() -> None:
+    """§16-22: what is paid out follows from the words seen before, and no word is seen before again."""
+    family = Family()
+    family.bind()
+    family.order(Errand.LOST)
+    family.settle()
+    assert family.funded(family.phone) == 80
+    body = OrderBody(family.card.book.key, 1, 0, Errand.UNBIND, False, 0, 0, 0, b"", EPOCH)
+    word = family.mint.ledger.order(body, EPOCH)
+    family.mint.ledger.audit()
+    assert family.mint.store.stamps([word.id]) == {word.id: LAST + 1}
 
 
 def test_an_institution_moves_what_its_customer_cannot() -> None:
