@@ -417,7 +417,7 @@ class Ledger:
         with self.store.transaction():
             self.store.lock("order " + body.wallet.hex())
             office = self.authority.office
-            ids = [row.id for row in self.store.words_about([body.wallet]) if row.key == office.key]
+            ids = [row.id for row in self.store.words_said([(body.wallet, office.key)])]
             known = cast("list[OwnerOrder]", self._all(ids))
             number = 1 + max((one.body.number for one in known), default=0)
             word, epoch = office.order(body._replace(number=number)), max(epoch, self.store.closed_epoch())

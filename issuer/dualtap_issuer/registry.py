@@ -8,13 +8,13 @@ from dualtap.statements import Scheme
 from dualtap_issuer.insured import Certified
 from dualtap_issuer.people import People
 from dualtap_issuer.store import Store
-from dualtap_issuer.words import words_of
+from dualtap_issuer.words import said_of
 
 
 def people_of(store: Store, scheme: Scheme, institutions: Collection[bytes], wallets: Iterable[bytes]) -> People:
     """Return what a ledger knows of these wallets' people."""
-    ids = [row.id for row in store.words_about(wallets)]
-    return People(words_of(store, scheme, ids), store.stamps(ids), institutions)
+    words = said_of(store, scheme, institutions, wallets)
+    return People(words, store.stamps(word.id for word in words), institutions)
 
 
 class Bound:

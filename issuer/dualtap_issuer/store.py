@@ -276,10 +276,13 @@ class Store(Door, ABC):
         """Return the digests of all authorities' certificates."""
         return [row[0] for row in self.ask("SELECT certificate FROM authority ORDER BY certificate")]
 
-    def words_about(self, wallets: Iterable[bytes]) -> list[WordRow]:
-        """Return all that was signed of these wallets' ties, in order."""
-        query = "SELECT t.wallet, t.id, t.key FROM {wanted} CROSS JOIN word t WHERE t.wallet = w.a ORDER BY 1, 2"
-        return [WordRow(*row) for row in self.ask(query, _ones(wallets))]
+    def words_said(self, pairs: Iterable[tuple[bytes, bytes]]) -> list[WordRow]:
+        """Return what was signed of these wallets' ties by these keys: pairs of both, in order."""
+        query = (
+            "SELECT t.wallet, t.id, t.key FROM {wanted} CROSS JOIN word t WHERE t.wallet = w.a AND t.key = w.b "
+            "ORDER BY 1, 2"
+        )
+        return [WordRow(*row) for row in self.ask(query, sorted(set(pairs)))]
 
     def words_by(self, keys: Iterable[bytes]) -> list[WordRow]:
         """Return all that these keys signed of ties, in order."""

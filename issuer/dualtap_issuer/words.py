@@ -29,14 +29,26 @@ def words_of(store: Store, scheme: Scheme, ids: Iterable[bytes]) -> list[Word]:
     return [cast("Word", decode_fact(scheme, fact)) for fact, _ in found]
 
 
+def said_of(store: Store, scheme: Scheme, institutions: Collection[bytes], wallets: Iterable[bytes]) -> list[Word]:
+    """Return all of these wallets' ties that can count: what a wallet, whom it bound itself to, or an institution said.
+
+    What strangers say of a wallet, and they may say much, is never read.
+    """
+    wallets = set(wallets)
+    own = words_of(store, scheme, [row.id for row in store.words_said((key, key) for key in wallets)])
+    pairs = {(key, other) for key in wallets for other in institutions}
+    pairs |= {(word.key, word.body.owner) for word in own if isinstance(word.body, BindBody)}
+    others = pairs - {(key, key) for key in wallets}
+    return own + words_of(store, scheme, [row.id for row in store.words_said(others)])
+
+
 def orders_for(store: Store, scheme: Scheme, institutions: Collection[bytes], key: bytes) -> tuple[OwnerOrder, ...]:
     """Return the orders that a reply brings a wallet (SPEC §23-16): those about it, and who of its own was unbound.
 
     Only keys that it bound itself to, and institutions, are heard; of each the last orders, in their order, so that
     no stranger makes a reply longer.
     """
-    rows = store.words_about([key])
-    words = words_of(store, scheme, [row.id for row in rows])
+    words = said_of(store, scheme, institutions, [key])
     bindings: dict[bytes, int] = defaultdict(int)
     for word in words:
         if isinstance(word.body, BindBody):
@@ -48,8 +60,10 @@ def orders_for(store: Store, scheme: Scheme, institutions: Collection[bytes], ke
         if order.body.errand in FOR_WALLETS
         and (order.key in institutions or order.body.bind == bindings.get(order.key))
     ]
-    owned = {row.wallet for row in store.words_by([key])} - {key}
-    theirs = [row.id for row in store.words_about(owned) if row.key in institutions]
+    claimed = {row.wallet for row in store.words_by([key])} - {key}
+    given = words_of(store, scheme, [row.id for row in store.words_said((wallet, wallet) for wallet in claimed)])
+    owned = {word.key for word in given if isinstance(word.body, BindBody) and word.body.owner == key}
+    theirs = [row.id for row in store.words_said((wallet, other) for wallet in owned for other in institutions)]
     released = [cast("OwnerOrder", word) for word in words_of(store, scheme, theirs)]
     found = [*_latest(found), *(order for order in released if order.body.errand is Errand.UNBIND)]
     return tuple(sorted(found, key=lambda order: (order.body.number, order.id)))

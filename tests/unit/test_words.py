@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from dualtap.errors import Code, TapError
@@ -15,6 +17,7 @@ from dualtap.ties import Restraint
 from dualtap.wire import signed
 from dualtap_devices.owning import Session, exchange
 from dualtap_devices.wallet import Wallet
+from dualtap_issuer.facts import Fact
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.registry import people_of
 from tests.mint import Mint
@@ -135,6 +138,43 @@ def test_a_stranger_makes_no_reply_longer() -> None:
     reply = family.mint.ledger._reply(upload_of(family.card.book), family.mint.epoch)  # pyright: ignore[reportPrivateUsage]
     assert [(word.key, word.body.payment) for word in reply.words] == [(family.phone.book.key, 8)]
     assert len(family.kept()) == 2 + 10 + 2, "kept for ever, all the same"
+
+
+def test_a_strangers_words_cost_the_wallet_and_its_ledger_nothing() -> None:
+    """§23-16: else who knows a key makes that wallet's every sync, and each settlement, read what he says of it."""
+    family = Family()
+    family.sync(family.phone)
+    key, session, mint = family.card.book.key, b"s" * 32, family.mint
+    body = OrderBody(key, 0, 1, Errand.LOST, True, 0, 0, 0, b"", mint.epoch)
+    said = [mint.sign(family.stranger, body._replace(number=number)) for number in range(1, 20)]
+    family.tell(family.stranger, *said, mint.sign(family.stranger, OwnBody(key, session, mint.epoch)))
+    read, find = set[bytes](), mint.store.find
+
+    def watched(digests: Iterable[bytes]) -> list[tuple[Fact, int]]:
+        wanted = list(digests)
+        read.update(wanted)
+        return find(wanted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mint.store, "find", watched)
+        family.sync(family.card)
+        people = people_of(mint.store, mint.scheme, mint.ledger.institutions, [key])
+    assert people.tie(key) is not None
+    assert not read & {word.id for word in said}
+
+
+def test_who_says_that_a_wallet_is_his_is_not_told_what_becomes_of_it() -> None:
+    """§23-16: an institution's UNBIND comes to whom the wallet has bound itself to."""
+    family = Family()
+    mint, key = family.mint, family.card.book.key
+    family.sync(family.phone)
+    family.tell(family.stranger, mint.sign(family.stranger, OwnBody(key, b"s" * 32, mint.epoch)))
+    family.tell(family.stranger, family.office(2, Errand.UNBIND, 1))
+    told = [
+        mint.ledger._reply(upload_of(wallet.book), mint.epoch).words  # pyright: ignore[reportPrivateUsage]
+        for wallet in (family.phone, family.stranger)
+    ]
+    assert [len(words) for words in told] == [1, 0]
 
 
 def test_what_is_for_the_issuer_is_not_told_to_the_wallet() -> None:
