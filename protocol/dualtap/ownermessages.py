@@ -90,7 +90,17 @@ _NUMBER: dict[type[OwnerMessage], int] = {
 }  # fmt: skip
 _certificate = wire.issued_check(WalletCertificate)
 _authorities = list_of(wire.issued_check(AuthorityCertificate), 8)
-_line = record(StateLine, text, wire.money, text, blob(0, 8), wire.epoch)
+
+
+def _printable(value: object) -> str:
+    """Check text that a screen is given: nothing in it moves a cursor, or hides what stands there (SPEC §23-19)."""
+    found = text(value)
+    if not found.isascii() or not found.isprintable():
+        raise TapError(Code.MALFORMED, "text that is not printable")
+    return found
+
+
+_line = record(StateLine, _printable, wire.money, wire.currency, blob(0, 8), wire.epoch)
 _expiry = record(Expiry, wire.epoch, wire.money)
 _MESSAGE: dict[type[OwnerMessage], Check[OwnerMessage]] = {
     RefuseMessage: record(RefuseMessage, wire.number),

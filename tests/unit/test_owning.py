@@ -37,7 +37,7 @@ from dualtap.records import Ordered
 from dualtap.session import Channel, establish
 from dualtap.statements import BindBody, Carrier, Errand, OrderBody, OwnerOrder, PresentBody, Verification
 from dualtap.ties import Restraint
-from dualtap.walletend import WalletEnd
+from dualtap.walletend import WalletEnd, state_of
 from dualtap.wire import DoneMessage, Hello, RefuseMessage, Want, Welcome, signed
 from dualtap_devices.owning import Session, exchange
 from dualtap_devices.wallet import Wallet
@@ -476,6 +476,16 @@ def test_a_card_that_plays_another_card_is_found_out() -> None:
         0, 9, 9, 9, False, 9, 9, (), (), EPOCH, claim.signature, town.card.book.certificate, ()
     )  # fmt: skip
     assert hand.say(lie) == [RefuseMessage(int(Code.BAD_SIGNATURE))]
+
+
+@pytest.mark.parametrize(("what", "currency"), [("\x1b[2J\x1b[H", "CNY"), ("p\u202eaid", "CNY"), ("paid", "\x1b[2")])
+def test_what_a_card_says_moves_no_cursor(what: str, currency: str) -> None:
+    """§23-19: a broken card's State would else write over what the owner's terminal says of it."""
+    town = Town().bound()
+    message = state_of(town.card.book, EPOCH, 1, bytes(64), ())
+    assert decode(encode(message)) == message
+    said = message._replace(lines=(message.lines[0]._replace(what=what, currency=currency),))
+    refused(Code.MALFORMED, lambda: decode(encode(said)))
 
 
 def test_the_person_of_a_bound_wallet_is_asked_for_no_stranger() -> None:
