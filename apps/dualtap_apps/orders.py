@@ -70,7 +70,8 @@ def _named(ledger: Ledger, text: str) -> bytes:
 
 def _show(ledger: Ledger, key: bytes, currency: str, as_json: bool) -> Exit:
     people = known_of(ledger, key)
-    tie, restraint, heir = people.tie(key), people.restraint(key), people.heir(key)
+    tie, restraint = people.tie(key), people.restraint(key)
+    heir = people.heir(key, ledger.authority.office.key)
     fields = {
         "wallet": wallet_id(key), "owner": wallet_id(tie.owner) if tie else "", "lost": people.is_lost(key),
         "frozen": restraint.frozen, "payment": restraint.payment, "day": restraint.day,

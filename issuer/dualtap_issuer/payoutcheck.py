@@ -25,7 +25,8 @@ def payouts(world: World, store: Store, held: dict[bytes, dict[bytes, int]]) -> 
     people = People(facts.words.values(), facts.seen, world.institutions)
     for row in rows & expected:
         fresh, amount = facts.tokens[row.fresh], held.get(row.token, {}).get(row.holder)
-        heirs = {*line_of(store, people.heir(row.holder, row.epoch - 1)), *line_of(store, row.holder)}
+        home = world.trust.issuer_key(fresh.issuer)
+        heirs = {*line_of(store, people.heir(row.holder, home, row.epoch - 1)), *line_of(store, row.holder)}
         if (amount is not None and fresh.amount != amount) or fresh.owner not in heirs:
             wrong.append(Finding("payout", tuple(row), Wrong.ALTERED, *about(facts, row.fresh)))
     return sorted(wrong, key=str)

@@ -77,7 +77,7 @@ def pay_heirs(ledger: Ledger, epoch: int) -> int:
         batch = wallets[place : place + WALLETS]
         people = people_of(ledger.store, ledger.scheme, ledger.institutions, batch)
         for wallet in batch:
-            heir = people.heir(wallet, epoch - 1)
+            heir = people.heir(wallet, ledger.authority.office.key, epoch - 1)
             if heir and _may(ledger, wallet, heir):
                 total += _pay(ledger, wallet, ledger.lines.present(heir), epoch)
     return total
@@ -93,7 +93,8 @@ def redeem(ledger: Ledger, proof: Present, epoch: int) -> int:
     key = proof.key
     if Certified(ledger.store, ledger.scheme, ledger.terms.anonymous).bound([key]):
         raise TapError(Code.BAD_INPUT, "this wallet's value is on its person's account; an anonymous one's is redeemed")
-    if people_of(ledger.store, ledger.scheme, ledger.institutions, [key]).heir(key):
+    people = people_of(ledger.store, ledger.scheme, ledger.institutions, [key])
+    if people.heir(key, ledger.authority.office.key):
         raise TapError(Code.BAD_INPUT, "this wallet was lost or replaced: its value is another's")
     if not _may(ledger, key, key):
         raise TapError(Code.BAD_INPUT, "this wallet is not of this institution, or evidence names it")

@@ -113,15 +113,14 @@ class People:
         """Return whether a wallet was reported lost, last, by its owner or an institution."""
         return any(body.errand is Errand.LOST for body in self._state(wallet, by))
 
-    def heir(self, wallet: bytes, by: int = ALWAYS) -> bytes:
+    def heir(self, wallet: bytes, home: bytes, by: int = ALWAYS) -> bytes:
         """Return the key to which belongs what a wallet was credited for what it held at ``claim_by``; empty: its own.
 
-        That is the key to which it was moved, by the last such order of its owner or else of an institution; of a
-        wallet that is lost and bound, its owner. SPEC §16-22.
+        That is the key to which it was moved, by the last such order of its owner or else of ``home``, the institution
+        that keeps its account and pays; of a wallet that is lost and bound, its owner. SPEC §16-22.
         """
         tie, orders = self.tie(wallet, by), self.orders(wallet, by)
-        first = [tie.owner] if tie is not None else []
-        for signer in (*first, *sorted(orders.keys() - set(first))):
+        for signer in (home,) if tie is None else (tie.owner, home):
             moves = [one.body.to for one in orders.get(signer, ()) if one.body.errand is Errand.MOVE and one.body.to]
             if moves:
                 return moves[-1]

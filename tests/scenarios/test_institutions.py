@@ -17,6 +17,8 @@ from dualtap.statements import (
     AuthorityCertificate,
     Carrier,
     Condition,
+    Errand,
+    OrderBody,
     Parent,
     PresentBody,
     Role,
@@ -37,6 +39,25 @@ from dualtap_issuer.roll import MOST
 from dualtap_issuer.store import Store, migrations
 from tests.mint import EPOCH, TERMS
 from tests.support.league import League
+
+
+def test_no_institution_moves_what_anothers_customer_holds() -> None:
+    """§16-22: its own, which pays, does."""
+    league = League(2)
+    one, two = league.members
+    anna, thief, spare = league.customer(one, 80), league.customer(two), league.customer(one)
+    body = OrderBody(anna.book.key, 0, 0, Errand.MOVE, False, 0, 0, 0, thief.book.key, EPOCH)
+    two.ledger.order(body, EPOCH)
+    one.ledger.settle(EPOCH + 16)
+    two.ledger.settle(EPOCH + 16)
+    league.epoch = EPOCH + 17
+    assert (league.sync_at(two, thief).funded, one.ledger.audit().overspend) == (0, 0)
+    one.ledger.order(body._replace(to=spare.book.key), EPOCH + 16)
+    two.ledger.settle(EPOCH + 17)
+    assert league.sync_at(one, spare).funded == 0, "who keeps its account pays"
+    one.ledger.settle(EPOCH + 17)
+    assert (league.sync_at(one, spare).funded, league.sync_at(two, thief).funded) == (80, 0)
+    one.ledger.audit()
 
 
 def test_the_customer_of_one_institution_pays_the_customer_of_another() -> None:

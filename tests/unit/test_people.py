@@ -102,22 +102,23 @@ def test_lost_is_lost_until_its_signer_finds_it() -> None:
     assert people(lost, order(BANK, Errand.RESTRAIN, 1, 7, 0)).is_lost(CARD.public)
     found = people(lost, order(ANNA, Errand.RESTRAIN, 2, 7))
     assert not found.is_lost(CARD.public)
-    assert found.heir(CARD.public) == b""
+    assert found.heir(CARD.public, BANK.public) == b""
 
 
 def test_the_heir_is_whom_it_was_moved_to_or_of_a_lost_wallet_its_owner() -> None:
     """§16-22."""
     tied = bound(ANNA, 5)
-    assert people(tied).heir(CARD.public) == b""
-    assert people(tied, order(ANNA, Errand.LOST, 1, 6)).heir(CARD.public) == ANNA.public
-    assert people(order(BANK, Errand.LOST, 1, 6, 0)).heir(CARD.public) == b"", "bound to nobody"
-    assert people(tied, order(BANK, Errand.LOST, 1, 6, 0)).heir(CARD.public) == ANNA.public
+    assert people(tied).heir(CARD.public, BANK.public) == b""
+    assert people(tied, order(ANNA, Errand.LOST, 1, 6)).heir(CARD.public, BANK.public) == ANNA.public
+    assert people(order(BANK, Errand.LOST, 1, 6, 0)).heir(CARD.public, BANK.public) == b"", "bound to nobody"
+    assert people(tied, order(BANK, Errand.LOST, 1, 6, 0)).heir(CARD.public, BANK.public) == ANNA.public
     moved = [order(ANNA, Errand.MOVE, 2, 7, to=OTHER.public), order(ANNA, Errand.MOVE, 3, 8, to=SPARE.public)]
     office = order(BANK, Errand.MOVE, 1, 7, 0, to=NORTH.public)
-    assert people(tied, moved, office, order(ANNA, Errand.LOST, 1, 6)).heir(CARD.public) == SPARE.public
-    assert people(tied, moved, office).heir(CARD.public, 7) == OTHER.public
-    assert people(tied, office).heir(CARD.public) == NORTH.public
-    assert people(tied, order(THIEF, Errand.MOVE, 9, 6, to=THIEF.public)).heir(CARD.public) == b""
+    assert people(tied, moved, office, order(ANNA, Errand.LOST, 1, 6)).heir(CARD.public, BANK.public) == SPARE.public
+    assert people(tied, moved, office).heir(CARD.public, BANK.public, 7) == OTHER.public
+    assert people(tied, office).heir(CARD.public, BANK.public) == NORTH.public
+    assert people(tied, office).heir(CARD.public, NORTH.public) == b"", "another institution's customer"
+    assert people(tied, order(THIEF, Errand.MOVE, 9, 6, to=THIEF.public)).heir(CARD.public, BANK.public) == b""
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -137,7 +138,11 @@ def test_order_and_repetition_of_words_change_nothing(seed: int) -> None:
 
     def told(words: list[Word]) -> list[object]:
         found = People(words, first, INSTITUTIONS)
-        asked = (found.tie, found.restraint, found.is_lost, found.heir)
+
+        def heir(wallet: bytes, by: int) -> bytes:
+            return found.heir(wallet, BANK.public, by)
+
+        asked = (found.tie, found.restraint, found.is_lost, heir)
         return [ask(CARD.public, by) for ask in asked for by in range(7)]
 
     words = [one.word for one in said]

@@ -53,7 +53,7 @@ def _wallet(ledger: Ledger, given: Fields) -> Fields:
     return {
         "owner": tie.owner.hex() if tie else "", "bind": tie.number if tie else 0,
         "frozen": _word(said=restraint.frozen), "lost": _word(said=people.is_lost(key)),
-        "payment": restraint.payment, "day": restraint.day, "heir": people.heir(key).hex(),
+        "payment": restraint.payment, "day": restraint.day, "heir": people.heir(key, ledger.authority.office.key).hex(),
     }  # fmt: skip
 
 
