@@ -126,5 +126,10 @@ def reach(on: str, timeout: float, fail: Fail) -> Met:
 
 
 def saying(text: str) -> Fail:
-    """Return what puts ``text`` in the place of an error's detail."""
-    return lambda error: TapError(error.code, text)
+    """Return what puts ``text`` in the place of an error's detail, but where that has a remedy of its own."""
+
+    def fail(error: TapError) -> TapError:
+        kept = error.code is Code.BAD_INPUT and error.detail  # such as an extra that is missing
+        return TapError(error.code, error.detail if kept else text)
+
+    return fail
