@@ -30,7 +30,7 @@ globals().update(TESTS)
 
 
 def test_the_ledgers_tests_are_here() -> None:
-    assert len(TESTS) == 77
+    assert len(TESTS) == 79
 
 
 @pytest.mark.parametrize("seed", range(30))
