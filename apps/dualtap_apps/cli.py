@@ -141,6 +141,7 @@ def wallet_new(
         "dualtap wallet fund anna 100.00",
         "dualtap wallet fund anna 50.00 --conditions 'category=5411,5812; cap=20.00'",
         "dualtap wallet fund anna 50.00 --conditions 'payee=shop; window=2026-12-01..2026-12-31'",
+        "dualtap wallet fund anna 50.00 --conditions 'merchant; count=3'",
     ),
 )
 @click.argument("folder", type=FOLDER)
@@ -149,7 +150,8 @@ def wallet_new(
     "--conditions",
     multiple=True,
     metavar="TEXT",
-    help="What it is for: payee=KEY, category=CODE, merchant, cap=AMOUNT, window=DAY..DAY, preimage=HEX, signed=KEY.",
+    help="What it is for: payee=KEY, category=CODE, merchant, cap=AMOUNT, window=DAY..DAY, preimage=HEX, "
+    "signed=KEY, count=NUMBER.",
 )
 @AS_JSON
 def wallet_fund(folder: Path, amount: str, conditions: tuple[str, ...], as_json: bool) -> None:

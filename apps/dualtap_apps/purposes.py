@@ -25,9 +25,10 @@ FORMS = {
     "cap": "cap=20.00: the most that one payment may take",
     "window": "window=2026-11-01..2026-12-31: the first and the last day",
     "preimage": "preimage=HEX: the SHA-256, 64 hexadecimal digits, of what the payer must show",
+    "count": "count=3: the most payments that it is for; each takes one of its first units",
     "signed": "signed=KEY: the public key of the second signer, or its wallet's folder",
 }
-_RESERVED = {"count": 8, "place": 9, "quota": 10, "refund": 11}
+_RESERVED = {"place": 9, "quota": 10, "refund": 11}
 
 
 def parse_conditions(texts: Iterable[str], suite: Suite, currency: str) -> tuple[Condition, ...]:
@@ -72,6 +73,14 @@ def _value(rule: Rule, value: str, suite: Suite, currency: str) -> bytes:
             return _hex(value, DIGEST)
         case Rule.SIGNED:
             return key_of(value, suite)
+        case Rule.COUNT:
+            return _count(value)
+
+
+def _count(value: str) -> bytes:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", value, flags=re.ASCII):
+        raise TapError(Code.BAD_INPUT, f"{value!r} is no number of payments")
+    return int(value).to_bytes(4, "big")
 
 
 def _items(value: str) -> list[str]:

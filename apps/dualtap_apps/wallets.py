@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dualtap.book import amount_of
+from dualtap.conditions import uses
 from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
 from dualtap.ties import FREE, Restraint
@@ -50,6 +51,8 @@ class Summary(NamedTuple):
     quarantined: bool
     pin: str
     restraint: Restraint
+    uses: list[dict[str, int]]
+    """Of each token whose payments are counted: how many are left, of how many, and what is left of it to pay."""
 
 
 class Options(NamedTuple):
@@ -81,7 +84,22 @@ def summary(wallet: Wallet, label: Label) -> Summary:
         wallet.quarantined,
         pin_state(wallet),
         book.ties.restraint(),
+        counted(wallet),
     )
+
+
+def counted(wallet: Wallet) -> list[dict[str, int]]:
+    """Return how many uses are left of each token whose payments are counted, and its units that are left."""
+    book = wallet.book
+    epoch = max(today(), book.trust.epoch)
+    return [
+        {
+            "left": left,
+            "of": uses(book.graph.tokens[token]) or 0,
+            "amount": sum(held.amount for held in book.holdings if held.token == token and book.spendable(held, epoch)),
+        }
+        for token, left in book.uses_left(epoch).items()
+    ]
 
 
 def doubts(wallet: Wallet) -> list[str]:
@@ -197,6 +215,10 @@ def show(folder: Path, as_json: bool) -> Exit:
         f"  payments left        {found.payments_left}",
         f"  counter              {found.counter}",
         f"  PIN                  {found.pin}",
+        *(
+            f"  uses left            {one['left']} of {one['of']}, for {money(one['amount'], currency)}"
+            for one in found.uses
+        ),
         *(f"  {line}" for line in told),
     )
     return Exit.OK

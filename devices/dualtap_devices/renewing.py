@@ -12,7 +12,7 @@ def worn(book: Book) -> list[Holding]:
     """Return the holdings that a sync replaces: restored value, and what a card, or anybody, may no longer take.
 
     The wallet's own value with conditions keeps them, so that it is left where a renewal could not be spent: past its
-    last day, or where a second signature names the old token.
+    last day, where a second signature names the old token, or where its uses are counted.
     """
     return [holding for holding in book.holdings if _is_worn(book, holding) and _is_renewable(book, holding)]
 
@@ -33,4 +33,5 @@ def _is_renewable(book: Book, holding: Holding) -> bool:
         return False
     if not token.conditions or token.owner != book.key:
         return True
-    return book.trust.epoch <= token.spend_by and all(one.code != Rule.SIGNED for one in token.conditions)
+    old = any(one.code in (Rule.SIGNED, Rule.COUNT) for one in token.conditions)
+    return book.trust.epoch <= token.spend_by and not old

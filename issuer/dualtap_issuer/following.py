@@ -216,11 +216,25 @@ class Following:
             self._origins[Parent(key, Side.TOKEN, 0)] = Origin(
                 key, 0, token.amount, token.owner, 0, 0, 0, _bound(token)
             )
+        passed = self._passed_on([row for row in rows if tokens[row.token].conditions])
         for row in rows:
             hand, bound = hands[row.transfer], _bound(tokens[row.token])
-            for side, owner in ((Side.PAYEE, hand.payee), (Side.PAYER, hand.key)):
-                origin = Origin(row.token, row.start, row.end, owner, 0, 0, hand.epoch, bound)
+            kept = int(row in passed)
+            for side, owner, hops in ((Side.PAYEE, hand.payee, 1), (Side.PAYER, hand.key, kept)):
+                origin = Origin(row.token, row.start, row.end, owner, hops, 0, hand.epoch, bound)
                 self._origins[Parent(row.transfer, side, row.number)] = origin
+
+    def _passed_on(self, rows: list[SpanRow]) -> set[SpanRow]:
+        """Return those of these spans that once were in a payee's hands; each may have been restored many times."""
+        found: set[SpanRow] = set()
+        behind = {row: row for row in rows}
+        while behind:
+            found |= {row for row, above in behind.items() if above.side == Side.PAYEE}
+            restored = {row: above for row, above in behind.items() if above.side == Side.PAYER}
+            dead = self.store.spans({above.parent for above in restored.values()})
+            places = {(one.transfer, one.number): one for one in dead}
+            behind = {row: places[above.parent, above.place] for row, above in restored.items()}
+        return found
 
     def _origin(self, parent: Parent) -> Origin:
         found = self._origins.get(parent)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, cast
 
+from dualtap.conditions import uses
 from dualtap.renewal import is_renewal, renewal_serial
 from dualtap.statements import Condition, Scheme, Token, Transfer
 from dualtap_issuer.facts import Facts, decode_fact
@@ -32,14 +33,15 @@ def fresh_tokens(world: World, deposit: bytes, epoch: int) -> list[Fresh]:
     """Return what a credited deposit is renewed with at ``epoch``; nothing where it stays a credit.
 
     Units of the signer's own token with conditions keep conditions and dates, and are not renewed once they can no
-    longer be spent. All others are one token for each currency.
+    longer be spent, nor if they are counted: the fresh token's uses would be new. All others are one token for each
+    currency.
     """
     transfer = world.shaped[deposit]
     amounts: dict[tuple[str, tuple[Condition, ...], tuple[int, int] | None], int] = defaultdict(int)
     for credit in world.credits_of(deposit):
         token = world.facts.tokens[credit.token]
         bound = bool(token.conditions) and token.owner == transfer.key
-        if bound and token.spend_by < epoch:
+        if bound and (token.spend_by < epoch or uses(token) is not None):
             return []
         dates = (token.spend_by, token.claim_by) if bound else None
         amounts[token.currency, token.conditions if bound else (), dates] += credit.amount

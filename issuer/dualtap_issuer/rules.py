@@ -309,12 +309,18 @@ def _bound(token: Token) -> Token | None:
 
 
 def sides(transfer: Transfer, index: int, above: Origin) -> dict[Parent, Origin]:
-    """Return what both sides of one span of a transfer give; ``above`` is what it is cut from."""
-    _, start, end = transfer.body.spans[index]
-    owners = {Side.PAYEE: transfer.body.payee, Side.PAYER: transfer.key}
+    """Return what both sides of one span of a transfer give; ``above`` is what it is cut from.
+
+    Hops are told apart from none only: a ledger takes any number of them.
+    """
+    (_, start, end), epoch = transfer.body.spans[index], transfer.body.epoch
     return {
-        Parent(transfer.id, side, index): Origin(above.token, start, end, owner, 0, 0, transfer.body.epoch, above.bound)
-        for side, owner in owners.items()
+        Parent(transfer.id, Side.PAYEE, index): Origin(
+            above.token, start, end, transfer.body.payee, 1, 0, epoch, above.bound
+        ),
+        Parent(transfer.id, Side.PAYER, index): Origin(
+            above.token, start, end, transfer.key, above.hops, 0, epoch, above.bound
+        ),
     }
 
 

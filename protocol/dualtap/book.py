@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import cast
 
 from dualtap import allowance, limits
-from dualtap.conditions import understood
+from dualtap.conditions import understood, uses
 from dualtap.errors import Code, TapError
 from dualtap.graph import Graph
 from dualtap.limits import Profile
@@ -149,7 +149,31 @@ class Book:
 
     def available(self, epoch: int) -> int:
         """Return the minor units that can be paid offline at this epoch."""
-        return sum(holding.amount for holding in self.holdings if self.spendable(holding, epoch))
+        left = self.uses_left(epoch)
+        return sum(
+            holding.amount for holding in self.holdings if left.get(holding.token, 1) and self.spendable(holding, epoch)
+        )
+
+    def uses_left(self, epoch: int) -> dict[bytes, int]:
+        """Return how many uses of each counted token of its own this wallet can pay with offline (SPEC §5.6-14)."""
+        found: dict[bytes, int] = {}
+        for holding in self.holdings:
+            number = self.uses_in(holding)
+            if number is not None and self.spendable(holding, epoch):
+                found[holding.token] = found.get(holding.token, 0) + number
+        return found
+
+    def uses_in(self, holding: Holding) -> int | None:
+        """Return how many units of a holding, its first ones, are uses; ``None`` if they are not counted for this key.
+
+        SPEC §5.6-14.
+        """
+        token = self.graph.tokens[holding.token]
+        number = uses(token) if token.conditions and token.owner == self.key else None
+        if number is None:
+            return None
+        fresh = self.graph.origin(holding.parent).hops == 0
+        return max(0, min(number, holding.end) - holding.start) if fresh else 0
 
     def in_doubt(self) -> int:
         """Return the minor units of transfers whose outcome is not known here."""

@@ -1,9 +1,9 @@
 """Purpose-bound value (SPEC §5.6): the conditions that a token may carry, and when a transfer meets them.
 
 They bind every transfer that the token's owner signs, and fall away in the payee's hands. Whether they are met follows
-from the signed transfer, the token and the scheme's authorities alone: payer, payee, later hands, ledgers and verifiers
-of evidence judge by this one file, for ever, and agree. What a condition needs to know besides (the payee's category, a
-preimage, a second signature) is therefore carried in the transfer's ``witness``.
+from the signed transfer, what it is cut from and the scheme's authorities alone: payer, payee, later hands, ledgers and
+verifiers of evidence judge by this one file, for ever, and agree. What a condition needs to know besides (the payee's
+category, a preimage, a second signature) is therefore carried in the transfer's ``witness``.
 """
 
 from __future__ import annotations
@@ -33,11 +33,10 @@ class Rule(IntEnum):
     WINDOW = 5
     PREIMAGE = 6
     SIGNED = 7
+    COUNT = 8
 
 
 NOT_ISSUED: Final[Mapping[int, str]] = {
-    8: "a count of uses is not in this version: a transfer says which units it takes, not which uses, so that no payee "
-    "could tell one too many",
     9: "a place: no device can prove offline where it is",
     10: "a quota across devices: no device sees offline what the others spent",
     11: "a refund on time-out: offline, silence proves nothing",
@@ -92,6 +91,8 @@ def _check_value(suite: Suite, condition: Condition) -> None:
             good = len(value) == DIGEST
         case Rule.SIGNED:
             good = len(_keys(suite, value)) == 1
+        case Rule.COUNT:
+            good = _count(value) > 0
     if not good:
         raise TapError(Code.BAD_INPUT, f"the value of a {rule.name} condition")
     if rule in (Rule.PAYEE, Rule.SIGNED):
@@ -129,6 +130,16 @@ def _window(value: bytes) -> tuple[int, int] | None:
     return (first, last) if len(value) == 8 and first <= last else None
 
 
+def _count(value: bytes) -> int:
+    """Return the number of uses in a value (four bytes, big-endian); 0 if it is none."""
+    return int.from_bytes(value, "big") if len(value) == 4 else 0
+
+
+def uses(token: Token) -> int | None:
+    """Return how many of a token's first units are uses, for its owner; ``None`` if it is not counted (§5.6-14)."""
+    return min([_count(value) for code, value in token.conditions if code == Rule.COUNT], default=None)
+
+
 # Meeting them
 
 
@@ -140,10 +151,18 @@ class Here(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A token with conditions, and how many of its units a transfer of its owner's spends."""
+    """A token with conditions, and how many of its units a transfer of its owner's spends.
+
+    ``use`` is the least of these units that never was in a payee's hands: what a count of uses is judged by.
+    """
 
     token: Token
-    amount: int
+    amount: int = 0
+    use: int = limits.AMOUNT
+
+    def plus(self, start: int, end: int, hops: int) -> Bound:
+        """Return this with one span more, cut from a parent with so many hops."""
+        return Bound(self.token, self.amount + end - start, self.use if hops else min(self.use, start))
 
 
 class Case(NamedTuple):
@@ -195,8 +214,11 @@ class _Judge:
         return self._grants[named]
 
 
-def _ways(judge: _Judge, token: bytes, condition: Condition) -> Iterator[Way]:
-    """Yield every way in which one condition of a token (its id) is met; none if it is not, or is unknown."""
+def _ways(judge: _Judge, token: bytes, condition: Condition, use: int) -> Iterator[Way]:
+    """Yield every way in which one condition of a token (its id) is met; none if it is not, or is unknown.
+
+    ``use`` is as in :class:`Bound`.
+    """
     code, value = condition
     suite, case = judge.suite, judge.case
     if code not in _KNOWN:
@@ -223,6 +245,9 @@ def _ways(judge: _Judge, token: bytes, condition: Condition) -> Iterator[Way]:
                     yield Way(limits.AMOUNT, (item,))
         case Rule.SIGNED:
             yield from _granted(judge, token, value)
+        case Rule.COUNT:
+            if use < _count(value):
+                yield Way(limits.AMOUNT, ())
 
 
 def _categorised(trust: Trust, case: Case) -> Iterator[tuple[bytes, int]]:
@@ -284,10 +309,13 @@ def _genuine(trust: Trust, grant: Grant) -> bool:
 
 
 def allowance(trust: Trust, case: Case, token_id: bytes, token: Token) -> int:
-    """Return how many units of a token its owner may spend in one transfer, in this case; 0 if none."""
+    """Return how many units of a token its owner may spend in one transfer, in this case; 0 if none.
+
+    If it is counted, one of them must be a use (:func:`uses`).
+    """
     most, judge = token.amount, _Judge(trust, case)
     for condition in token.conditions:
-        most = min(most, max((way.most for way in _ways(judge, token_id, condition)), default=0))
+        most = min(most, max((way.most for way in _ways(judge, token_id, condition, 0)), default=0))
     return most
 
 
@@ -295,15 +323,15 @@ def witnesses(trust: Trust, case: Case, bound: Mapping[bytes, Bound]) -> tuple[b
     """Return what a payer must carry of its material, and nothing else; raise ``CONDITION_UNMET``."""
     used: dict[bytes, None] = {}
     judge = _Judge(trust, case)
-    for token_id, (token, amount) in bound.items():
-        for condition in token.conditions:
-            first = _met(judge, token_id, condition, amount)[0]
+    for token_id, spent in bound.items():
+        for condition in spent.token.conditions:
+            first = _met(judge, token_id, condition, spent)[0]
             used.update(dict.fromkeys(first.by))
     return tuple(used)
 
 
-def _met(judge: _Judge, token: bytes, condition: Condition, amount: int) -> list[Way]:
-    found = [way for way in _ways(judge, token, condition) if way.most >= amount]
+def _met(judge: _Judge, token: bytes, condition: Condition, spent: Bound) -> list[Way]:
+    found = [way for way in _ways(judge, token, condition, spent.use) if way.most >= spent.amount]
     if not found:
         raise TapError(Code.CONDITION_UNMET, _name(condition.code))
     return found
@@ -322,11 +350,11 @@ def check_met(trust: Trust, transfer: Transfer, bound: Mapping[bytes, Bound], he
     body = transfer.body
     judge = _Judge(trust, Case(body.payee, body.epoch, body.witness, here))
     served: set[bytes] = set()
-    for token_id, (token, amount) in bound.items():
-        if trust.issuer_key(token.issuer) == body.payee:
+    for token_id, spent in bound.items():
+        if trust.issuer_key(spent.token.issuer) == body.payee:
             continue
-        for condition in token.conditions:
-            for way in _met(judge, token_id, condition, amount):
+        for condition in spent.token.conditions:
+            for way in _met(judge, token_id, condition, spent):
                 served.update(way.by)
     if len(served) != len(body.witness) and not is_renewal(transfer):
         raise TapError(Code.MALFORMED, "a witness that serves no condition")

@@ -169,8 +169,7 @@ def check_origins(
             raise TapError(Code.SPANS_OVERLAP)
         taken.append((origin.token, start, end))
         if origin.bound is not None and origin.bound.owner == transfer.key:
-            before = bound[origin.token].amount if origin.token in bound else 0
-            bound[origin.token] = Bound(origin.bound, before + end - start)
+            bound[origin.token] = bound.get(origin.token, Bound(origin.bound)).plus(start, end, origin.hops)
     if bound or transfer.body.witness:
         check_met(trust, transfer, bound, here)
 

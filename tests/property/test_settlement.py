@@ -68,6 +68,8 @@ SIGNERS = [SUITE.signer(bytes([n]) * 32) for n in range(10, 14)]
 WORD = b"the word that opens it"
 ONLY, CAP, WORDED = Condition(1, SIGNERS[0].public), Condition(4, bytes(7) + b"\x03"), Condition(6, sha256(WORD))
 """Conditions: to the first signer only, at most 3 units, and with the word."""
+TWICE = Condition(8, bytes(3) + b"\x02")
+"""A condition: for two payments, each with one of the first two units."""
 
 
 Item: TypeAlias = Token | WalletCertificate | TapeStatement | RequestOpening
@@ -109,7 +111,7 @@ def play(seed: int, steps: int = 14, *, renewing: bool = False) -> Played:
             played.certificates.append(certificate)
     for number in range(2):
         owner = draw.choice(SIGNERS).public
-        bound = ((), (), (CAP,), (ONLY,), (WORDED,), (WORDED, CAP))[draw.randrange(6)] if number else ()
+        bound = ((), (), (CAP,), (ONLY,), (WORDED,), (WORDED, CAP), (TWICE,))[draw.randrange(7)] if number else ()
         token = AUTHORITY.token(bytes([number]) * 8, AMOUNT, "CNY", owner, 0, 3, CLAIM + number, conditions=bound)
         played.tokens[trust.token_id(token)] = token
     heads: dict[bytes, int] = defaultdict(int)
@@ -258,6 +260,12 @@ class Oracle:
         owner = deed.payee if parent.side is Side.PAYEE else deed.payer
         return owner, self.owner(above)[1], start, end, deed.epoch
 
+    def is_fresh(self, parent: Parent) -> bool:
+        """Return whether what this parent gives never was a payee's."""
+        if parent.side is Side.PAYER:
+            return self.is_fresh(self.deeds[parent.id].spans[parent.place].parent)
+        return parent.side is Side.TOKEN
+
     def is_shaped(self, key: bytes) -> bool:
         units: set[tuple[bytes, int]] = set()
         deed = self.deeds[key]
@@ -272,6 +280,10 @@ class Oracle:
             units |= mine
         return self.is_allowed(deed, units)
 
+    def has_use(self, deed: Deed) -> bool:
+        counted = (span for span in deed.spans if TWICE in self.tokens[self.owner(span.parent)[1]].conditions)
+        return any(span.start < 2 and self.is_fresh(span.parent) for span in counted)
+
     def is_allowed(self, deed: Deed, units: set[tuple[bytes, int]]) -> bool:
         bound = [
             (condition, sum(unit[0] == token for unit in units))
@@ -280,6 +292,8 @@ class Oracle:
             if self.tokens[token].owner == deed.payer and deed.payee != INSTITUTION.public
         ]
         for condition, count in bound:
+            if condition == TWICE and not self.has_use(deed):
+                return False
             if (condition == CAP and count > 3) or (condition == ONLY and deed.payee != SIGNERS[0].public):
                 return False
         if deed.payee == INSTITUTION.public and deed.witness == (RENEWAL,):

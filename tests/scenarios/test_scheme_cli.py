@@ -235,6 +235,7 @@ CONDITIONS = (
     ("window=2026-11-01..2026-12-31", [(5, "0000511600005152")]),
     ("preimage=" + "ab" * 32, [(6, "ab" * 32)]),
     ("merchant;cap=1.00", [(3, ""), (4, "0000000000000064")]),
+    ("count=3", [(8, "00000003")]),
 )
 
 
@@ -245,6 +246,15 @@ def test_conditions_as_people_write_them(desk: Desk, text: str, expected: list[t
     with opened(desk.folder / "anna") as anna:
         (token,) = anna.book.graph.tokens.values()
     assert [(code, value.hex()) for code, value in token.conditions] == expected
+
+
+def test_the_uses_that_are_left_are_shown(desk: Desk) -> None:
+    """§5.6-14: of each token whose payments are counted."""
+    desk.wallet("anna")
+    desk.run("wallet fund @anna 5.00 --conditions count=3")
+    desk.run("wallet fund @anna 7.00")
+    assert desk.json("wallet show @anna")["uses"] == [{"left": 3, "of": 3, "amount": 500}]
+    assert "uses left            3 of 3, for 5.00 CNY" in desk.run("wallet show @anna")
 
 
 def test_a_payee_is_named_by_its_folder(desk: Desk) -> None:
@@ -318,7 +328,9 @@ BAD = (
     ("wallet fund @anna 5.00 --conditions place=home", 1, "where it is"),
     ("wallet fund @anna 5.00 --conditions quota=5", 1, "across devices"),
     ("wallet fund @anna 5.00 --conditions refund=5", 1, "silence proves nothing"),
-    ("wallet fund @anna 5.00 --conditions count=5", 1, "not which uses"),
+    ("wallet fund @anna 5.00 --conditions count=0", 2, "no number of payments"),
+    ("wallet fund @anna 5.00 --conditions count=1.5", 2, "write count=3"),
+    ("wallet fund @anna 5.00 --conditions count=9999999999", 2, "no number of payments"),
     ("wallet fund @anna 5.00 --conditions ;", 2, "no condition in"),
     ("wallet fund @anna 5.00 --conditions " + "merchant;" * 20, 2, "more than"),
     ("issuer serve @town --institution south", 2, "here are first, north"),

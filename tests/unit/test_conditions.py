@@ -50,6 +50,10 @@ def window(first: int, last: int) -> Condition:
     return Condition(Rule.WINDOW, first.to_bytes(4, "big") + last.to_bytes(4, "big"))
 
 
+def times(number: int) -> Condition:
+    return Condition(Rule.COUNT, number.to_bytes(4, "big"))
+
+
 MERCHANT = Condition(Rule.MERCHANT, b"")
 PREIMAGE = Condition(Rule.PREIMAGE, sha256(SECRET))
 
@@ -135,6 +139,9 @@ GOOD: dict[str, Story] = {
     "preimage of the greatest size": lambda b: b.pay(
         b.bind(Condition(Rule.PREIMAGE, sha256(bytes(limits.WITNESS)))), bytes(limits.WITNESS)
     ),
+    "the last of three uses": lambda b: b.judge(b.transfer([Span(b.bind(times(3)), 2, 60)])),
+    "a use in a second span": lambda b: b.judge(b.transfer([Span(t := b.bind(times(3)), 9, 60), Span(t, 0, 1)])),
+    "a use of each of two": lambda b: b.judge(b.transfer([Span(b.bind(times(1)), 0, 9), Span(b.bind(times(1)), 0, 1)])),
     "signed": lambda b: b.pay(t := b.bind(b.signed), b.grant(t)),
     "signed for this payee": lambda b: b.pay(t := b.bind(b.signed), b.grant(t, payee=b.shop.public)),
     "signed for a category": lambda b: b.pay(t := b.bind(b.signed), b.grant(t, category=GROCER), b.certificate()),
@@ -217,7 +224,18 @@ BAD: dict[str, tuple[Story, Code]] = {
         lambda b: b.judge(b.transfer([Span(b.bind(cap(60)), 0, 60), Span(b.bind(cap(59)), 0, 60)])),
         UNMET,
     ),
-    "an unknown code": (lambda b: b.pay(b.bind(Condition(8, b""))), UNMET),
+    "no use": (lambda b: b.judge(b.transfer([Span(b.bind(times(3)), 3, 60)])), UNMET),
+    "a use of one of two": (
+        lambda b: b.judge(b.transfer([Span(b.bind(times(1)), 0, 9), Span(b.bind(times(1)), 1, 9)])),
+        UNMET,
+    ),
+    "a use of the greater of two counts": (
+        lambda b: b.judge(b.transfer([Span(b.bind(times(3), times(2)), 2, 9)])),
+        UNMET,
+    ),
+    "a count of none": (lambda b: b.pay(b.bind(times(0))), UNMET),
+    "a short count": (lambda b: b.pay(b.bind(Condition(Rule.COUNT, b"\xff" * 3))), UNMET),
+    "an unknown code": (lambda b: b.pay(b.bind(Condition(9, b""))), UNMET),
     "a witness of nothing": (lambda b: b.pay(b.bind(), SECRET), EXTRA),
     "a witness too many": (lambda b: b.pay(b.bind(PREIMAGE), SECRET, b"and more"), EXTRA),
     "a witness twice": (lambda b: b.pay(b.bind(PREIMAGE), SECRET, SECRET), EXTRA),
@@ -258,10 +276,25 @@ def test_it_falls_away_in_the_payees_hands_and_binds_again_whom_it_bound() -> No
         assert bench.judge(bench.transfer([Span(mine, 9, 60)])) is None
 
 
+def test_a_use_is_no_use_once_a_payee_had_it() -> None:
+    """§5.6-14: a warrant gives it back; a refund does not, nor a warrant for what was refunded."""
+    bench = Bench()
+    token = bench.bind(times(2))
+    sale = bench.transfer([Span(token, 0, 60)])
+    refund = bench.transfer([Span(Parent(sale.id, Side.PAYEE, 0), 0, 60)], by=bench.shop, to=bench.owner)
+    mine, back = Parent(refund.id, Side.PAYEE, 0), Parent(sale.id, Side.PAYER, 0)
+    again = bench.transfer([Span(mine, 0, 60), Span(token, 1, 2)])
+    for parent, place, code in ((mine, 0, UNMET), (back, 0, None)):
+        assert bench.judge(bench.transfer([Span(parent, place, 60)])) is code
+    for place, units, code in ((0, (0, 60), UNMET), (1, (1, 2), None)):
+        assert bench.judge(bench.transfer([Span(Parent(again.id, Side.PAYER, place), *units)])) is code
+    assert bench.judge(bench.transfer([Span(mine, 0, 1), Span(token, 60, 61), Span(back, 1, 2)])) is None
+
+
 def test_a_deposit_meets_every_condition() -> None:
     """§5.6-4: to the institution that signed the token, and to no other key."""
     bench = Bench()
-    token = bench.bind(Condition(Rule.PAYEE, b""), cap(1), Condition(99, b""))
+    token = bench.bind(Condition(Rule.PAYEE, b""), cap(1), times(0), Condition(99, b""))
     home = bench.world.institution
     assert bench.pay(token, to=home) is None
     assert bench.pay(token, to=bench.world.bank) is UNMET
@@ -361,7 +394,9 @@ KEY = Bench("p256").shop.public
 @pytest.mark.parametrize(
     ("condition", "why"),
     [
-        (Condition(8, b""), "UNKNOWN_CONDITION.*says which units it takes, not which uses"),
+        (Condition(8, b""), "BAD_INPUT.*COUNT"),
+        (times(0), "BAD_INPUT.*COUNT"),
+        (Condition(Rule.COUNT, bytes(4) + b"\1"), "BAD_INPUT.*COUNT"),
         (Condition(9, b""), "UNKNOWN_CONDITION.*where it is"),
         (Condition(10, b""), "UNKNOWN_CONDITION.*what the others spent"),
         (Condition(11, b""), "UNKNOWN_CONDITION.*silence proves nothing"),
@@ -397,6 +432,7 @@ def test_what_can_be_met_is_issued() -> None:
     """§5.6-11."""
     key = Condition(Rule.SIGNED, KEY)
     every = (Condition(Rule.PAYEE, KEY * 16), categories(*range(1, 17)), MERCHANT, cap(1), window(1, 1), PREIMAGE, key)
+    assert issued(times(1), times(2**32 - 1)) == "issued"
     assert issued(*every) == issued(*[MERCHANT] * limits.CONDITIONS) == "issued"
     assert issued(*[MERCHANT] * (limits.CONDITIONS + 1)).startswith("BAD_INPUT")
 

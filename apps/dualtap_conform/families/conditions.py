@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dualtap.suite import SUITES
 from dualtap_conform.stage import Stage
-from dualtap_conform.value import grants, purposes
+from dualtap_conform.value import counts, grants, purposes
 from dualtap_conform.vector import Vector
 
 
@@ -16,3 +16,4 @@ def vectors() -> Iterator[Vector]:
         stage = Stage(suite)
         yield from purposes.conditions(stage)
         yield from grants.second_signatures(stage)
+        yield from counts.counts(stage)

@@ -31,6 +31,11 @@ def cap(amount: int) -> bytes:
     return amount.to_bytes(8, "big")
 
 
+def times(number: int) -> bytes:
+    """Return a count of uses."""
+    return number.to_bytes(4, "big")
+
+
 def shown(certificate: WalletCertificate) -> bytes:
     """Return a certificate as a witness."""
     return unhex(whole(certificate))

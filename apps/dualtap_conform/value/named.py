@@ -10,7 +10,7 @@ from dualtap.errors import Code
 from dualtap.statements import Authority, Condition, RequestOpening, Span, TapeOpening
 from dualtap.suite import sha256
 from dualtap_conform.stage import TODAY, Stage
-from dualtap_conform.value.bound import cap, shown, u16
+from dualtap_conform.value.bound import cap, shown, times, u16
 from dualtap_conform.value.frauds import Court, closed, given, owning
 from dualtap_conform.value.scene import back, of
 from dualtap_conform.vector import Vector
@@ -326,8 +326,8 @@ def _bound(stage: Stage) -> Iterator[Vector]:
         (Rule.CAP, cap(60), "ben", (), True, "Two transfers that keep to a cap."),
         (Rule.CAP, cap(59), "ben", (), False, "Two transfers above a cap."),
         (Rule.CAP, cap(59), "institution", (), True, "Two deposits above a cap, which does not bind them."),
-        (8, b"", "institution", (), True, "Two deposits under a condition of another version."),
-        (8, b"", "ben", (), False, "Two transfers under a condition of another version."),
+        (9, b"", "institution", (), True, "Two deposits under a condition of another version."),
+        (9, b"", "ben", (), False, "Two transfers under a condition of another version."),
         (Rule.PREIMAGE, sha256(secret), "ben", (secret,), True, "Two transfers that show a preimage."),
         (Rule.PREIMAGE, sha256(secret), "ben", (), False, "Two transfers that do not show a preimage."),
         (Rule.CATEGORY, u16(5411), "ben", (certificate,), True, "Two transfers to a certified shop."),
@@ -341,3 +341,14 @@ def _bound(stage: Stage) -> Iterator[Vector]:
             yield court.named("anna", "5.6-6 5.6-4", flag, how, evidence)
         else:
             yield court.nobody(Code.CONDITION_UNMET, "5.6-6 5.3-9 15-6", f"NoStatement {flag}", how, evidence)
+    for first, good, how in ((2, True, "the same use"), (3, False, "the same units, and no use")):
+        court = Court(stage)
+        court.scene.key("anna")
+        token = court.scene.put(stage.token("anna", conditions=(Condition(Rule.COUNT, times(3)),)))
+        pair = [court.scene.hand("anna", "ben", Span(token, first, end)) for end in (60, 61)]
+        evidence, comment = court.fork("anna", *pair), f"Two transfers of a counted token that take {how}."
+        if good:
+            yield court.named("anna", "5.6-14", f"{flag} Count", comment, evidence)
+        else:
+            flags = f"NoStatement {flag} Count"
+            yield court.nobody(Code.CONDITION_UNMET, "5.6-14 5.3-9 15-6", flags, comment, evidence)

@@ -299,16 +299,16 @@ def _behind(stage: Stage) -> Iterator[Vector]:
 
 
 def _unknown(stage: Stage) -> Iterator[Vector]:
-    for code in (0, 8, 9, 11, 12, 2**32 - 1):
+    for code in (0, 9, 10, 11, 12, 2**32 - 1):
         scene = Purpose(stage)
         message = scene.spend(scene.bound((code, b"")))
         how = f"A condition with the code {code}, which this version does not have."
         yield scene.refused(Code.UNKNOWN_CONDITION, "5.6-2", "Condition UnknownCondition", how, message)
     scene = Purpose(stage)
-    message = scene.spend(scene.bound((Rule.CAP, cap(60)), (8, b"")))
+    message = scene.spend(scene.bound((Rule.CAP, cap(60)), (9, b"")))
     how = "A known condition that is met, and an unknown one."
     yield scene.refused(Code.UNKNOWN_CONDITION, "5.6-2", "Condition UnknownCondition", how, message)
     scene = Purpose(stage)
-    message = scene.pay("ben", of(scene.give(scene.bound((8, b"")), "ben"), 0, 60))
+    message = scene.pay("ben", of(scene.give(scene.bound((9, b"")), "ben"), 0, 60))
     how = "A hand behind was bound by a condition that is unknown here."
     yield scene.refused(Code.UNKNOWN_CONDITION, "5.6-2", "Condition UnknownCondition", how, message)
