@@ -77,6 +77,9 @@ def test_one_use_and_no_more_while_anything_else_suffices() -> None:
     assert buy(town, 1) is None
     assert not town.child.book.holdings
     other = Town()
+    other.fund(50, times(10))
+    assert (buy(other, 5), left(other)) == (None, [9]), "the smallest piece that would do holds uses alone"
+    other = Town()
     other.fund(10, times(3))
     assert buy(other, 10) is None, "all at once"
     other = Town()
@@ -95,6 +98,11 @@ def test_other_value_is_spent_before_a_second_use() -> None:
     assert (held, left(town)) == ({counted: 9, free: 21}, [9])
     assert (buy(town, 21), left(town)) == (None, [9])
     assert (buy(town, 9), left(town)) == (None, [])
+    town = Town()
+    town.fund(50, times(1))
+    free = town.fund(50)
+    assert buy(town, 50) is None
+    assert [held.token for held in town.child.book.holdings] == [free], "the use and the rest are one piece"
 
 
 def test_several_counted_tokens_in_one_payment() -> None:
@@ -126,6 +134,16 @@ def test_a_warrant_gives_a_use_back_and_a_refund_does_not() -> None:
     report = town.world.meet(town.child, town.grocer, 10).run().payer.report
     assert (report.code, report.detail, left(town)) == (Code.INSUFFICIENT, NONE_LEFT, [0])
     town.world.check()
+
+
+def test_whose_uses_are_counted() -> None:
+    """§5.6-14: the owner's, while its token can be spent; in a payee's hands there are none."""
+    town = Town()
+    town.fund(100, times(3), spend_by=EPOCH)
+    assert buy(town, 60) is None
+    grocer, child = town.grocer.book, town.child.book
+    assert (grocer.uses_left(EPOCH), grocer.available(EPOCH)) == ({}, 60)
+    assert (list(child.uses_left(EPOCH).values()), child.uses_left(EPOCH + 1)) == ([2], {})
 
 
 def test_a_compacted_wallet_knows_its_uses() -> None:
