@@ -122,8 +122,8 @@ def _pick(book: Book, wanted: Wanted, usable: list[Holding], rules: _Rules, rand
 
     fitting = [held for held in usable if most(held)]
     for held in sorted([held for held in fitting if most(held) >= wanted.amount], key=best):
-        chosen = _take(wanted.amount, [held], rules, random)[0]
-        if len(chosen) <= wanted.spans:
+        chosen, missing = _take(wanted.amount, [held], rules, random)
+        if not missing and len(chosen) <= wanted.spans:
             return chosen
     by_size = sorted(fitting, key=lambda held: (held in spare, -most(held)))
     orders = [sorted(by_size, key=lambda held: (held in spare, unbound(held))), by_size] if rooms else [by_size]
@@ -157,14 +157,13 @@ def _take(amount: int, order: list[Holding], rules: _Rules, random: Drbg) -> tup
         return left - take
 
     for held in order:
-        if any(held.token == c.token and held.start < c.end and c.start < held.end for c in chosen):
-            continue
         use = rules.uses.get(held.token)
-        if use is not None and use != held and use not in chosen:
-            left = cut(use, low=True)
-        if left:
+        first = [] if use is None or use in chosen else [use]
+        for piece in dict.fromkeys([*first, held]):
+            if any(piece.token == c.token and piece.start < c.end and c.start < piece.end for c in chosen):
+                continue
             # What begins where the use ends is one span with it.
-            left = cut(held, low=use is not None and (use.parent, use.end) == (held.parent, held.start))
+            left = cut(piece, low=use is not None and (use.parent, use.end) == (piece.parent, piece.start))
         if not left:
             break
     return _joined(chosen, rules), left

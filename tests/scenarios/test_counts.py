@@ -12,6 +12,7 @@ from dualtap.context import Pay
 from dualtap.errors import Code
 from dualtap.events import Result
 from dualtap.evidence import Fraud, verify_evidence
+from dualtap.records import Holding
 from dualtap.statements import Condition, Parent, Side, Span, Transfer, TransferBody
 from dualtap.sync import upload_of
 from dualtap.wire import encode
@@ -134,6 +135,20 @@ def test_a_warrant_gives_a_use_back_and_a_refund_does_not() -> None:
     report = town.world.meet(town.child, town.grocer, 10).run().payer.report
     assert (report.code, report.detail, left(town)) == (Code.INSUFFICIENT, NONE_LEFT, [0])
     town.world.check()
+
+
+def test_a_unit_that_came_twice_is_spent_once() -> None:
+    """§8.4-1: a cheat's payee gave back what this wallet still holds: its use, and the same unit without."""
+    town = Town()
+    top = Parent(town.fund(100, times(3)), Side.TOKEN, 0)
+    sale = town.world.meet(town.child, town.grocer, 98).run().payer.report.transfer
+    assert codes(town.world.meet(town.grocer, town.child, 98, pay=Pay(sale)).run()) == (None, None)
+    town.child.book.holdings.append(Holding(top, top.id, 2, 3))
+    assert (buy(town, 90), town.child.book.in_doubt()) == (Code.INSUFFICIENT, 0), "no transfer that is no statement"
+    free = town.fund(90)
+    meeting = town.world.meet(town.child, town.grocer, 90).run()
+    assert codes(meeting) == (None, None)
+    assert [span.token for span in meeting.payee.book.holdings[-1:]] == [free]
 
 
 def test_whose_uses_are_counted() -> None:
