@@ -33,13 +33,13 @@ class Bug(NamedTuple):
 
 
 BUGS = (
-    Bug("wire", "what is not canonical is read", f"{CODE}/wire.py", "    if pack(value) != data:", "    if False:"),
-    Bug("wire", "bytes of any length pass for a digest", f"{CODE}/wire.py",
+    Bug("wire", "what is not canonical is read", f"{CODE}/codec.py", "    if pack(value) != data:", "    if False:"),
+    Bug("wire", "bytes of any length pass for a digest", f"{CODE}/codec.py",
         "if type(value) is not bytes or len(value) not in sizes:", "if type(value) is not bytes:"),
-    Bug("wire", "an unknown value of an enumeration raises ValueError", f"{CODE}/wire.py",
+    Bug("wire", "an unknown value of an enumeration raises ValueError", f"{CODE}/codec.py",
         "        found = members.get(value) if type(value) is int else None", "        found = kind(value)"),
-    Bug("wire", "a missing item raises IndexError", f"{CODE}/wire.py",
-        "        if len(items) != count:\n            raise _malformed(f\"not {count} items\")\n        return make(*[field(item) for field, item in zip(fields, items, strict=True)])",
+    Bug("wire", "a missing item raises IndexError", f"{CODE}/codec.py",
+        "        if len(items) != count:\n            raise malformed(f\"not {count} items\")\n        return make(*[field(item) for field, item in zip(fields, items, strict=True)])",
         "        return make(*[fields[n](items[n]) for n in range(count)])"),
     Bug("frames", "a stream's length is not bounded", f"{LINKS}/framing.py", "        if length > limits.MESSAGE:",
         "        if length > 2 * limits.MESSAGE:"),

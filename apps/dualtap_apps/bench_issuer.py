@@ -16,7 +16,7 @@ from itertools import count
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
-from dualtap import wire
+from dualtap import codec
 from dualtap.errors import TapError
 from dualtap.records import BYTES, ITEMS
 from dualtap.suite import SUITES
@@ -183,7 +183,7 @@ def _rounds(scheme: Scheme, where: str, loads: list[Load], barrier: Callable[[],
 
 
 def _floor(scheme: Scheme, store: Store, load: Load, verifiers: dict[bytes, Callable[[bytes, bytes], None]]) -> None:
-    wire.unpack(load.upload, BYTES, ITEMS)
+    codec.unpack(load.upload, BYTES, ITEMS)
     for check in load.checks:
         verify = verifiers.get(check.key) or scheme.suite.verifier(check.key)
         if check.authority:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from dualtap import wire
+from dualtap import codec, wire
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import Authority, AuthorityCertificate, Scheme
@@ -80,7 +80,7 @@ class Keyring:
             fields = cast("dict[str, str]", json.loads(path.read_text(encoding="utf-8")))
             suite, secret = fields["suite"], bytes.fromhex(fields["secret"])
             body = bytes.fromhex(fields["certificate"])
-            raw = wire.unpack(body, BYTES, ITEMS) if body else None
+            raw = codec.unpack(body, BYTES, ITEMS) if body else None
             certificate = None if raw is None else wire.issued_check(AuthorityCertificate)(raw)
             SUITES[suite].signer(secret)
         except FileNotFoundError:
@@ -95,7 +95,7 @@ class Keyring:
         """Keep a key, for its owner's eyes only; raise ``BAD_INPUT`` if a ``new`` one is there already."""
         path, body = self.path(what, name), b""
         if key.certificate is not None:
-            body = wire.pack(plain(key.certificate))
+            body = codec.pack(plain(key.certificate))
         text = json.dumps({"suite": key.suite, "secret": key.secret.hex(), "certificate": body.hex()}, indent=2)
         if new and path.exists():
             raise TapError(Code.BAD_INPUT, f"{path} exists: choose another name")

@@ -9,7 +9,7 @@ import random
 from contextlib import suppress
 from typing import cast
 
-from dualtap import wire
+from dualtap import codec
 from dualtap.errors import TapError
 from dualtap.keystore import Head, sign_with
 from dualtap.records import Healed, Holding, plain
@@ -113,7 +113,7 @@ def _sealed(world: World, device: Device, statement: Signed[Body]) -> TapeStatem
     """Return a statement signed by the bare secret; the checkers learn of it."""
     secret = device.chests[-1].keystore.secret
     found = cast("TapeStatement", statement.sealed(world.suite.signer(secret).sign(statement.id)))
-    world.checkers.bag.word(word(world.scheme.id, unpack(wire.pack(plain(found)))))
+    world.checkers.bag.word(word(world.scheme.id, unpack(codec.pack(plain(found)))))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias, cast
 
-from dualtap import wire
+from dualtap import codec
 from dualtap.limits import AMOUNT
 from targets._said import Said
 
@@ -18,7 +18,7 @@ _SMALL: tuple[Tree, ...] = (None, True, False, b"", [], "", "CNY", "EUR", bytes(
 
 def tree_of(data: bytes, most: int = 1 << 24) -> Tree:
     """Return the tree of canonical bytes."""
-    return cast("Tree", wire.unpack(data, most, 1 << 16))
+    return cast("Tree", codec.unpack(data, most, 1 << 16))
 
 
 def reshaped(tree: Tree, said: Said) -> bytes:
@@ -28,7 +28,7 @@ def reshaped(tree: Tree, said: Said) -> bytes:
         if not said:
             break
         _edit(root, said)
-    return wire.pack(root[0])
+    return codec.pack(root[0])
 
 
 def _copy(tree: Tree) -> Tree:

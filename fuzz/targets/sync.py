@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send
 from dualtap.sealedsync import IssuerSync, Prove, SyncNext, SyncPiece, Take, Taken, encode
@@ -155,7 +155,7 @@ class Session:
 
     def upload(self, said: Said) -> bytes:
         """Return a signed upload: altered within, without, or not at all."""
-        upload = reshaped(said.pick(TOWN.uploads), said) if said.byte() % 4 else wire.pack(said.pick(TOWN.uploads))
+        upload = reshaped(said.pick(TOWN.uploads), said) if said.byte() % 4 else codec.pack(said.pick(TOWN.uploads))
         whole = encode_signed_upload(SignedUpload(upload, self.challenge, TODAY, bytes(64), b""))
         return reshaped(tree_of(whole, MOST), said) if said.byte() == 1 else whole
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from dualtap import wire
+from dualtap import codec, wire
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import (
@@ -285,5 +285,5 @@ class Link:
 
     def _sealed(self, tree: Tree, what: int) -> bytes:
         assert self.speak is not None
-        plain = wire.pack(tree) if what > 2 else reshaped(tree, self.said)
+        plain = codec.pack(tree) if what > 2 else reshaped(tree, self.said)
         return self.speak.seal(self.said.blob() if what == 5 else plain)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from dualtap import sealedsync, wire
+from dualtap import codec, sealedsync, wire
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, decoder, encode_record, plain
 from dualtap.statements import Policy, Scheme, Token
@@ -63,7 +63,7 @@ def _message(data: bytes) -> bytes:
 
 
 def _whole(check: Callable[[object], object], data: bytes) -> bytes:
-    return wire.pack(plain(check(wire.unpack(data, BYTES, ITEMS))))
+    return codec.pack(plain(check(codec.unpack(data, BYTES, ITEMS))))
 
 
 def _grant(data: bytes) -> bytes:
@@ -71,11 +71,11 @@ def _grant(data: bytes) -> bytes:
 
 
 def _statement(data: bytes) -> bytes:
-    return wire.pack(wire.statement_fields(wire.statement_check(SCHEME.id)(wire.unpack(data))))
+    return codec.pack(wire.statement_fields(wire.statement_check(SCHEME.id)(codec.unpack(data))))
 
 
 def _warrant(data: bytes) -> bytes:
-    return wire.pack(wire.warrant_fields(wire.warrant_check(SCHEME.id)(wire.unpack(data))))
+    return codec.pack(wire.warrant_fields(wire.warrant_check(SCHEME.id)(codec.unpack(data))))
 
 
 TWICE: tuple[Callable[[bytes], bytes], ...] = (

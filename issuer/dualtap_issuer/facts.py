@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple, cast
 
-from dualtap import wire
+from dualtap import codec
+from dualtap.codec import blob, counter, digest, enumeration, record
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS
 from dualtap.statements import (
@@ -35,17 +36,7 @@ from dualtap.statements import (
 )
 from dualtap.suite import sha256
 from dualtap.trust import Trust, issued_id
-from dualtap.wire import (
-    blob,
-    counter,
-    digest,
-    enumeration,
-    issued_check,
-    record,
-    statement_check,
-    statement_fields,
-    statement_of,
-)
+from dualtap.wire import issued_check, statement_check, statement_fields, statement_of
 
 
 class FactKind(IntEnum):
@@ -97,19 +88,19 @@ def asked_digest(commitment: bytes) -> bytes:
 
 def token_fact(trust: Trust, token: Token) -> Fact:
     """Return a token as a fact; raise ``UNKNOWN_ISSUER``. Its signature is not checked, here or below."""
-    return Fact(FactKind.TOKEN, trust.token_id(token), wire.pack(token))
+    return Fact(FactKind.TOKEN, trust.token_id(token), codec.pack(token))
 
 
 def certificate_fact(trust: Trust, certificate: WalletCertificate) -> Fact:
     """Return a wallet's certificate as a fact; raise ``UNKNOWN_ISSUER``."""
     key = issued_id(trust.scheme, certificate, trust.issuer_key(certificate.issuer))
-    return Fact(FactKind.CERTIFICATE, key, wire.pack(certificate))
+    return Fact(FactKind.CERTIFICATE, key, codec.pack(certificate))
 
 
 def authority_fact(trust: Trust, certificate: AuthorityCertificate) -> Fact:
     """Return an authority's certificate as a fact; raise ``UNKNOWN_ISSUER``."""
     key = issued_id(trust.scheme, certificate, trust.issuer_key(certificate.issuer))
-    return Fact(FactKind.AUTHORITY, key, wire.pack(certificate))
+    return Fact(FactKind.AUTHORITY, key, codec.pack(certificate))
 
 
 def statement_facts(statement: TapeStatement) -> list[Fact]:
@@ -120,12 +111,12 @@ def statement_facts(statement: TapeStatement) -> list[Fact]:
 def statement_values(statement: TapeStatement) -> list[tuple[Fact, FactValue]]:
     """Return the facts of :func:`statement_facts`, each with what it says."""
     kind, key, body, _, signature = statement_fields(statement)
-    closed = wire.pack((kind, key, body, statement.commitment, signature))
+    closed = codec.pack((kind, key, body, statement.commitment, signature))
     found: list[tuple[Fact, FactValue]] = [(Fact(FactKind.STATEMENT, statement.id, closed), statement)]
     opening = statement.opening
     if opening is not None:
         said = OpeningOf(statement.id, opening)
-        found.append((Fact(FactKind.OPENING, opening_digest(statement.id), wire.pack(said)), said))
+        found.append((Fact(FactKind.OPENING, opening_digest(statement.id), codec.pack(said)), said))
         if opening.request and isinstance(statement.body, TransferBody):
             found.append(_asked(AskedBy(statement.commitment, opening.answered())))
     return found
@@ -142,12 +133,12 @@ def asked_value(opening: RequestOpening) -> tuple[Fact, AskedBy]:
 
 
 def _asked(said: AskedBy) -> tuple[Fact, AskedBy]:
-    return Fact(FactKind.ASKED, asked_digest(said.commitment), wire.pack(said)), said
+    return Fact(FactKind.ASKED, asked_digest(said.commitment), codec.pack(said)), said
 
 
 def word_fact(word: Word) -> Fact:
     """Return what an owner, or its wallet, signed of their tie (SPEC §23) as a fact."""
-    return Fact(FactKind.WORD, word.id, wire.pack(statement_fields(word)))
+    return Fact(FactKind.WORD, word.id, codec.pack(statement_fields(word)))
 
 
 _opening: Final = record(
@@ -225,7 +216,7 @@ def decode_fact(scheme: Scheme, fact: Fact) -> FactValue:
 
 
 def _decode(scheme: Scheme, fact: Fact) -> FactValue:
-    raw = wire.unpack(fact.body, BYTES, ITEMS)
+    raw = codec.unpack(fact.body, BYTES, ITEMS)
     match fact.kind:
         case FactKind.TOKEN:
             return issued_check(Token)(raw)

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Final, cast
 
-from dualtap import limits, wire
+from dualtap import codec, limits
+from dualtap.codec import money, record
 from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme, WalletCertificate
-from dualtap.wire import money, record
 from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.store import Store
@@ -28,7 +28,7 @@ def caps_in(store: Store, otherwise: Caps) -> Caps:
     if kept is None:
         return otherwise
     try:
-        return _caps(wire.unpack(kept))
+        return _caps(codec.unpack(kept))
     except TapError as error:
         raise TapError(Code.LEDGER_CORRUPT, "the setting 'guarantee'") from error
 
@@ -38,7 +38,7 @@ def set_caps(store: Store, caps: Caps) -> None:
     if not all(0 <= cap <= limits.AMOUNT for cap in caps):
         raise TapError(Code.BAD_INPUT, f"a cap is an amount of 0 to {limits.AMOUNT} minor units")
     with store.transaction():
-        store.put_setting(_SETTING, wire.pack(tuple(caps)))
+        store.put_setting(_SETTING, codec.pack(tuple(caps)))
 
 
 class Certified:

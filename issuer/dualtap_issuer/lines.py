@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from dualtap import wire
+from dualtap import codec
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, plain, successor_check
 from dualtap.statements import SuccessorBody, WalletCertificate
@@ -110,7 +110,7 @@ class Lines:
             self.store.lock("line " + key.hex())
             known = self.following([key]).get(key)
             if known is None and self._is_fresh(heir):
-                body = wire.pack(plain(named))
+                body = codec.pack(plain(named))
                 self.store.insert("successor", ("key", "successor", "body"), [(key, heir, body)])
                 known = heir
         if known != heir:
@@ -150,7 +150,7 @@ class Lines:
         read = successor_check(self.trust.scheme.id)
         for key, heir, body in self.store.ask("SELECT key, successor, body FROM successor ORDER BY key"):
             try:
-                named = read(wire.unpack(body, BYTES, ITEMS))
+                named = read(codec.unpack(body, BYTES, ITEMS))
                 self.trust.verify_statement(named)
             except TapError as error:
                 raise TapError(Code.LEDGER_CORRUPT, f"successor of {key.hex()}") from error

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from dualtap import wire
+from dualtap import codec
+from dualtap.codec import blob, enumeration, record, signature
 from dualtap.errors import Code, TapError
 from dualtap.statements import Carrier, Scheme, key_hint
 from dualtap.suite import Signer, sha256
-from dualtap.wire import blob, enumeration, record, signature
 from dualtap_issuer.door import Door
 
 MODEL = 32
@@ -42,7 +42,7 @@ class Attestation(NamedTuple):
 
 def attestation_id(scheme: Scheme, maker: bytes, said: Attestation) -> bytes:
     """Return what a maker (its whole key) signs: H("dualtap attestation 1" ‖ scheme ‖ maker ‖ H(public))."""
-    public = wire.pack((said.chip, said.model, int(said.carrier), said.key))
+    public = codec.pack((said.chip, said.model, int(said.carrier), said.key))
     return sha256(b"dualtap attestation 1" + scheme.id + maker + sha256(public))
 
 
@@ -53,7 +53,7 @@ def attest(scheme: Scheme, maker: Signer, chip: bytes, model: str, carrier: Carr
         raise TapError(Code.BAD_INPUT, f"a chip's number has {CHIP} bytes, its model's name 1 to {MODEL}")
     scheme.suite.verifier(key)
     blank = Attestation(chip, name, carrier, key, key_hint(maker.public), b"")
-    return wire.pack(blank._replace(signature=maker.sign(attestation_id(scheme, maker.public, blank))))
+    return codec.pack(blank._replace(signature=maker.sign(attestation_id(scheme, maker.public, blank))))
 
 
 def decode_attestation(data: bytes) -> Attestation:
@@ -61,7 +61,7 @@ def decode_attestation(data: bytes) -> Attestation:
     check = record(
         Attestation, blob(CHIP), blob(*range(1, MODEL + 1)), enumeration(Carrier), blob(32, 33), blob(4), signature
     )
-    return check(wire.unpack(data))
+    return check(codec.unpack(data))
 
 
 def check_attestation(scheme: Scheme, makers: Collection[bytes], data: bytes, key: bytes, carrier: Carrier) -> bytes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from dualtap import limits, wire
+from dualtap import codec, limits
+from dualtap.codec import Check, blob, maybe, record
 from dualtap.errors import Code, TapError
-from dualtap.wire import Check, Want, blob, maybe, record
+from dualtap.wire import Want
 
 _CALL = 32
 _LONGEST = 192
@@ -44,20 +45,20 @@ class Call(NamedTuple):
 
 _call: Check[Call] = record(
     Call,
-    wire.enumeration(Want),
-    maybe(record(Charged, wire.uint(limits.AMOUNT, 1), wire.currency, wire.basket, wire.uint(255))),
+    codec.enumeration(Want),
+    maybe(record(Charged, codec.uint(limits.AMOUNT, 1), codec.currency, codec.basket, codec.uint(255))),
     maybe(record(Introduction, blob(64), blob(16))),
 )
 
 
 def encode_call(call: Call) -> bytes:
     """Return the frame."""
-    return wire.pack((_CALL, *call))
+    return codec.pack((_CALL, *call))
 
 
 def decode_call(frame: bytes) -> Call:
     """Return the Call in a frame; raise ``UNEXPECTED_MESSAGE`` for another message, or as a decoder does."""
-    value = wire.unpack(frame, _LONGEST)
+    value = codec.unpack(frame, _LONGEST)
     if type(value) is not list or not value:
         raise TapError(Code.MALFORMED, "not a Call")
     number, *fields = cast("list[object]", value)

@@ -25,7 +25,8 @@ from functools import partial
 from itertools import product
 from typing import Final, NamedTuple, TypeVar, cast
 
-from dualtap import wire
+from dualtap import codec
+from dualtap.codec import Check, counter, digest, enumeration, list_of, maybe, record
 from dualtap.conditions import shown_certificates
 from dualtap.errors import Code, TapError
 from dualtap.graph import Graph, check_spans
@@ -51,7 +52,7 @@ from dualtap.statements import (
 )
 from dualtap.suite import SUITES, Suite
 from dualtap.trust import Trust
-from dualtap.wire import Check, counter, digest, enumeration, issued_check, list_of, maybe, record, statement_check
+from dualtap.wire import issued_check, statement_check
 
 VERSION: Final = 1
 BYTES: Final = 16 * 1024 * 1024
@@ -194,7 +195,7 @@ def _with_provenance(
 
 def encode_evidence(evidence: Evidence) -> bytes:
     """Return the bytes of evidence, whole: a file to be shown to anyone."""
-    return wire.pack((
+    return codec.pack((
         VERSION, evidence.suite, evidence.fraud, evidence.key,
         *[plain(item) for item in (evidence.certificate, evidence.authorities, evidence.first, evidence.second)],
         *[plain(item) for item in (evidence.openings, evidence.warrant, evidence.tokens, evidence.transfers)],
@@ -211,7 +212,7 @@ def decode_evidence(data: bytes, root: bytes) -> Evidence:
     Raises ``MALFORMED``, ``NOT_CANONICAL``, ``TOO_LARGE``, ``WRONG_VERSION``, or ``BAD_KEY`` for a root of another
     suite.
     """
-    value = wire.unpack(data, BYTES, ITEMS)
+    value = codec.unpack(data, BYTES, ITEMS)
     items = cast("list[object]", value) if type(value) is list else []
     if len(items) < 2 or items[0] != VERSION or type(items[0]) is not int:
         raise TapError(Code.MALFORMED if len(items) < 2 else Code.WRONG_VERSION, "not evidence of this version")
@@ -223,7 +224,7 @@ def decode_evidence(data: bytes, root: bytes) -> Evidence:
     make = record(
         partial(_evidence, suite.number),
         enumeration(Fraud),
-        wire.blob(suite.public_size),
+        codec.blob(suite.public_size),
         issued_check(WalletCertificate),
         list_of(issued_check(AuthorityCertificate), ITEMS),
         statement,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias, cast
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
+from dualtap.codec import Check, blob, list_of, record, text
 from dualtap.errors import Code, TapError
 from dualtap.statements import AuthorityCertificate, Errand, WalletCertificate
-from dualtap.wire import Check, DoneMessage, RefuseMessage, blob, list_of, record, text
+from dualtap.wire import DoneMessage, RefuseMessage
 
 LINES = 64
 """Lines of history, or dates of expiry, in one State."""
@@ -100,23 +101,23 @@ def _printable(value: object) -> str:
     return found
 
 
-_line = record(StateLine, _printable, wire.money, wire.currency, blob(0, 8), wire.epoch)
-_expiry = record(Expiry, wire.epoch, wire.money)
+_line = record(StateLine, _printable, codec.money, codec.currency, blob(0, 8), codec.epoch)
+_expiry = record(Expiry, codec.epoch, codec.money)
 _MESSAGE: dict[type[OwnerMessage], Check[OwnerMessage]] = {
-    RefuseMessage: record(RefuseMessage, wire.number),
+    RefuseMessage: record(RefuseMessage, codec.number),
     DoneMessage: record(DoneMessage),
     ClaimMessage: record(
-        ClaimMessage, wire.boolean, wire.uint(LINES), wire.uint(limits.MESSAGE), wire.epoch, wire.signature,
+        ClaimMessage, codec.boolean, codec.uint(LINES), codec.uint(limits.MESSAGE), codec.epoch, codec.signature,
         _certificate, _authorities,
     ),
-    BoundMessage: record(BoundMessage, wire.counter, wire.epoch, wire.signature, _certificate, _authorities),
+    BoundMessage: record(BoundMessage, codec.counter, codec.epoch, codec.signature, _certificate, _authorities),
     StateMessage: record(
-        StateMessage, wire.counter, wire.money, wire.money, wire.money, wire.boolean, wire.money, wire.money,
-        list_of(_expiry, LINES), list_of(_line, LINES), wire.epoch, wire.signature, _certificate, _authorities,
+        StateMessage, codec.counter, codec.money, codec.money, codec.money, codec.boolean, codec.money, codec.money,
+        list_of(_expiry, LINES), list_of(_line, LINES), codec.epoch, codec.signature, _certificate, _authorities,
     ),
     OrderMessage: record(
-        OrderMessage, wire.counter, wire.counter, wire.enumeration(Errand), wire.boolean, wire.money, wire.money,
-        wire.epoch, wire.signature,
+        OrderMessage, codec.counter, codec.counter, codec.enumeration(Errand), codec.boolean, codec.money, codec.money,
+        codec.epoch, codec.signature,
     ),
 }  # fmt: skip
 _CHECK = {_NUMBER[kind]: check for kind, check in _MESSAGE.items()}
@@ -124,12 +125,12 @@ _CHECK = {_NUMBER[kind]: check for kind, check in _MESSAGE.items()}
 
 def encode(message: OwnerMessage) -> bytes:
     """Return a message's bytes, to be sealed."""
-    return wire.pack((_NUMBER[type(message)], *message))
+    return codec.pack((_NUMBER[type(message)], *message))
 
 
 def decode(data: bytes, limit: int = limits.MESSAGE) -> OwnerMessage:
-    """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`dualtap.wire.unpack` raises."""
-    value = wire.unpack(data, limit)
+    """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`dualtap.codec.unpack` raises."""
+    value = codec.unpack(data, limit)
     if type(value) is not list or not value:
         raise TapError(Code.MALFORMED, "not a message")
     number, *fields = cast("list[object]", value)

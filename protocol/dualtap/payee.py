@@ -8,6 +8,7 @@ from typing import Any, cast
 from dualtap import limits, telling
 from dualtap.book import ENTRY_ROOM
 from dualtap.both import authorities, refused, send_present, sign_present, stop, take_present
+from dualtap.codec import basket, currency, details, enumeration, uint
 from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Result, Signature
@@ -37,12 +38,7 @@ from dualtap.wire import (
     RequestMessage,
     TransferMessage,
     Welcome,
-    basket,
-    currency,
-    details,
-    enumeration,
     signed,
-    uint,
 )
 
 

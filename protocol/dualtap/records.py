@@ -8,7 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias, cast
 
-from dualtap import wire
+from dualtap import codec
+from dualtap.codec import (
+    Check,
+    any_blob,
+    basket,
+    blob,
+    counter,
+    digest,
+    enumeration,
+    epoch,
+    list_of,
+    maybe,
+    money,
+    number,
+    record,
+    text,
+    uint,
+)
 from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
 from dualtap.statements import (
@@ -34,26 +51,11 @@ from dualtap.statements import (
     Warrant,
 )
 from dualtap.wire import (
-    Check,
-    any_blob,
-    basket,
-    blob,
-    counter,
-    digest,
-    enumeration,
-    epoch,
     issued_check,
-    list_of,
-    maybe,
-    money,
-    number,
     parent,
-    record,
     statement_check,
     statement_fields,
     statement_of,
-    text,
-    uint,
     warrant_fields,
     warrants_check,
 )
@@ -327,7 +329,7 @@ _NUMBER: dict[type[Record], int] = {
 
 def encode_record(item: Record) -> bytes:
     """Return a record's bytes."""
-    return wire.pack((_NUMBER[type(item)], *[plain(value) for value in item]))
+    return codec.pack((_NUMBER[type(item)], *[plain(value) for value in item]))
 
 
 def encoder(scheme: bytes) -> Callable[[Record], bytes]:
@@ -406,11 +408,11 @@ def decoder(scheme: bytes, *, identified: bool = True) -> Check[Record]:
         Asked: _asked,
         Answered: record(Answered, outcome, any_blob),
         Sent: sent,
-        SignedTail: record(SignedTail, digest, wire.signature),
+        SignedTail: record(SignedTail, digest, codec.signature),
         Moved: record(Moved, digest, counter, counter),
         Healed: record(Healed, digest, outcome),
         Tied: record(
-            Tied, wire.key, counter, maybe(statement_of(scheme, BindBody)), maybe(statement_of(scheme, OwnBody))
+            Tied, codec.public_key, counter, maybe(statement_of(scheme, BindBody)), maybe(statement_of(scheme, OwnBody))
         ),
         Ordered: record(Ordered, statement_of(scheme, OrderBody)),
         Synced: record(Synced, counter, list_of(digest, ITEMS), counter),
@@ -443,7 +445,7 @@ def decoder(scheme: bytes, *, identified: bool = True) -> Check[Record]:
     numbered = {_NUMBER[kind]: check for kind, check in checks.items()}
 
     def decode(data: object) -> Record:
-        value = wire.unpack(any_blob(data), BYTES, ITEMS)
+        value = codec.unpack(any_blob(data), BYTES, ITEMS)
         if type(value) is not list or not value:
             raise TapError(Code.MALFORMED, "not a record")
         kind, *fields = cast("list[object]", value)

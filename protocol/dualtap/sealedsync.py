@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeAlias, cast
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
+from dualtap.codec import Check, record
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Received, Send, Sign, Signature
 from dualtap.pieces import Cutter, Joiner
@@ -27,7 +28,7 @@ from dualtap.sync import (
     sync_statement,
 )
 from dualtap.trust import Trust
-from dualtap.wire import VERSION, Check, Hello, RefuseMessage, Want, Welcome, public_digest, record
+from dualtap.wire import VERSION, Hello, RefuseMessage, Want, Welcome, public_digest
 
 LEAST_FRAME = 128
 """Bytes: who takes no frame so long cannot sync."""
@@ -64,24 +65,24 @@ class SyncNext(NamedTuple):
 SyncMessage: TypeAlias = SyncProof | SyncPiece | SyncNext | RefuseMessage
 
 _NUMBER: dict[type[SyncMessage], int] = {RefuseMessage: 8, SyncProof: 10, SyncPiece: 11, SyncNext: 12}
-_size = wire.uint(limits.MESSAGE)
+_size = codec.uint(limits.MESSAGE)
 _MESSAGE: dict[type[SyncMessage], Check[SyncMessage]] = {
-    RefuseMessage: record(RefuseMessage, wire.number),
-    SyncProof: record(SyncProof, wire.digest, wire.issued_check(AuthorityCertificate), _size, wire.signature),
-    SyncPiece: record(SyncPiece, wire.number, _size, wire.any_blob),
-    SyncNext: record(SyncNext, wire.number),
+    RefuseMessage: record(RefuseMessage, codec.number),
+    SyncProof: record(SyncProof, codec.digest, wire.issued_check(AuthorityCertificate), _size, codec.signature),
+    SyncPiece: record(SyncPiece, codec.number, _size, codec.any_blob),
+    SyncNext: record(SyncNext, codec.number),
 }
 _CHECK = {_NUMBER[kind]: check for kind, check in _MESSAGE.items()}
 
 
 def encode(message: SyncMessage) -> bytes:
     """Return a message's bytes, to be sealed."""
-    return wire.pack((_NUMBER[type(message)], *message))
+    return codec.pack((_NUMBER[type(message)], *message))
 
 
 def decode(data: bytes, limit: int = limits.MESSAGE) -> SyncMessage:
-    """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`dualtap.wire.unpack` raises."""
-    value = wire.unpack(data, limit)
+    """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`dualtap.codec.unpack` raises."""
+    value = codec.unpack(data, limit)
     if type(value) is not list or not value:
         raise TapError(Code.MALFORMED, "not a message")
     number, *fields = cast("list[object]", value)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dualtap.codec import pack
 from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme
 from dualtap.suite import TAG, Ephemeral, Sealer, derive, sha256, unseal
-from dualtap.wire import VERSION, Hello, Want, Welcome, encode_hello, pack
+from dualtap.wire import VERSION, Hello, Want, Welcome, encode_hello
 
 _NONCE = 12
 _IDENT = 16

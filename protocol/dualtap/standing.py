@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from dualtap.wire import Check, digest, enumeration, epoch, money, record
+from dualtap.codec import Check, digest, enumeration, epoch, money, record
 
 
 class Standing(IntEnum):

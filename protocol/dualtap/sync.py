@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple, cast
 
-from dualtap import wire
+from dualtap import codec
 from dualtap.book import Book
+from dualtap.codec import Check, any_blob, blob, counter, digest, list_of, maybe, record
 from dualtap.errors import Code, TapError
 from dualtap.records import (
     BYTES,
@@ -48,21 +49,7 @@ from dualtap.statements import (
 )
 from dualtap.suite import SIGNATURE, sha256
 from dualtap.trust import Trust
-from dualtap.wire import (
-    Check,
-    any_blob,
-    blob,
-    counter,
-    digest,
-    issued_check,
-    list_of,
-    maybe,
-    public_digest,
-    record,
-    signed,
-    statement_check,
-    warrants_check,
-)
+from dualtap.wire import issued_check, public_digest, signed, statement_check, warrants_check
 
 
 class Upload(NamedTuple):
@@ -144,7 +131,7 @@ def upload_of(book: Book, successor: Successor | None = None) -> Upload:
 
 def encode_upload(upload: Upload) -> bytes:
     """Return an upload's bytes."""
-    return wire.pack(plain(upload))
+    return codec.pack(plain(upload))
 
 
 def decode_upload(scheme: Scheme, data: bytes) -> Upload:
@@ -169,7 +156,7 @@ def decode_upload(scheme: Scheme, data: bytes) -> Upload:
         maybe(cast("Check[Successor]", statement)),
         list_of(word, ITEMS),
     )
-    return check(wire.unpack(data, BYTES, ITEMS))
+    return check(codec.unpack(data, BYTES, ITEMS))
 
 
 def sync_statement(scheme: Scheme, key: bytes, upload: bytes, challenge: bytes, epoch: int) -> Signed[Body]:
@@ -179,13 +166,13 @@ def sync_statement(scheme: Scheme, key: bytes, upload: bytes, challenge: bytes, 
 
 def encode_signed_upload(item: SignedUpload) -> bytes:
     """Return the bytes that go to the issuer."""
-    return wire.pack(item)
+    return codec.pack(item)
 
 
 def decode_signed_upload(data: bytes) -> SignedUpload:
     """Return the signed upload in these bytes, or raise as :func:`decode_upload`."""
-    check = record(SignedUpload, any_blob, digest, wire.epoch, wire.signature, blob(0, SIGNATURE))
-    return check(wire.unpack(data, BYTES, ITEMS))
+    check = record(SignedUpload, any_blob, digest, codec.epoch, codec.signature, blob(0, SIGNATURE))
+    return check(codec.unpack(data, BYTES, ITEMS))
 
 
 def reply_id(scheme: Scheme, issuer: bytes, challenge: bytes, upload: bytes, reply: bytes) -> bytes:
@@ -199,13 +186,13 @@ def reply_id(scheme: Scheme, issuer: bytes, challenge: bytes, upload: bytes, rep
 
 def encode_signed_reply(item: SignedReply) -> bytes:
     """Return the bytes that go back to the wallet."""
-    return wire.pack(item)
+    return codec.pack(item)
 
 
 def decode_signed_reply(data: bytes) -> SignedReply:
     """Return the signed reply in these bytes, or raise as :func:`decode_upload`. Verifies nothing."""
-    check = record(SignedReply, any_blob, blob(4), wire.signature)
-    return check(wire.unpack(data, BYTES, ITEMS))
+    check = record(SignedReply, any_blob, blob(4), codec.signature)
+    return check(codec.unpack(data, BYTES, ITEMS))
 
 
 def open_reply(trust: Trust, asked: SignedUpload, data: bytes) -> Reply:
@@ -224,7 +211,7 @@ def open_reply(trust: Trust, asked: SignedUpload, data: bytes) -> Reply:
 
 def encode_reply(reply: Reply) -> bytes:
     """Return a reply's bytes."""
-    return wire.pack(plain(reply))
+    return codec.pack(plain(reply))
 
 
 def decode_reply(scheme: Scheme, data: bytes) -> Reply:
@@ -241,7 +228,7 @@ def decode_reply(scheme: Scheme, data: bytes) -> Reply:
         maybe(issued_check(WalletCertificate)),
         list_of(cast("Check[OwnerOrder]", outcome), ITEMS),
     )
-    return check(wire.unpack(data, BYTES, ITEMS))
+    return check(codec.unpack(data, BYTES, ITEMS))
 
 
 def take_reply(book: Book, reply: Reply, told: int) -> tuple[Record, ...]:

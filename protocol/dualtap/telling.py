@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
-from dualtap import limits, wire
+from dualtap import codec, limits
 from dualtap.book import ENTRY_ROOM, Book
+from dualtap.codec import any_blob, list_of, maybe
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
@@ -20,7 +21,7 @@ from dualtap.records import News, Record, Warned
 from dualtap.statements import AuthorityCertificate, Policy, key_hint
 from dualtap.states import Part, State
 from dualtap.suite import TAG, sha256
-from dualtap.wire import NewsHave, NewsPiece, ProceedMessage, any_blob, issued_check, list_of, maybe
+from dualtap.wire import NewsHave, NewsPiece, ProceedMessage, issued_check
 
 _HEADERS = 16
 """Bytes of a piece besides its data, rounded up."""
@@ -34,7 +35,7 @@ class Handed(NamedTuple):
     evidence: tuple[bytes, ...]
 
 
-_handed = wire.record(
+_handed = codec.record(
     Handed,
     list_of(issued_check(AuthorityCertificate), 8),
     maybe(issued_check(Policy)),
@@ -126,14 +127,14 @@ def handed(book: Book, peer: NewsHave) -> bytes:
     newer = policy if policy is not None and policy.version > peer.policy else None
     chain = tuple(one for one in trust.authorities if newer is not None and one.hint == newer.issuer)
     found = Handed(chain, newer, ())
-    data = wire.pack(found)
+    data = codec.pack(found)
     if len(data) > peer.room:
         return b""  # without the policy that may list them already, evidence waits for a sync
     for key in sorted(_blocked(book)):
         more = found._replace(evidence=(*found.evidence, book.warned[key]))
-        size = len(wire.pack(more))
+        size = len(codec.pack(more))
         if key_hint(key) not in peer.blocked and len(more.evidence) <= limits.NEWS_EVIDENCE and size <= peer.room:
-            found, data = more, wire.pack(more)
+            found, data = more, codec.pack(more)
     return data if newer is not None or found.evidence else b""
 
 
@@ -182,7 +183,7 @@ def take(book: Book, data: bytes) -> tuple[Record, ...]:
     An older policy, and evidence against who is blocked already, are passed over. Raises ``STORE_FULL`` where there is
     no room beside what is reserved. SPEC §21-6 to §21-8.
     """
-    found = _handed(wire.unpack(data, room_of(book)))
+    found = _handed(codec.unpack(data, room_of(book)))
     trust = book.trust.copy()
     new = trust.learn(found.authorities)
     newer = found.policy is not None and trust.set_policy(found.policy)

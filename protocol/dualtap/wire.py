@@ -1,21 +1,44 @@
-"""The one file that knows the bytes (SPEC §5, §6).
+"""The bytes of a tap's messages, and of the provenance in them (SPEC §5, §6).
 
-Everything is canonical msgpack: arrays, never maps; shortest integers; no floats, extensions or trailing bytes.
-A message is decoded only if encoding it again gives the same bytes, and its size, depth and lengths are bounded
-before anything is allocated for it. The types below are wire forms; :mod:`dualtap.provenance` turns the compact
-ones back into statements, with what the receiver knows.
+The types below are wire forms; :mod:`dualtap.provenance` turns the compact ones back into statements, with what the
+receiver knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import IntEnum, IntFlag
+from enum import IntFlag
 from typing import Final, NamedTuple, TypeAlias, TypeVar, cast
 
-import msgpack
-
 from dualtap import limits
-from dualtap.elements import check_elements
+from dualtap.codec import (
+    Check,
+    any_blob,
+    basket,
+    blob,
+    boolean,
+    counter,
+    currency,
+    details,
+    digest,
+    digest_or_none,
+    enumeration,
+    epoch,
+    hint,
+    list_of,
+    malformed,
+    maybe,
+    money,
+    number,
+    numbered,
+    pack,
+    public_key,
+    record,
+    seed,
+    signature,
+    signature_or_none,
+    uint,
+    unpack,
+)
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     KIND,
@@ -59,174 +82,10 @@ from dualtap.statements import (
     Warrant,
     statement_id,
 )
-from dualtap.suite import DIGEST, SIGNATURE, sha256
+from dualtap.suite import sha256
 
 VERSION: Final = 1
-T = TypeVar("T")
-E = TypeVar("E", bound=IntEnum | IntFlag)
 B = TypeVar("B", bound=Body)
-Check: TypeAlias = Callable[[object], T]
-"""Turns a decoded msgpack object into a typed value, or raises ``MALFORMED``."""
-
-
-_packb = cast("Callable[[object], bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
-_unpackb = cast("Callable[..., object]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
-
-
-def pack(value: object) -> bytes:
-    """Return the canonical msgpack of nested tuples, integers, booleans, strings and bytes."""
-    return _packb(value)
-
-
-def unpack(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEMENTS) -> object:
-    """Return the object in ``data``; raise ``TOO_LARGE``, ``MALFORMED`` or ``NOT_CANONICAL``.
-
-    ``limit`` is in bytes; ``items`` is the longest array. SPEC §5.1-2 to §5.1-5, §5.1-9.
-    """
-    if len(data) > limit:
-        raise TapError(Code.TOO_LARGE, f"{len(data)} bytes, at most {limit}")
-    if len(data) > limits.MESSAGE:
-        check_elements(data)
-    try:
-        value = _unpackb(data, max_array_len=items, max_map_len=0, max_ext_len=0, max_str_len=32)
-    except ValueError as error:
-        raise TapError(Code.MALFORMED, "not msgpack") from error
-    if pack(value) != data:
-        if _is_foreign(value):
-            raise _malformed("not of the types of this protocol")
-        raise TapError(Code.NOT_CANONICAL)
-    return value
-
-
-def _is_foreign(value: object) -> bool:
-    """Return whether this holds what no message may have, in whatever form: a float, map, extension or negative."""
-    rest = [value]
-    while rest:
-        item = rest.pop()
-        if isinstance(item, list):
-            rest.extend(cast("list[object]", item))
-        elif isinstance(item, float | dict | msgpack.ExtType) or (isinstance(item, int) and item < 0):
-            return True
-    return False
-
-
-def _malformed(what: str) -> TapError:
-    return TapError(Code.MALFORMED, what)
-
-
-def uint(most: int, least: int = 0) -> Check[int]:
-    """Return the check for an integer in ``[least, most]``."""
-
-    def check(value: object) -> int:
-        if type(value) is not int or not least <= value <= most:
-            raise _malformed(f"not an integer in [{least}, {most}]")
-        return value
-
-    return check
-
-
-def blob(*sizes: int) -> Check[bytes]:
-    """Return the check for bytes of one of these sizes."""
-
-    def check(value: object) -> bytes:
-        if type(value) is not bytes or len(value) not in sizes:
-            raise _malformed(f"not {' or '.join(map(str, sizes))} bytes")
-        return value
-
-    return check
-
-
-def any_blob(value: object) -> bytes:
-    """Check bytes of any size that the message can hold."""
-    if type(value) is not bytes:
-        raise _malformed("not bytes")
-    return value
-
-
-def boolean(value: object) -> bool:
-    """Check a boolean."""
-    if type(value) is not bool:
-        raise _malformed("not a boolean")
-    return value
-
-
-def enumeration(kind: type[E]) -> Check[E]:
-    """Return the check for a value of an enumeration, or any union of a flag's."""
-    members: dict[int, IntEnum | IntFlag] = {int(member): member for member in kind}
-    if issubclass(kind, IntFlag):
-        members = {value: kind(value) for value in range(2 * max(members))}
-
-    def check(value: object) -> IntEnum | IntFlag:
-        found = members.get(value) if type(value) is int else None
-        if found is None:
-            raise _malformed("not a value of an enumeration")
-        return found
-
-    return cast("Check[E]", check)
-
-
-def currency(value: object) -> str:
-    """Check an ISO 4217 code."""
-    if type(value) is not str or len(value) != 3 or not (value.isascii() and value.isalpha() and value.isupper()):
-        raise _malformed("not an ISO 4217 code")
-    return value
-
-
-def text(value: object) -> str:
-    """Check text; the decoder bounds its length."""
-    if type(value) is not str:
-        raise _malformed("not text")
-    return value
-
-
-def list_of(of: Check[T], most: int = limits.STATEMENTS, least: int = 0) -> Check[tuple[T, ...]]:
-    """Return the check for an array of items."""
-
-    def check(value: object) -> tuple[T, ...]:
-        if type(value) is not list:
-            raise _malformed("not an array")
-        items = cast("list[object]", value)
-        if not least <= len(items) <= most:
-            raise _malformed(f"not {least} to {most} items")
-        return tuple([of(item) for item in items])
-
-    return check
-
-
-def record(make: Callable[..., T], *fields: Check[object]) -> Check[T]:
-    """Return the check for a fixed array, from which ``make`` builds the value."""
-    count = len(fields)
-
-    def check(value: object) -> T:
-        if type(value) is not list:
-            raise _malformed("not an array")
-        items = cast("list[object]", value)
-        if len(items) != count:
-            raise _malformed(f"not {count} items")
-        return make(*[field(item) for field, item in zip(fields, items, strict=True)])
-
-    return check
-
-
-def maybe(of: Check[T]) -> Check[T | None]:
-    """Return the check for nil or something."""
-    return lambda value: None if value is None else of(value)
-
-
-money = uint(limits.AMOUNT)
-number = uint(2**32 - 1)
-counter = uint(2**63 - 1)
-epoch = uint(2**24)
-key = blob(32, 33)
-_key = key
-digest = blob(DIGEST)
-_digest_or_none = blob(0, DIGEST)
-signature = blob(SIGNATURE)
-_unsigned_too = blob(0, SIGNATURE)
-_seed = blob(16)
-_hint = blob(4)
-basket = blob(16)
-details = blob(0, limits.DETAILS)
 
 
 # Tokens, certificates and policy: their signed fields, then the issuer's hint and its signature.
@@ -236,18 +95,18 @@ _tier = record(Tier, number, money, number, number, money, money, money, money, 
 
 _ISSUED: dict[type[Issued], Check[Issued]] = {
     Token: record(
-        Token, blob(8), uint(limits.AMOUNT, 1), currency, _key, epoch, epoch, uint(255),
-        list_of(_condition), _hint, signature,
+        Token, blob(8), uint(limits.AMOUNT, 1), currency, public_key, epoch, epoch, uint(255),
+        list_of(_condition), hint, signature,
     ),
     AuthorityCertificate: record(
-        AuthorityCertificate, _key, enumeration(Authority), number, number, epoch, _hint, signature
+        AuthorityCertificate, public_key, enumeration(Authority), number, number, epoch, hint, signature
     ),
     WalletCertificate: record(
-        WalletCertificate, _key, enumeration(Carrier), uint(255), enumeration(Role), uint(9999),
-        _digest_or_none, epoch, number, _hint, signature,
+        WalletCertificate, public_key, enumeration(Carrier), uint(255), enumeration(Role), uint(9999),
+        digest_or_none, epoch, number, hint, signature,
     ),
-    Header: record(Header, epoch, number, _hint, signature),
-    Policy: record(Policy, number, list_of(_tier), list_of(_key), list_of(_hint), _hint, signature),
+    Header: record(Header, epoch, number, hint, signature),
+    Policy: record(Policy, number, list_of(_tier), list_of(public_key), list_of(hint), hint, signature),
 }  # fmt: skip
 I = TypeVar("I", bound=Issued)
 
@@ -296,19 +155,31 @@ _BODY: dict[Kind, Check[Body]] = {
     Kind.REQUEST: _request_body,
     Kind.PRESENT: record(PresentBody, digest, boolean, epoch),
     Kind.SYNC: record(SyncBody, digest, digest, epoch),
-    Kind.SUCCESSOR: record(SuccessorBody, _key, epoch),
+    Kind.SUCCESSOR: record(SuccessorBody, public_key, epoch),
     Kind.GRANT: record(GrantBody, *_grant_fields),
-    Kind.BIND: record(BindBody, _key, digest, counter, epoch),
-    Kind.OWN: record(OwnBody, _key, digest, epoch),
+    Kind.BIND: record(BindBody, public_key, digest, counter, epoch),
+    Kind.OWN: record(OwnBody, public_key, digest, epoch),
     Kind.ORDER: record(
-        OrderBody, _key, counter, counter, enumeration(Errand), boolean, money, money, money, blob(0, 32, 33), epoch
+        OrderBody,
+        public_key,
+        counter,
+        counter,
+        enumeration(Errand),
+        boolean,
+        money,
+        money,
+        money,
+        blob(0, 32, 33),
+        epoch,
     ),
-    Kind.TRANSFER: record(TransferBody, _key, list_of(_span, limits.SPANS, 1), epoch, list_of(any_blob, limits.SPANS)),
+    Kind.TRANSFER: record(
+        TransferBody, public_key, list_of(_span, limits.SPANS, 1), epoch, list_of(any_blob, limits.SPANS)
+    ),
     Kind.RECEIPT: record(ReceiptBody, digest, digest, epoch),
     Kind.CLOSE: record(CloseBody, digest, number, epoch),
 }
-_private = record(Private, enumeration(Verification), _digest_or_none)
-_opening = record(Opening, _seed, counter, counter, _private, _digest_or_none)
+_private = record(Private, enumeration(Verification), digest_or_none)
+_opening = record(Opening, seed, counter, counter, _private, digest_or_none)
 _tape_opening = record(TapeOpening, digest, counter, counter, digest, digest)
 _request_opening = record(RequestOpening, digest, digest, digest)
 
@@ -331,15 +202,15 @@ def statement_check(scheme: bytes, *, identified: bool = True) -> Check[Signed[B
 
     def check(value: object) -> Signed[Body]:
         if type(value) is not list or len(cast("list[object]", value)) != 5:
-            raise _malformed("not a statement")
+            raise malformed("not a statement")
         kind, key, body, shown, signature = cast("list[object]", value)
         opening = digest(shown) if type(shown) is bytes else _opening(shown)
         named = _kind(kind)
         if named not in _BODY:
-            raise _malformed("not a wallet's statement")
+            raise malformed("not a wallet's statement")
         if named not in ON_TAPE and opening != ZERO:
-            raise _malformed("off the tape, nothing is committed to")
-        checked = _key(key), _BODY[named](body), opening, _unsigned_too(signature)
+            raise malformed("off the tape, nothing is committed to")
+        checked = public_key(key), _BODY[named](body), opening, signature_or_none(signature)
         if not identified:
             return Signed(ZERO, checked[0], checked[1], ZERO, ZERO, checked[3])
         return signed(scheme, *checked)
@@ -354,7 +225,7 @@ def statement_of(scheme: bytes, *bodies: type[B]) -> Check[Signed[B]]:
     def check(value: object) -> Signed[B]:
         found = statement(value)
         if not isinstance(found.body, bodies):
-            raise _malformed("another statement")
+            raise malformed("another statement")
         return cast("Signed[B]", found)
 
     return check
@@ -372,7 +243,7 @@ def warrant_check(scheme: bytes) -> Check[Warrant]:
     def outcome(value: object) -> Signed[Body]:
         found = statement(value)
         if not isinstance(found.body, ReceiptBody | CloseBody):
-            raise _malformed("not an outcome")
+            raise malformed("not an outcome")
         return found
 
     return record(Warrant, _request_opening, outcome)
@@ -481,16 +352,16 @@ _index = uint(limits.STATEMENTS - 1)
 def _compact_warrant(value: object) -> CompactWarrant:
     found = _warrant_fields(value)
     if found.transfer and found.reason:
-        raise _malformed("a Receipt gives no reason")
+        raise malformed("a Receipt gives no reason")
     return found
 
 
-_warrant_fields = record(CompactWarrant, digest, digest, digest, _digest_or_none, number, epoch, digest, signature)
+_warrant_fields = record(CompactWarrant, digest, digest, digest, digest_or_none, number, epoch, digest, signature)
 
 
 def _compact_span(value: object) -> CompactSpan:
     if type(value) is not list or len(cast("list[object]", value)) not in (3, 5):
-        raise _malformed("not a span")
+        raise malformed("not a span")
     items = cast("list[object]", value)
     ref, *side, start, end = items
     if not side:
@@ -503,7 +374,7 @@ _witness = list_of(any_blob, limits.SPANS)
 _compact_transfer = record(
     CompactTransfer,
     _index,
-    lambda value: _key(value) if type(value) is bytes else _index(value),
+    lambda value: public_key(value) if type(value) is bytes else _index(value),
     _spans,
     epoch,
     _witness,
@@ -512,7 +383,7 @@ _compact_transfer = record(
 )
 _compact_token = record(
     CompactToken, blob(8), uint(limits.AMOUNT, 1), currency, _index, epoch, epoch, uint(255),
-    list_of(_condition), _hint, signature,
+    list_of(_condition), hint, signature,
 )  # fmt: skip
 _bundle = record(Bundle, list_of(_wallet, least=1), list_of(_compact_token, least=1), list_of(_compact_transfer))
 
@@ -692,8 +563,8 @@ _NUMBER: dict[type[Message], int] = {
 }
 _authorities = list_of(_authority, 8)
 _news = uint(0xFFFF)
-_hello = record(Hello, _hint, list_of(uint(255), 8, 1), _key, enumeration(Want))
-_welcome = record(Welcome, uint(255), _key, enumeration(Want), any_blob)
+_hello = record(Hello, hint, list_of(uint(255), 8, 1), public_key, enumeration(Want))
+_welcome = record(Welcome, uint(255), public_key, enumeration(Want), any_blob)
 
 
 def _outcome_kind(value: object) -> Kind:
@@ -703,12 +574,12 @@ def _outcome_kind(value: object) -> Kind:
 def _outcome_message(value: object) -> OutcomeMessage:
     found = _outcome_fields(value)
     if found.reason if found.kind is Kind.RECEIPT else found.transfer:
-        raise _malformed("a Receipt gives no reason, and a Close accepts no transfer")
+        raise malformed("a Receipt gives no reason, and a Close accepts no transfer")
     return found
 
 
 _outcome_fields = record(
-    OutcomeMessage, _outcome_kind, _digest_or_none, number, epoch, _seed, counter, counter, signature, maybe(_header)
+    OutcomeMessage, _outcome_kind, digest_or_none, number, epoch, seed, counter, counter, signature, maybe(_header)
 )
 _MESSAGE: dict[type[Message], Check[Message]] = {
     RequestMessage: record(
@@ -717,15 +588,15 @@ _MESSAGE: dict[type[Message], Check[Message]] = {
     ),
     PresentMessage: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities, _news),
     TransferMessage: record(
-        TransferMessage, _digest_or_none, _spans, epoch, _witness, _seed, counter, counter,
-        enumeration(Verification), _digest_or_none, signature, _bundle, maybe(_header), _authorities, boolean,
+        TransferMessage, digest_or_none, _spans, epoch, _witness, seed, counter, counter,
+        enumeration(Verification), digest_or_none, signature, _bundle, maybe(_header), _authorities, boolean,
     ),
     OutcomeMessage: _outcome_message,
     ProceedMessage: record(ProceedMessage),
     RefuseMessage: record(RefuseMessage, number),
     DoneMessage: record(DoneMessage),
     RecallMessage: record(RecallMessage, list_of(digest, limits.RECALLS, 1)),
-    NewsHave: record(NewsHave, number, list_of(_hint), uint(limits.MESSAGE), uint(limits.MESSAGE)),
+    NewsHave: record(NewsHave, number, list_of(hint), uint(limits.MESSAGE), uint(limits.MESSAGE)),
     NewsPiece: record(NewsPiece, number, any_blob),
     PingMessage: record(PingMessage, blob(8)),
     PongMessage: record(PongMessage, blob(8)),
@@ -740,22 +611,11 @@ def encode(message: Message) -> bytes:
 
 def decode(data: bytes, limit: int = limits.MESSAGE) -> Message:
     """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`unpack` raises."""
-    number, fields = _numbered(data, limit)
+    number, fields = numbered(data, limit)
     check = _CHECK.get(number)
     if check is None:
         raise TapError(Code.UNKNOWN_MESSAGE, f"number {number}")
     return check(fields)
-
-
-def _numbered(data: bytes, limit: int) -> tuple[int, list[object]]:
-    value = unpack(data, limit)
-    if type(value) is not list or not value:
-        raise _malformed("not a message")
-    items = cast("list[object]", value)
-    number = items[0]
-    if type(number) is not int or number < 0:
-        raise _malformed("not a message")
-    return number, items[1:]
 
 
 def encode_hello(hello: Hello) -> bytes:
@@ -770,7 +630,7 @@ def encode_welcome(welcome: Welcome) -> bytes:
 
 def decode_hello(data: bytes) -> Hello:
     """Return the Hello in a frame, or raise."""
-    number, fields = _numbered(data, 128)
+    number, fields = numbered(data, 128)
     if number != _HELLO:
         raise TapError(Code.UNEXPECTED_MESSAGE, "not a Hello")
     return _hello(fields)
@@ -778,7 +638,7 @@ def decode_hello(data: bytes) -> Hello:
 
 def decode_welcome(data: bytes, limit: int = limits.MESSAGE) -> Welcome:
     """Return the Welcome in a frame, or raise."""
-    number, fields = _numbered(data, limit)
+    number, fields = numbered(data, limit)
     if number != _WELCOME:
         raise TapError(Code.UNEXPECTED_MESSAGE, "not a Welcome")
     return _welcome(fields)

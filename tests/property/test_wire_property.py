@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy  # noqa: TC002 - a cast names it
 
-from dualtap import wire
+from dualtap import codec, wire
 from dualtap.errors import TapError
 from dualtap.records import Record, decoder, encode_record
 from dualtap.statements import Body, Opening, Signed
@@ -69,8 +69,8 @@ def test_every_record_reads_back(record: Record) -> None:
 @given(statements(off_tape, tape=False) | cast("SearchStrategy[Signed[Body]]", tape_entries))
 @some
 def test_every_statement_reads_back(statement: Signed[Body]) -> None:
-    data = wire.pack(wire.statement_fields(statement))
-    assert wire.statement_check(SCHEME.id)(wire.unpack(data)) == statement
+    data = codec.pack(wire.statement_fields(statement))
+    assert wire.statement_check(SCHEME.id)(codec.unpack(data)) == statement
 
 
 @given(uploads, replies, signed_uploads)

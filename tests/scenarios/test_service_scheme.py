@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from dualtap import limits, wire
+from dualtap import codec, limits
 from dualtap.keystore import sign_with
 from dualtap.records import decoder, plain
 from dualtap.statements import Authority, Carrier, PresentBody, Scheme, Tier
@@ -126,11 +126,11 @@ def test_who_signs_is_told_and_taken_in(two: Two, north: Service) -> None:
     root = Keyring(two.folder).root()
     public = two.suite.signer(two.draw()).public
     certificate = root.certify(public, Authority.INSTITUTION, 9, two.card.expires)
-    text = wire.pack(plain(certificate)).hex()
+    text = codec.pack(plain(certificate)).hex()
     for admitted in (1, 0):
         answer = north.call("POST", "/admin/authorities", {"certificates": [text]})
         assert answer.json == {"admitted": admitted}
-    forged = wire.pack(plain(certificate._replace(number=10))).hex()
+    forged = codec.pack(plain(certificate._replace(number=10))).hex()
     problem(north.call("POST", "/admin/authorities", {"certificates": [forged]}), 422, "expires no earlier")
     problem(north.call("POST", "/admin/authorities", {"certificates": ["c0"]}), 422, "MALFORMED")
     assert 9 in [row["number"] for row in rows(north.call("GET", "/admin/scheme"), "institutions")]

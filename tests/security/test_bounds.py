@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args
 
 import pytest
 
-from dualtap import limits, sealedsync, wire
+from dualtap import codec, limits, sealedsync, wire
 from dualtap.call import decode_call
 from dualtap.errors import TapError
 from dualtap.evidence import decode_evidence
@@ -98,15 +98,15 @@ def hostile() -> Iterator[tuple[str, bytes]]:
         filled = item + bytes(4) if item == b"\xca" else item
         yield f"wide: {name}", wide(filled, 64, SIZE)
     yield "as long as may be, of nothing", bytes(SIZE)
-    yield "one byte too long", wire.pack(bytes(SIZE))
+    yield "one byte too long", codec.pack(bytes(SIZE))
 
 
 def numbered() -> Iterator[tuple[str, bytes]]:
     """Yield the same within each message."""
     for number in NUMBERS:
         body = wide(b"\x90", 64, SIZE - 8)
-        yield f"message {number} of empty arrays", array(2) + wire.pack(number) + body
-        yield f"message {number} of one long byte string", array(2) + wire.pack(number) + wire.pack(bytes(SIZE - 8))
+        yield f"message {number} of empty arrays", array(2) + codec.pack(number) + body
+        yield f"message {number} of one long byte string", array(2) + codec.pack(number) + codec.pack(bytes(SIZE - 8))
 
 
 HOSTILE = dict(hostile())

@@ -11,7 +11,7 @@ from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from dualtap import context, session, tap, wire
+from dualtap import codec, context, session, tap, wire
 from dualtap.errors import Code, TapError
 from dualtap.states import Part
 from dualtap.suite import Ephemeral
@@ -137,7 +137,7 @@ def refuses_in_the_clear(patch: Patch) -> type[Device]:
 def takes_what_is_not_canonical(patch: Patch) -> type[Device]:
     def decode(data: bytes, limit: int) -> wire.Message:
         with suppress(ValueError):
-            data = wire.pack(wire._unpackb(data)) if data[:1] in b"\x92\xdc" else data
+            data = codec.pack(codec._unpackb(data)) if data[:1] in b"\x92\xdc" else data
         return wire.decode(data, limit)
 
     patch.setattr(tap, "wire", SimpleNamespace(decode=decode, decode_hello=wire.decode_hello))

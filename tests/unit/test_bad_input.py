@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from dualtap import limits
+from dualtap.codec import pack
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Received, Report, Result
@@ -29,7 +30,6 @@ from dualtap.wire import (
     RefuseMessage,
     RequestMessage,
     TransferMessage,
-    pack,
 )
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.wallet import Wallet

@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from dualtap import wire
+from dualtap import codec, wire
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
@@ -31,7 +31,7 @@ def greeting(suite: Suite) -> tuple[Scheme, wire.Hello, wire.Welcome]:
 def test_both_handover_messages_are_in_the_transcript(suite: Suite) -> None:
     """§6-17: at the end of what th hashes; without a handover th is what it would be otherwise."""
     scheme, hello, welcome = greeting(suite)
-    choice = wire.pack((welcome.version, welcome.ephemeral, welcome.want))
+    choice = codec.pack((welcome.version, welcome.ephemeral, welcome.want))
     plain = b"dualtap tap 1" + scheme.id + sha256(wire.encode_hello(hello)) + choice
     assert transcript(scheme, hello, welcome, Handover(SAID)) == sha256(plain + SAID)
     assert transcript(scheme, hello, welcome) == transcript(scheme, hello, welcome, NO_HANDOVER) == sha256(plain)

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from dualtap import wire
+from dualtap import codec
 from dualtap.errors import Code, TapError
 from dualtap.statements import Carrier, Scheme, key_hint
 from dualtap.suite import SUITES, sha256
@@ -31,10 +31,10 @@ def refused(
 def test_a_maker_attests_a_key_in_a_chip() -> None:
     """§7-24: the bytes, as they are told."""
     assert check_attestation(SCHEME, (OTHER.public, MAKER.public), WORD, CHIP.public, Carrier.CARD) == sha256(WORD)
-    chip, model, carrier, key, maker, signature = cast("list[bytes]", wire.unpack(WORD))
+    chip, model, carrier, key, maker, signature = cast("list[bytes]", codec.unpack(WORD))
     assert [chip, model, carrier] == [b"number of a chip", b"J3R180", 2]
     assert (key, maker) == (CHIP.public, key_hint(MAKER.public))
-    public = sha256(wire.pack((chip, model, carrier, key)))
+    public = sha256(codec.pack((chip, model, carrier, key)))
     named = sha256(b"dualtap attestation 1" + SCHEME.id + MAKER.public + public)
     SUITE.verifier(MAKER.public)(signature, named)
 
@@ -45,11 +45,11 @@ def test_a_word_for_something_else_counts_for_nothing() -> None:
     assert refused(carrier=Carrier.WATCH) is Code.WRONG_CERTIFICATE
     assert refused(scheme=ELSEWHERE) is Code.BAD_SIGNATURE
     said = decode_attestation(WORD)
-    assert refused(wire.pack(said._replace(chip=bytes(16)))) is Code.BAD_SIGNATURE
-    assert refused(wire.pack(said._replace(maker=key_hint(OTHER.public)))) is Code.BAD_SIGNATURE
-    assert refused(wire.pack(said._replace(maker=key_hint(CHIP.public)))) is Code.UNKNOWN_ISSUER
-    assert refused(wire.pack(said._replace(chip=b"short"))) is Code.MALFORMED
-    assert refused(wire.pack(said._replace(model=b""))) is Code.MALFORMED
+    assert refused(codec.pack(said._replace(chip=bytes(16)))) is Code.BAD_SIGNATURE
+    assert refused(codec.pack(said._replace(maker=key_hint(OTHER.public)))) is Code.BAD_SIGNATURE
+    assert refused(codec.pack(said._replace(maker=key_hint(CHIP.public)))) is Code.UNKNOWN_ISSUER
+    assert refused(codec.pack(said._replace(chip=b"short"))) is Code.MALFORMED
+    assert refused(codec.pack(said._replace(model=b""))) is Code.MALFORMED
     assert refused(WORD + b"\0") is Code.MALFORMED
     assert refused(b"") is Code.MALFORMED
 

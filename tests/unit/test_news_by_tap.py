@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
 from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
@@ -207,9 +207,9 @@ def test_a_policy_is_not_rolled_back(world: World) -> None:
     """§21-6 and §7-19: an older policy is passed over, however genuine."""
     old = newer(world, world.wallet(), 7)
     chain = world.authorities[:1]
-    assert take(old.book, wire.pack(Handed(chain, world.ruled(3), ()))) == ()
-    assert take(old.book, wire.pack(Handed(chain, world.ruled(7, WIDE), ()))) == ()
-    records = take(old.book, wire.pack(Handed(chain, world.ruled(8), ())))
+    assert take(old.book, codec.pack(Handed(chain, world.ruled(3), ()))) == ()
+    assert take(old.book, codec.pack(Handed(chain, world.ruled(7, WIDE), ()))) == ()
+    records = take(old.book, codec.pack(Handed(chain, world.ruled(8), ())))
     assert [type(one) for one in records] == [News]
 
 
@@ -217,7 +217,7 @@ def test_a_policy_of_another_signer_is_refused(world: World) -> None:
     """§21-6: nobody but the root's policy key makes policies."""
     stranger = World(seed="another")
     victim = world.wallet()
-    data = wire.pack(Handed(stranger.authorities[:1], stranger.ruled(9), ()))
+    data = codec.pack(Handed(stranger.authorities[:1], stranger.ruled(9), ()))
     with pytest.raises(TapError):
         take(victim.book, data)
 
@@ -231,8 +231,8 @@ def test_nobody_is_blocked_without_proof(world: World) -> None:
     foreign = next(iter(warned(other)[0].book.warned.values()))
     for item in (evidence[:-1], evidence[:-70] + bytes(70), foreign, b"", b"\xc0"):
         with pytest.raises(TapError):
-            take(victim.book, wire.pack(Handed((), None, (item,))))
-    (record,) = take(victim.book, wire.pack(Handed((), None, (evidence,))))
+            take(victim.book, codec.pack(Handed((), None, (item,))))
+    (record,) = take(victim.book, codec.pack(Handed((), None, (evidence,))))
     assert record == Warned(next(iter(till.book.warned)), evidence)
 
 
@@ -240,7 +240,7 @@ def test_one_bad_item_spoils_all(world: World) -> None:
     """§21-6: all or nothing, so that nothing half-checked is kept."""
     till, _ = warned(world)
     (evidence,) = till.book.warned.values()
-    data = wire.pack(Handed(world.authorities[:1], world.ruled(5), (evidence, evidence[:-1] + b"\0")))
+    data = codec.pack(Handed(world.authorities[:1], world.ruled(5), (evidence, evidence[:-1] + b"\0")))
     victim = world.wallet()
     with pytest.raises(TapError):
         take(victim.book, data)
@@ -261,7 +261,7 @@ def test_a_store_is_not_filled(world: World) -> None:
     till, _ = warned(world)
     card.book.free = card.book.reserved() + 100
     with pytest.raises(TapError) as caught:
-        take(card.book, wire.pack(Handed((), None, tuple(till.book.warned.values()))))
+        take(card.book, codec.pack(Handed((), None, tuple(till.book.warned.values()))))
     assert caught.value.code is Code.STORE_FULL
 
 
@@ -271,13 +271,13 @@ def test_ones_own_key_is_not_blocked_here(world: World) -> None:
     assert thief != till.book.key
     (evidence,) = till.book.warned.values()
     cheat = next(wallet for wallet in world.wallets if wallet.book.key == thief)
-    assert take(cheat.book, wire.pack(Handed((), None, (evidence,)))) == ()
+    assert take(cheat.book, codec.pack(Handed((), None, (evidence,)))) == ()
 
 
 def test_evidence_longer_than_a_device_keeps_is_refused(world: World) -> None:
     """§21-4: before it is checked."""
     with pytest.raises(TapError) as caught:
-        take(world.wallet().book, wire.pack(Handed((), None, (bytes(limits.EVIDENCE + 1),))))
+        take(world.wallet().book, codec.pack(Handed((), None, (bytes(limits.EVIDENCE + 1),))))
     assert caught.value.code is Code.TOO_LARGE
 
 

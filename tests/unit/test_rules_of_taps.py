@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Ask, Received, Report, Result, Send
@@ -295,7 +295,7 @@ def test_a_card_takes_the_longest_frame_that_it_says_it_takes() -> None:
         meeting = world.meet(world.wallet(fund=100), world.wallet(profile=CARD), payer_starts=False)
         payee = meeting.until(Part.PAYEE, State.AWAIT_TRANSFER)
         meeting.settle(payee)
-        frame = meeting.seal(meeting.payer, wire.pack((8, bytes(size - 16 - 5))))
+        frame = meeting.seal(meeting.payer, codec.pack((8, bytes(size - 16 - 5))))
         assert len(frame) == size
         report = payee.step(Received(frame))[-1]
         assert isinstance(report, Report)

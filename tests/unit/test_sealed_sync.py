@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send, Sign, Signature
 from dualtap.keystore import sign_with
@@ -451,9 +451,9 @@ def test_before_the_channel_stands_a_refusal_is_silent() -> None:
 def test_a_message_of_a_tap_is_none_of_a_sync() -> None:
     """§14-17 and §5.2-2."""
     for number in (0, 1, 3, 7, 9, 13):
-        refused(Code.UNKNOWN_MESSAGE, lambda number=number: decode(wire.pack((number,))))  # type: ignore[misc]
-    refused(Code.MALFORMED, lambda: decode(wire.pack(())))
-    refused(Code.MALFORMED, lambda: decode(wire.pack(("x",))))
+        refused(Code.UNKNOWN_MESSAGE, lambda number=number: decode(codec.pack((number,))))  # type: ignore[misc]
+    refused(Code.MALFORMED, lambda: decode(codec.pack(())))
+    refused(Code.MALFORMED, lambda: decode(codec.pack(("x",))))
 
 
 def test_a_frame_is_no_longer_than_its_receiver_takes() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
 from dualtap.context import Charge
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
@@ -117,5 +117,5 @@ def test_a_span_without_a_form_is_refused() -> None:
 
 def test_a_boolean_is_no_number() -> None:
     with pytest.raises(TapError) as caught:
-        wire.boolean(1)
+        codec.boolean(1)
     assert caught.value.code is Code.MALFORMED

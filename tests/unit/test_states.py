@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 import pytest
 
 from dualtap import limits
+from dualtap.codec import pack
 from dualtap.context import Charge
 from dualtap.errors import Code, TapError
 from dualtap.events import Begin, Consent, Decline, Event, Received, Report, Result, Send, Signature, Stop
@@ -38,7 +39,6 @@ from dualtap.wire import (
     encode,
     encode_hello,
     encode_welcome,
-    pack,
 )
 from dualtap_devices.syncing import prepare
 from dualtap_devices.wallet import Wallet

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Head, check_off_tape, check_tape
 from dualtap.pin import PinCell
@@ -248,7 +248,7 @@ def test_malformed_bytes_are_refused_in_little_memory(name: str) -> None:
 @pytest.mark.parametrize("size", [limits.CARD_MESSAGE, limits.MESSAGE])
 def test_a_message_is_bounded_before_it_is_read(size: int) -> None:
     """§5.1-2."""
-    frame = wire.pack((8, bytes(size - 5)))
+    frame = codec.pack((8, bytes(size - 5)))
     assert len(frame) == size
     for data, code in ((frame, Code.MALFORMED), (frame + b"x", Code.TOO_LARGE)):
         with pytest.raises(TapError) as caught:
@@ -273,7 +273,7 @@ def test_a_hello_is_not_a_welcome() -> None:
 def test_an_unknown_message_has_a_name() -> None:
     """§5.2-2."""
     with pytest.raises(TapError) as caught:
-        wire.decode(wire.pack((77, b"of a later version")))
+        wire.decode(codec.pack((77, b"of a later version")))
     assert caught.value.code is Code.UNKNOWN_MESSAGE
 
 
@@ -287,12 +287,12 @@ WALLET: list[object] = [KEY, 2, 1, 3, 5411, b"", 9, 3, bytes(4), ZEROS]
 )  # fmt: skip
 def test_a_certificate_of_another_form_is_refused(place: int, value: object) -> None:
     """§4.3-8, §5.1-7."""
-    good = wire.pack((4, False, 1, ZEROS, WALLET, (), 0))
+    good = codec.pack((4, False, 1, ZEROS, WALLET, (), 0))
     assert wire.encode(wire.decode(good)) == good
     bad = list(WALLET)
     bad[place] = value
     with pytest.raises(TapError) as caught:
-        wire.decode(wire.pack((4, False, 1, ZEROS, bad, (), 0)))
+        wire.decode(codec.pack((4, False, 1, ZEROS, bad, (), 0)))
     assert caught.value.code is Code.MALFORMED
 
 
@@ -301,7 +301,7 @@ def test_a_currency_is_three_capitals(currency: object) -> None:
     """§5.1-7."""
     fields: list[object] = [3, False, 1, currency, bytes(16), 0, b"", 7, 16, 1024, 0, 1, ZEROS, WALLET, (), 0]
     with pytest.raises(TapError) as caught:
-        wire.decode(wire.pack(tuple(fields)))
+        wire.decode(codec.pack(tuple(fields)))
     assert caught.value.code is Code.MALFORMED
 
 
@@ -321,7 +321,7 @@ NOT_RECORDS: list[object] = [
 @pytest.mark.parametrize("record", NOT_RECORDS)
 def test_a_record_that_no_wallet_wrote_is_refused(record: object) -> None:
     with pytest.raises(TapError) as caught:
-        decoder(bytes(32))(wire.pack(record))
+        decoder(bytes(32))(codec.pack(record))
     assert caught.value.code is Code.MALFORMED
 
 

@@ -12,19 +12,13 @@ from typing import NamedTuple
 import pytest
 
 from dualtap import wire
+from dualtap.codec import pack
 from dualtap.context import Charge
 from dualtap.errors import Code
 from dualtap.statements import Kind, Role, Side, WalletCertificate
 from dualtap.suite import SUITES
 from dualtap.trust import issued_id
-from dualtap.wire import (
-    CompactWarrant,
-    OutcomeMessage,
-    PresentMessage,
-    RequestMessage,
-    TransferMessage,
-    pack,
-)
+from dualtap.wire import CompactWarrant, OutcomeMessage, PresentMessage, RequestMessage, TransferMessage
 from dualtap_devices.wallet import Wallet
 from tests.playbook import Meeting, World, refuse
 

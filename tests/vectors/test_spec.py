@@ -22,6 +22,7 @@ import pytest
 
 from dualtap import (
     call,
+    codec,
     conditions,
     errors,
     evidence,
@@ -345,7 +346,7 @@ def short(value: Tree) -> str:
 
 
 def packed(value: Tree) -> bytes:
-    return wire.pack(value)
+    return codec.pack(value)
 
 
 def compare(spec: Spec, name: str, decode: Callable[[Tree], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from dualtap.codec import pack, unpack
 from dualtap.errors import Code
 from dualtap.statements import Authority, Kind, PresentBody, ReceiptBody
 from dualtap.states import Part
@@ -17,8 +18,6 @@ from dualtap.wire import (
     TransferMessage,
     Want,
     encode,
-    pack,
-    unpack,
 )
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dualtap.codec import pack
 from dualtap.errors import Code, TapError
 from dualtap.states import Part
 from dualtap.suite import P256, Suite
@@ -17,7 +18,6 @@ from dualtap.wire import (
     encode,
     encode_hello,
     encode_welcome,
-    pack,
 )
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check

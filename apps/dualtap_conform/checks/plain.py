@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from dualtap.codec import pack
 from dualtap.errors import Code
 from dualtap.states import Part
 from dualtap.suite import TAG
-from dualtap.wire import ProceedMessage, RefuseMessage, encode, pack
+from dualtap.wire import ProceedMessage, RefuseMessage, encode
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check
 from dualtap_conform.puppet import NotHereError, Puppet

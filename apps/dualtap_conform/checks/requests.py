@@ -6,18 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from dualtap import limits
+from dualtap.codec import pack
 from dualtap.errors import Code
 from dualtap.statements import Authority, Carrier, Kind, PresentBody, Role, Scheme, WalletCertificate
 from dualtap.states import Part
 from dualtap.suite import ED25519, P256, TAG
-from dualtap.wire import (
-    DoneMessage,
-    OutcomeMessage,
-    ProceedMessage,
-    RequestMessage,
-    pack,
-    signed,
-)
+from dualtap.wire import DoneMessage, OutcomeMessage, ProceedMessage, RequestMessage, signed
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check
 from dualtap_conform.puppet import Puppet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
-from dualtap import sync, wire
+from dualtap import codec, sync, wire
 from dualtap.errors import Code, TapError
 from dualtap.session import check_hello, check_welcome, establish
 from dualtap.statements import (
@@ -73,13 +73,13 @@ def _whole(name: str, data: bytes, most: int) -> None:
             raise TapError(Code.TOO_LARGE)
         _SYNC[name](Scheme(SUITES["p256"], b"", ZERO), data)
         return
-    checks: dict[str, wire.Check[object]] = {kind.__name__: wire.issued_check(kind) for kind in _ISSUED}
+    checks: dict[str, codec.Check[object]] = {kind.__name__: wire.issued_check(kind) for kind in _ISSUED}
     checks["Statement"] = wire.statement_check(ZERO)
     checks["Warrant"] = wire.warrant_check(ZERO)
     checks["Dead"] = wire.warrants_check(ZERO)
     if name not in checks:
         raise TapError(Code.BAD_INPUT, f"no type {name!r}")
-    checks[name](wire.unpack(data, most))
+    checks[name](codec.unpack(data, most))
 
 
 def scheme(suite: str, given: Object) -> Object:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dualtap.codec import pack
 from dualtap.conditions import Rule
 from dualtap.errors import Code
 from dualtap.statements import Condition, GrantBody, Parent, Span, Transfer, WalletCertificate
-from dualtap.wire import TransferMessage, pack, signed
+from dualtap.wire import TransferMessage, signed
 from dualtap_conform.setup import unhex, whole
 from dualtap_conform.stage import POS_CATEGORY, TODAY, Stage
 from dualtap_conform.value.scene import TILL, Scene

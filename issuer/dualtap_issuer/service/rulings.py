@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from dualtap import limits, wire
+from dualtap import codec, limits
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import Authority, AuthorityCertificate, Carrier, PresentBody, Tier
@@ -111,7 +111,7 @@ def _authorities(epoch: Callable[[], int]) -> Work:
     def admit(ledger: Ledger, given: Fields) -> Fields:
         check = issued_check(AuthorityCertificate)
         texts = cast("list[str]", given["certificates"])
-        certificates = [check(wire.unpack(bytes.fromhex(text), BYTES, ITEMS)) for text in texts]
+        certificates = [check(codec.unpack(bytes.fromhex(text), BYTES, ITEMS)) for text in texts]
         return {"admitted": ledger.admit(certificates, epoch())}
 
     return admit
@@ -137,7 +137,7 @@ def _banks(epoch: Callable[[], int]) -> Work:
         ledger.admit((certificate,), epoch())
         with ledger.store.transaction():
             ledger.store.put_party(name, BANK, key)
-        return {"certificate": wire.pack(plain(certificate)).hex(), "number": certificate.number}
+        return {"certificate": codec.pack(plain(certificate)).hex(), "number": certificate.number}
 
     return certify
 
@@ -173,7 +173,7 @@ def _guarantee(ledger: Ledger, given: Fields) -> Fields:
 def _date(epoch: Callable[[], int]) -> Work:
     def date(ledger: Ledger, _: Fields) -> Fields:
         header = ledger.date(epoch())
-        return {"epoch": header.epoch, "policy": header.policy, "header": wire.pack(plain(header)).hex()}
+        return {"epoch": header.epoch, "policy": header.policy, "header": codec.pack(plain(header)).hex()}
 
     return date
 

@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from dualtap.codec import pack
 from dualtap.context import Charge
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
-from dualtap.wire import Hello, Want, Welcome, decode_hello, decode_welcome, encode_welcome, pack
+from dualtap.wire import Hello, Want, Welcome, decode_hello, decode_welcome, encode_welcome
 from tests.playbook import SUITE_NAMES, Actor, Intercept, Meeting, refuse
 from tests.support import weak
 from tests.support.arena import Attack, By
