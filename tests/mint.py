@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.statements import (
     Body,
@@ -29,7 +30,6 @@ from dualtap.sync import (
     sync_statement,
     upload_of,
 )
-from dualtap.wire import signed
 from dualtap_devices.driver import Driver
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

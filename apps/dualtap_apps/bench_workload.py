@@ -6,6 +6,7 @@ import secrets
 from typing import NamedTuple, TypeVar
 
 from dualtap import limits
+from dualtap.forms import signed
 from dualtap.statements import (
     Body,
     Carrier,
@@ -26,7 +27,6 @@ from dualtap.statements import (
 from dualtap.suite import Signer, Suite
 from dualtap.sync import SignedUpload, Upload, encode_signed_upload, encode_upload, sync_statement
 from dualtap.trust import issue
-from dualtap.wire import signed
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.facts import Fact, certificate_fact, statement_facts, token_fact
 from dualtap_issuer.ledger import Ledger, Terms

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from dualtap import codec, wire
+from dualtap import codec, forms
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import Authority, AuthorityCertificate, Scheme
@@ -81,7 +81,7 @@ class Keyring:
             suite, secret = fields["suite"], bytes.fromhex(fields["secret"])
             body = bytes.fromhex(fields["certificate"])
             raw = codec.unpack(body, BYTES, ITEMS) if body else None
-            certificate = None if raw is None else wire.issued_check(AuthorityCertificate)(raw)
+            certificate = None if raw is None else forms.issued_check(AuthorityCertificate)(raw)
             SUITES[suite].signer(secret)
         except FileNotFoundError:
             known = ", ".join(self.names(what)) if name else ""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.statements import Errand, PresentBody
 from dualtap.ties import Restraint
-from dualtap.wire import signed
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import parse
 from dualtap_apps.money import show as money

@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.statements import Authority, Present, PresentBody, Scheme
 from dualtap.suite import SUITES
-from dualtap.wire import signed
 from dualtap_apps.dates import day
 from dualtap_apps.exits import Exit
 from dualtap_apps.keyring import MAKER, Key, Keyring, check_name

@@ -19,10 +19,10 @@ from typing import NamedTuple, cast
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.statements import Carrier, Condition, PresentBody, Role, Scheme, Tier
 from dualtap.suite import SUITES
-from dualtap.wire import signed
 from dualtap_apps.exits import Exit
 from dualtap_apps.keyring import Keyring, found
 from dualtap_apps.output import emit

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.statements import (
     CloseBody,
     Kind,
@@ -16,7 +17,7 @@ from dualtap.statements import (
     RequestBody,
     WalletCertificate,
 )
-from dualtap.wire import OutcomeMessage, RequestMessage, TransferMessage, Want, signed
+from dualtap.wire import OutcomeMessage, RequestMessage, TransferMessage, Want
 from dualtap_conform.bench import Bench
 from dualtap_conform.puppet import Failure, NotHereError, Puppet, code_name, must
 from dualtap_conform.purse import Place, Purse

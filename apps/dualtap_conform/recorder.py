@@ -26,6 +26,7 @@ from dualtap.events import (
     Signature,
     Stop,
 )
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.records import decoder
 from dualtap.session import Channel, establish
@@ -34,7 +35,7 @@ from dualtap.states import State
 from dualtap.suite import Drbg, sha256
 from dualtap.tap import Tap
 from dualtap.timed import NONCE
-from dualtap.wire import Hello, Message, RequestMessage, Welcome, signed
+from dualtap.wire import Hello, Message, RequestMessage, Welcome
 from dualtap_conform.ops.taps import carry_out, order_json, span_json, step_json, vouch
 from dualtap_conform.setup import Json, Object, Setup
 from dualtap_conform.stage import CURRENCY, TODAY, Stage, private_of

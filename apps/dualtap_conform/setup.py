@@ -13,11 +13,11 @@ from typing import TypeAlias, TypeVar, cast
 from dualtap import limits
 from dualtap.codec import pack, unpack
 from dualtap.errors import Code, TapError
+from dualtap.forms import issued_check
 from dualtap.limits import Profile
 from dualtap.records import Funded, News, plain
 from dualtap.statements import AuthorityCertificate, Header, Issued, Policy, Scheme, Token, WalletCertificate
 from dualtap.suite import SUITES, Suite
-from dualtap.wire import issued_check
 from dualtap_conform.stage import Stage, secret_of
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from dualtap import limits
+from dualtap.forms import signed
 from dualtap.statements import (
     Authority,
     AuthorityCertificate,
@@ -32,7 +33,6 @@ from dualtap.statements import (
 )
 from dualtap.suite import P256, Ephemeral, Signer, Suite, sha256
 from dualtap.trust import issue
-from dualtap.wire import signed
 
 TODAY = 20_000
 """The date of every vector: 2024-10-04."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.provenance import Acceptance, rebuild, verify
 from dualtap.statements import (
     AuthorityCertificate,
@@ -24,7 +25,7 @@ from dualtap.statements import (
 )
 from dualtap.suite import TAG
 from dualtap.trust import Trust
-from dualtap.wire import DoneMessage, OutcomeMessage, PresentMessage, RequestMessage, TransferMessage, encode, signed
+from dualtap.wire import DoneMessage, OutcomeMessage, PresentMessage, RequestMessage, TransferMessage, encode
 from dualtap_conform.bench import Bench
 from dualtap_conform.puppet import Failure, Puppet, must
 from dualtap_conform.stage import CURRENCY

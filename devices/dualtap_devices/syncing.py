@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from dualtap import limits
 from dualtap.book import Book, amount_of
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.keystore import Keystore, sign_with
 from dualtap.records import Answered, Healed, Holding, Record, Retired, Sent, SignedTail
 from dualtap.renewal import RENEWAL, is_renewal, renewal_serial
@@ -23,7 +24,6 @@ from dualtap.sync import (
     take_reply,
     upload_of,
 )
-from dualtap.wire import signed
 from dualtap_devices.renewing import renewable, worn
 from dualtap_devices.wallet import Wallet
 

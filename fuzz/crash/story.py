@@ -12,9 +12,9 @@ from typing import TypeVar
 from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.events import Effect, Send
+from dualtap.forms import signed
 from dualtap.statements import Carrier, Kind, PresentBody, Role, Scheme, Tier
 from dualtap.suite import ED25519, sha256
-from dualtap.wire import signed
 from dualtap_devices.driver import Driver, exchange
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

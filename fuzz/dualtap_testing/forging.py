@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar, cast
 
+from dualtap.forms import signed
 from dualtap.statements import (
     Body,
     Carrier,
@@ -38,7 +39,6 @@ from dualtap.statements import (
 from dualtap.suite import SUITES, Signer, sha256
 from dualtap.sync import Upload, encode_upload
 from dualtap.trust import issue
-from dualtap.wire import signed
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.sqlite import SqliteStore
 from dualtap_issuer.store import Store

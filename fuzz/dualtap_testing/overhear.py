@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dualtap import session, wire
 from dualtap.errors import TapError
+from dualtap.forms import signed
 from dualtap.provenance import rebuild
 from dualtap.session import Channel
 from dualtap.statements import (
@@ -28,7 +29,7 @@ from dualtap.statements import (
 )
 from dualtap.suite import Ephemeral, derive
 from dualtap.trust import Trust
-from dualtap.wire import Hello, Message, OutcomeMessage, RequestMessage, TransferMessage, Welcome, signed
+from dualtap.wire import Hello, Message, OutcomeMessage, RequestMessage, TransferMessage, Welcome
 from dualtap_testing.promises import Entry, Place, Statements, accepts, places
 
 

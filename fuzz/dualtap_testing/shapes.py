@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from dualtap import limits, wire
+from dualtap import forms, limits
 from dualtap.records import (
     Answered,
     Asked,
@@ -198,7 +198,7 @@ openings = st.builds(Opening, seeds, counters, counters, privates, maybe_digests
 def statements(draw: DrawFn, bodies: SearchStrategy[Body], *, tape: bool = True) -> Signed[Body]:
     """Return statements with such bodies; ``tape`` says whether they are entries of a tape."""
     shown = draw(openings | digests) if tape else b""
-    return wire.signed(SCHEME.id, draw(keys), draw(bodies), shown, draw(st.just(b"") | signatures))
+    return forms.signed(SCHEME.id, draw(keys), draw(bodies), shown, draw(st.just(b"") | signatures))
 
 
 sent_statements = cast("SearchStrategy[Transfer]", statements(transfers))

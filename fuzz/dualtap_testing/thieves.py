@@ -11,6 +11,7 @@ from typing import cast
 
 from dualtap import codec
 from dualtap.errors import TapError
+from dualtap.forms import signed
 from dualtap.keystore import Head, sign_with
 from dualtap.records import Healed, Holding, plain
 from dualtap.statements import (
@@ -27,7 +28,6 @@ from dualtap.statements import (
     TransferBody,
 )
 from dualtap.sync import SignedUpload, encode_signed_upload, encode_upload, sync_statement, upload_of
-from dualtap.wire import signed
 from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
 from dualtap_testing.checkers import PromiseBroken

@@ -16,12 +16,12 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.limits import Profile
 from dualtap.statements import Carrier, PresentBody, Role, Tier, Token
 from dualtap.suite import SUITES, Drbg, Suite
 from dualtap.sync import Reply
-from dualtap.wire import signed
 from dualtap_devices.flash import PowerCut
 from dualtap_devices.rotation import rotate, sync_device
 from dualtap_devices.syncing import Prepared, close, tell

@@ -15,11 +15,12 @@ from typing import NamedTuple, cast
 from dualtap import limits, wire
 from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.outcome import examine
 from dualtap.records import Asked
 from dualtap.statements import Transfer
 from dualtap.suite import TAG, Drbg
-from dualtap.wire import CompactSpan, CompactWarrant, TransferMessage, signed
+from dualtap.wire import CompactSpan, CompactWarrant, TransferMessage
 from dualtap_conform.ops.accept import read_request
 from dualtap_conform.setup import Json, Object, Setup
 from dualtap_devices.wallet import Wallet

@@ -12,12 +12,13 @@ from typing import NamedTuple
 from dualtap import codec, limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send
+from dualtap.forms import signed
 from dualtap.sealedsync import IssuerSync, Prove, SyncNext, SyncPiece, Take, Taken, encode
 from dualtap.session import Channel, establish
 from dualtap.statements import Carrier, Kind, PresentBody, Role, Scheme, Tier
 from dualtap.suite import sha256
 from dualtap.sync import SignedUpload, encode_signed_upload, encode_upload, upload_of
-from dualtap.wire import VERSION, Hello, Want, signed
+from dualtap.wire import VERSION, Hello, Want
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore
 from dualtap_devices.syncing import sync

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from dualtap import codec, sealedsync, wire
+from dualtap import codec, forms, sealedsync, wire
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, decoder, encode_record, plain
 from dualtap.statements import Policy, Scheme, Token
@@ -67,15 +67,15 @@ def _whole(check: Callable[[object], object], data: bytes) -> bytes:
 
 
 def _grant(data: bytes) -> bytes:
-    return wire.encode_grant(wire.decode_grant(SCHEME.id, SCHEME.root, data))
+    return forms.encode_grant(forms.decode_grant(SCHEME.id, SCHEME.root, data))
 
 
 def _statement(data: bytes) -> bytes:
-    return codec.pack(wire.statement_fields(wire.statement_check(SCHEME.id)(codec.unpack(data))))
+    return codec.pack(forms.statement_fields(forms.statement_check(SCHEME.id)(codec.unpack(data))))
 
 
 def _warrant(data: bytes) -> bytes:
-    return codec.pack(wire.warrant_fields(wire.warrant_check(SCHEME.id)(codec.unpack(data))))
+    return codec.pack(forms.warrant_fields(forms.warrant_check(SCHEME.id)(codec.unpack(data))))
 
 
 TWICE: tuple[Callable[[bytes], bytes], ...] = (
@@ -88,12 +88,12 @@ TWICE: tuple[Callable[[bytes], bytes], ...] = (
     lambda data: encode_signed_upload(decode_signed_upload(data)),
     lambda data: encode_reply(decode_reply(SCHEME, data)),
     lambda data: encode_signed_reply(decode_signed_reply(data)),
-    lambda data: wire.encode_certificate(wire.decode_certificate(data)),
+    lambda data: forms.encode_certificate(forms.decode_certificate(data)),
     _grant,
     _statement,
     _warrant,
-    partial(_whole, wire.issued_check(Token)),
-    partial(_whole, wire.issued_check(Policy)),
+    partial(_whole, forms.issued_check(Token)),
+    partial(_whole, forms.issued_check(Policy)),
 )
 """Decodes, and encodes again."""
 

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from dualtap import limits
 from dualtap.conditions import check_issuable
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.sealedsync import Proved, proof_id
 from dualtap.statements import (
     Authority,
@@ -32,7 +33,6 @@ from dualtap.statements import (
 from dualtap.suite import Suite
 from dualtap.sync import SignedReply, reply_id
 from dualtap.trust import Trust, issue
-from dualtap.wire import signed
 
 
 class Secrets(NamedTuple):

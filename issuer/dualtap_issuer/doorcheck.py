@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
-from dualtap import codec, wire
+from dualtap import codec, forms
 from dualtap.errors import TapError
 from dualtap.records import BYTES, ITEMS, successor_check
 from dualtap.statements import Header, Policy
@@ -46,7 +46,7 @@ def _dates(trust: Trust, store: Store) -> list[Finding]:
 def _says(trust: Trust, number: int, body: bytes, kind: type[Policy] | type[Header] = Policy) -> bool:
     """Return whether these bytes are a policy of this version, or a date of this epoch, that a policy key signed."""
     try:
-        item = wire.issued_check(kind)(codec.unpack(body, BYTES, ITEMS))
+        item = forms.issued_check(kind)(codec.unpack(body, BYTES, ITEMS))
         issuer = trust.issuer_key(item.issuer)
         trust.verify(issuer, item.signature, issued_id(trust.scheme, item, issuer))
     except TapError:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, cast
 from dualtap import codec
 from dualtap.codec import blob, counter, digest, enumeration, record
 from dualtap.errors import Code, TapError
+from dualtap.forms import issued_check, statement_check, statement_fields, statement_of
 from dualtap.records import BYTES, ITEMS
 from dualtap.statements import (
     AuthorityCertificate,
@@ -36,7 +37,6 @@ from dualtap.statements import (
 )
 from dualtap.suite import sha256
 from dualtap.trust import Trust, issued_id
-from dualtap.wire import issued_check, statement_check, statement_fields, statement_of
 
 
 class FactKind(IntEnum):

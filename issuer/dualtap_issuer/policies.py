@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualtap import codec, wire
+from dualtap import codec, forms
 from dualtap.errors import Code, TapError
 from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import Header, Policy, Tier
@@ -27,7 +27,7 @@ class Policies:
             raise TapError(
                 Code.LEDGER_CORRUPT, "there is no policy: the ledger must first be opened where the policy key is"
             )
-        return wire.issued_check(Policy)(codec.unpack(body, BYTES, ITEMS))
+        return forms.issued_check(Policy)(codec.unpack(body, BYTES, ITEMS))
 
     def found(self, tiers: tuple[Tier, ...]) -> None:
         """Sign the first policy, inside a transaction, if there is none and the policy key is held here."""
@@ -63,7 +63,7 @@ class Policies:
     def kept(self, epoch: int) -> Header | None:
         """Return the last date up to an epoch that was signed for everybody, or ``None``."""
         body = self._store.header(epoch)
-        return None if body is None else wire.issued_check(Header)(codec.unpack(body, BYTES, ITEMS))
+        return None if body is None else forms.issued_check(Header)(codec.unpack(body, BYTES, ITEMS))
 
     def date(self, epoch: int) -> Header:
         """Sign the date for everybody, inside a transaction, and keep it; raise ``BAD_INPUT`` without the key."""
@@ -79,6 +79,6 @@ def check_tiers(tiers: tuple[Tier, ...]) -> None:
         raise TapError(Code.BAD_INPUT, f"a policy has 1 to {TIERS} tiers, numbered from 0 to 255, each once, in order")
     blank = Policy(1, tiers, (), (), bytes(4), bytes(64))
     try:
-        wire.issued_check(Policy)(codec.unpack(codec.pack(plain(blank)), BYTES, ITEMS))
+        forms.issued_check(Policy)(codec.unpack(codec.pack(plain(blank)), BYTES, ITEMS))
     except (TapError, OverflowError, ValueError) as error:
         raise TapError(Code.BAD_INPUT, "a limit of a tier is negative or too large for a policy") from error

@@ -12,6 +12,7 @@ from typing import cast
 from dualtap import allowance, limits
 from dualtap.conditions import understood, uses
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.graph import Graph
 from dualtap.limits import Profile
 from dualtap.provenance import Received, offline_refusal, rebuild
@@ -68,7 +69,7 @@ from dualtap.statements import (
 from dualtap.suite import Drbg
 from dualtap.ties import Ties
 from dualtap.trust import Trust
-from dualtap.wire import TransferMessage, decode, signed
+from dualtap.wire import TransferMessage, decode
 
 HISTORY = 500
 """Lines of history that survive a compaction."""

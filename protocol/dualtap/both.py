@@ -7,10 +7,11 @@ from typing import cast
 from dualtap.context import Context
 from dualtap.errors import decode_code
 from dualtap.events import Signature, Stop
+from dualtap.forms import signed
 from dualtap.statements import AuthorityCertificate, Present, PresentBody
 from dualtap.states import State
 from dualtap.telling import own_hint
-from dualtap.wire import PresentMessage, RefuseMessage, signed
+from dualtap.wire import PresentMessage, RefuseMessage
 
 
 def sign_present(context: Context) -> None:

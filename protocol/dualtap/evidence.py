@@ -26,9 +26,10 @@ from itertools import product
 from typing import Final, NamedTuple, TypeVar, cast
 
 from dualtap import codec
-from dualtap.codec import Check, counter, digest, enumeration, list_of, maybe, record
+from dualtap.codec import Check, enumeration, list_of, maybe, record
 from dualtap.conditions import shown_certificates
 from dualtap.errors import Code, TapError
+from dualtap.forms import issued_check, request_opening, statement_check, tape_opening
 from dualtap.graph import Graph, check_spans
 from dualtap.provenance import check_warrant
 from dualtap.records import ITEMS, plain
@@ -38,7 +39,6 @@ from dualtap.statements import (
     CloseBody,
     Outcome,
     ReceiptBody,
-    RequestOpening,
     Scheme,
     Side,
     Signed,
@@ -52,7 +52,6 @@ from dualtap.statements import (
 )
 from dualtap.suite import SUITES, Suite
 from dualtap.trust import Trust
-from dualtap.wire import issued_check, statement_check
 
 VERSION: Final = 1
 BYTES: Final = 16 * 1024 * 1024
@@ -202,10 +201,6 @@ def encode_evidence(evidence: Evidence) -> bytes:
     ))  # fmt: skip
 
 
-_tape_opening = record(TapeOpening, digest, counter, counter, digest, digest)
-_request_opening = record(RequestOpening, digest, digest, digest)
-
-
 def decode_evidence(data: bytes, root: bytes) -> Evidence:
     """Return the evidence in these bytes. Verifies nothing; the ids follow from the suite named in it and ``root``.
 
@@ -229,8 +224,8 @@ def decode_evidence(data: bytes, root: bytes) -> Evidence:
         list_of(issued_check(AuthorityCertificate), ITEMS),
         statement,
         statement,
-        list_of(_tape_opening, 2),
-        maybe(record(Warrant, _request_opening, outcome)),
+        list_of(tape_opening, 2),
+        maybe(record(Warrant, request_opening, outcome)),
         list_of(issued_check(Token), ITEMS),
         list_of(transfer, ITEMS),
     )

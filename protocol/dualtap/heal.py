@@ -14,6 +14,7 @@ from dualtap.conditions import shown_certificates
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
+from dualtap.forms import signed
 from dualtap.provenance import bundle
 from dualtap.records import Healed, Sent
 from dualtap.statements import (
@@ -26,7 +27,7 @@ from dualtap.statements import (
 )
 from dualtap.states import Part, State
 from dualtap.suite import TAG
-from dualtap.wire import OutcomeMessage, TransferMessage, decode, encode, signed
+from dualtap.wire import OutcomeMessage, TransferMessage, decode, encode
 
 
 def transfer_message(context: Context, transfer: Transfer, resume: bool) -> TransferMessage:

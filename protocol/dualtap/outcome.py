@@ -13,12 +13,13 @@ from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.events import Signature
+from dualtap.forms import signed
 from dualtap.provenance import Acceptance, rebuild, verify
 from dualtap.records import Answered, Asked, Warned
 from dualtap.statements import Kind, Outcome, ReceiptBody, Role, Transfer
 from dualtap.states import State
 from dualtap.warned import warnings_of
-from dualtap.wire import OutcomeMessage, TransferMessage, signed
+from dualtap.wire import OutcomeMessage, TransferMessage
 
 _CHEATS = frozenset({Code.DOUBLE_SPENT, Code.TAPE_FORKED})
 """Refusals that are half of a proof: what was shown is kept for the next sync."""

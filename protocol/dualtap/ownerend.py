@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
-from dualtap import wire
+from dualtap import forms, wire
 from dualtap.book import Book
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Event, Received, Send, Signature
+from dualtap.forms import signed
 from dualtap.ownermessages import LINES, BoundMessage, ClaimMessage, OrderMessage, OwnerMessage, StateMessage
 from dualtap.owning import Bond, End, Look, Release, Restrain, Step, Wish
 from dualtap.records import Ordered, Tied
@@ -15,7 +16,7 @@ from dualtap.session import NO_HANDOVER, Handover, check_welcome
 from dualtap.statements import Bind, BindBody, Body, Errand, OrderBody, OwnBody, Signed
 from dualtap.suite import Ephemeral
 from dualtap.ties import FREE, Restraint
-from dualtap.wire import VERSION, DoneMessage, Hello, RefuseMessage, Welcome, signed
+from dualtap.wire import VERSION, DoneMessage, Hello, RefuseMessage, Welcome
 
 
 class OwnerEnd(End):
@@ -167,10 +168,10 @@ class _Said(TapError):
         super().__init__(code, "said by the other device")
 
 
-def _as(word: Signed[Body], kind: type[wire.B]) -> Signed[wire.B]:
+def _as(word: Signed[Body], kind: type[forms.B]) -> Signed[forms.B]:
     """Return a statement whose body is known to be of this kind."""
     assert isinstance(word.body, kind)
-    return cast("Signed[wire.B]", word)
+    return cast("Signed[forms.B]", word)
 
 
 def order_of(book: Book, wallet: bytes, wish: Restrain | Release) -> Signed[OrderBody]:

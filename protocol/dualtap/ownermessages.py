@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias, cast
 
-from dualtap import codec, limits, wire
+from dualtap import codec, forms, limits
 from dualtap.codec import Check, blob, list_of, record, text
 from dualtap.errors import Code, TapError
 from dualtap.statements import AuthorityCertificate, Errand, WalletCertificate
@@ -89,8 +89,8 @@ OwnerMessage: TypeAlias = ClaimMessage | BoundMessage | StateMessage | OrderMess
 _NUMBER: dict[type[OwnerMessage], int] = {
     RefuseMessage: 8, DoneMessage: 9, ClaimMessage: 16, BoundMessage: 17, StateMessage: 18, OrderMessage: 19,
 }  # fmt: skip
-_certificate = wire.issued_check(WalletCertificate)
-_authorities = list_of(wire.issued_check(AuthorityCertificate), 8)
+_certificate = forms.issued_check(WalletCertificate)
+_authorities = list_of(forms.issued_check(AuthorityCertificate), 8)
 
 
 def _printable(value: object) -> str:

@@ -15,6 +15,7 @@ from dualtap.book import ENTRY_ROOM, Book
 from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, Fault, TapError
 from dualtap.events import Event, Persist, Send, Sign, Signature, Stop
+from dualtap.forms import signed
 from dualtap.ownermessages import (
     OwnerMessage,
     StateMessage,
@@ -31,7 +32,7 @@ from dualtap.statements import (
     WalletCertificate,
 )
 from dualtap.suite import Ephemeral
-from dualtap.wire import Hello, RefuseMessage, Want, Welcome, signed
+from dualtap.wire import Hello, RefuseMessage, Want, Welcome
 
 
 class Step(Enum):

@@ -12,6 +12,7 @@ from dualtap.codec import basket, currency, details, enumeration, uint
 from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Result, Signature
+from dualtap.forms import signed
 from dualtap.heal import report_healed, take_outcome
 from dualtap.outcome import answer, check_balance, send_decided
 from dualtap.recall import heal_on, returned, send_return, sign_return
@@ -38,7 +39,6 @@ from dualtap.wire import (
     RequestMessage,
     TransferMessage,
     Welcome,
-    signed,
 )
 
 

@@ -11,6 +11,7 @@ from dualtap.both import refused, send_present, sign_present, stop, take_present
 from dualtap.context import Context, Pay
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Ask, Begin, Consent, Decline, Result, Signature
+from dualtap.forms import signed
 from dualtap.heal import paid_by, readable, report_healed, show_pending, take_outcome, transfer_message
 from dualtap.outcome import answer, send_decided
 from dualtap.records import Asked, Sent
@@ -42,7 +43,6 @@ from dualtap.wire import (
     RequestMessage,
     TransferMessage,
     Welcome,
-    signed,
 )
 
 UNSIGNED = bytes(64)

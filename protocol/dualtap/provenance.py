@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dualtap import limits
 from dualtap.conditions import Here, check_understood
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.graph import Graph, Origin, check_sides, check_spans, overlaps
 from dualtap.statements import (
     CloseBody,
@@ -31,15 +32,7 @@ from dualtap.statements import (
     Warrant,
 )
 from dualtap.trust import Trust
-from dualtap.wire import (
-    Bundle,
-    CompactSpan,
-    CompactToken,
-    CompactTransfer,
-    CompactWarrant,
-    TransferMessage,
-    signed,
-)
+from dualtap.wire import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant, TransferMessage
 
 
 def check_warrant(trust: Trust, transfer: Transfer, warrant: Warrant) -> None:

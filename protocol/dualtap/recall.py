@@ -13,11 +13,12 @@ from dualtap import limits
 from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.heal import show, show_pending
 from dualtap.statements import Present, PresentBody
 from dualtap.states import State
 from dualtap.suite import sha256
-from dualtap.wire import PresentMessage, RecallMessage, signed
+from dualtap.wire import PresentMessage, RecallMessage
 
 
 def recall_digest(transcript: bytes, initiator: bool, key: bytes, request: bytes) -> bytes:

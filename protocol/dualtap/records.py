@@ -27,6 +27,15 @@ from dualtap.codec import (
     uint,
 )
 from dualtap.errors import Code, TapError
+from dualtap.forms import (
+    issued_check,
+    parent,
+    statement_check,
+    statement_fields,
+    statement_of,
+    warrant_fields,
+    warrants_check,
+)
 from dualtap.standing import Standing
 from dualtap.statements import (
     AuthorityCertificate,
@@ -49,15 +58,6 @@ from dualtap.statements import (
     Verification,
     WalletCertificate,
     Warrant,
-)
-from dualtap.wire import (
-    issued_check,
-    parent,
-    statement_check,
-    statement_fields,
-    statement_of,
-    warrant_fields,
-    warrants_check,
 )
 
 ITEMS = 1_000_000

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeAlias, cast
 
-from dualtap import codec, limits, wire
+from dualtap import codec, forms, limits, wire
 from dualtap.codec import Check, record
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Received, Send, Sign, Signature
+from dualtap.forms import public_digest
 from dualtap.pieces import Cutter, Joiner
 from dualtap.records import BYTES
 from dualtap.session import Channel, check_hello, check_welcome, establish
@@ -28,7 +29,7 @@ from dualtap.sync import (
     sync_statement,
 )
 from dualtap.trust import Trust
-from dualtap.wire import VERSION, Hello, RefuseMessage, Want, Welcome, public_digest
+from dualtap.wire import VERSION, Hello, RefuseMessage, Want, Welcome
 
 LEAST_FRAME = 128
 """Bytes: who takes no frame so long cannot sync."""
@@ -68,7 +69,7 @@ _NUMBER: dict[type[SyncMessage], int] = {RefuseMessage: 8, SyncProof: 10, SyncPi
 _size = codec.uint(limits.MESSAGE)
 _MESSAGE: dict[type[SyncMessage], Check[SyncMessage]] = {
     RefuseMessage: record(RefuseMessage, codec.number),
-    SyncProof: record(SyncProof, codec.digest, wire.issued_check(AuthorityCertificate), _size, codec.signature),
+    SyncProof: record(SyncProof, codec.digest, forms.issued_check(AuthorityCertificate), _size, codec.signature),
     SyncPiece: record(SyncPiece, codec.number, _size, codec.any_blob),
     SyncNext: record(SyncNext, codec.number),
 }

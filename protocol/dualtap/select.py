@@ -7,10 +7,10 @@ from typing import NamedTuple
 from dualtap.book import Book
 from dualtap.conditions import Bound, Case, Here, allowance, witnesses
 from dualtap.errors import Code, TapError
+from dualtap.forms import encode_certificate
 from dualtap.records import Holding
 from dualtap.statements import Span, WalletCertificate
 from dualtap.suite import Drbg
-from dualtap.wire import encode_certificate
 
 
 class Wanted(NamedTuple):

@@ -12,6 +12,7 @@ from dualtap import codec
 from dualtap.book import Book
 from dualtap.codec import Check, any_blob, blob, counter, digest, list_of, maybe, record
 from dualtap.errors import Code, TapError
+from dualtap.forms import issued_check, public_digest, signed, statement_check, warrants_check
 from dualtap.records import (
     BYTES,
     ITEMS,
@@ -49,7 +50,6 @@ from dualtap.statements import (
 )
 from dualtap.suite import SIGNATURE, sha256
 from dualtap.trust import Trust
-from dualtap.wire import issued_check, public_digest, signed, statement_check, warrants_check
 
 
 class Upload(NamedTuple):

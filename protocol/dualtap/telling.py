@@ -16,12 +16,13 @@ from dualtap.codec import any_blob, list_of, maybe
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
+from dualtap.forms import issued_check
 from dualtap.pieces import Cutter, Joiner
 from dualtap.records import News, Record, Warned
 from dualtap.statements import AuthorityCertificate, Policy, key_hint
 from dualtap.states import Part, State
 from dualtap.suite import TAG, sha256
-from dualtap.wire import NewsHave, NewsPiece, ProceedMessage, issued_check
+from dualtap.wire import NewsHave, NewsPiece, ProceedMessage
 
 _HEADERS = 16
 """Bytes of a piece besides its data, rounded up."""

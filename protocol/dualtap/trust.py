@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
+from dualtap.forms import public_digest
 from dualtap.statements import (
     ISSUED,
     Authority,
@@ -27,7 +28,6 @@ from dualtap.statements import (
     statement_id,
 )
 from dualtap.suite import Signer, Verify
-from dualtap.wire import public_digest
 
 I = TypeVar("I", bound=Issued)
 

@@ -6,6 +6,7 @@ from dualtap import wire
 from dualtap.book import Book
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Consent, Decline, Event, Received, Send, Signature
+from dualtap.forms import signed
 from dualtap.ownermessages import (
     LINES,
     BoundMessage,
@@ -22,7 +23,7 @@ from dualtap.records import Tied
 from dualtap.session import NO_HANDOVER, Handover, check_hello
 from dualtap.statements import AuthorityCertificate, BindBody, OrderBody, Verification
 from dualtap.suite import TAG, Ephemeral, sha256
-from dualtap.wire import VERSION, DoneMessage, Hello, RefuseMessage, Welcome, signed
+from dualtap.wire import VERSION, DoneMessage, Hello, RefuseMessage, Welcome
 
 
 class WalletEnd(End):

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias, cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dualtap.forms import signed
 from dualtap.renewal import RENEWAL
 from dualtap.statements import (
     Carrier,
@@ -36,7 +37,6 @@ from dualtap.statements import (
 )
 from dualtap.suite import SUITES, Signer, sha256
 from dualtap.trust import Trust, issue
-from dualtap.wire import signed
 from dualtap_issuer import rowcheck, settling
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.facts import (

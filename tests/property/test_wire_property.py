@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy  # noqa: TC002 - a cast names it
 
-from dualtap import codec, wire
+from dualtap import codec, forms, wire
 from dualtap.errors import TapError
 from dualtap.records import Record, decoder, encode_record
 from dualtap.statements import Body, Opening, Signed
@@ -69,8 +69,8 @@ def test_every_record_reads_back(record: Record) -> None:
 @given(statements(off_tape, tape=False) | cast("SearchStrategy[Signed[Body]]", tape_entries))
 @some
 def test_every_statement_reads_back(statement: Signed[Body]) -> None:
-    data = codec.pack(wire.statement_fields(statement))
-    assert wire.statement_check(SCHEME.id)(codec.unpack(data)) == statement
+    data = codec.pack(forms.statement_fields(statement))
+    assert forms.statement_check(SCHEME.id)(codec.unpack(data)) == statement
 
 
 @given(uploads, replies, signed_uploads)
@@ -142,13 +142,13 @@ def test_any_field_of_a_statement_changes_its_id(
 ) -> None:
     """§3-16, §4.1-3."""
     body, other = bodies
-    first = wire.signed(SCHEME.id, key, body, opening).id
+    first = forms.signed(SCHEME.id, key, body, opening).id
     field = data.draw(st.sampled_from(body._fields))
     changed = cast("Body", cast("Any", body)._replace(**{field: getattr(other, field)}))
-    assert (wire.signed(SCHEME.id, key, changed, opening).id == first) is (changed == body)
-    assert (wire.signed(SCHEME.id, another, body, opening).id == first) is (another == key)
-    assert (wire.signed(SCHEME.id, key, body, closing).id == first) is (closing == opening)
-    assert wire.signed(bytes(32), key, body, opening).id != first
+    assert (forms.signed(SCHEME.id, key, changed, opening).id == first) is (changed == body)
+    assert (forms.signed(SCHEME.id, another, body, opening).id == first) is (another == key)
+    assert (forms.signed(SCHEME.id, key, body, closing).id == first) is (closing == opening)
+    assert forms.signed(bytes(32), key, body, opening).id != first
 
 
 @given(openings)

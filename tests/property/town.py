@@ -20,6 +20,7 @@ from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Decline, Effect, Report
 from dualtap.evidence import verify_evidence
+from dualtap.forms import signed
 from dualtap.keystore import Head, sign_with
 from dualtap.limits import Profile
 from dualtap.records import Answered, Asked, Funded, Healed, Moved, Sent, decoder
@@ -51,7 +52,6 @@ from dualtap.sync import (
     sync_statement,
     upload_of,
 )
-from dualtap.wire import signed
 from dualtap_devices.driver import Driver, always
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

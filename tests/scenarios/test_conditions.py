@@ -10,6 +10,7 @@ from dualtap import book, graph, limits, payer, provenance
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Consent, Result
+from dualtap.forms import encode_certificate, encode_grant, signed
 from dualtap.limits import Profile
 from dualtap.records import News
 from dualtap.select import Choice
@@ -24,7 +25,7 @@ from dualtap.statements import (
 from dualtap.states import Part, State
 from dualtap.suite import Signer, sha256
 from dualtap.trust import issue
-from dualtap.wire import TransferMessage, encode, encode_certificate, encode_grant, signed
+from dualtap.wire import TransferMessage, encode
 from dualtap_devices.wallet import Wallet
 from tests.playbook import EPOCH, Meeting, World
 

@@ -6,6 +6,7 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, decode_evidence, fork, verify_evidence
+from dualtap.forms import encode_certificate
 from dualtap.records import Funded, News
 from dualtap.statements import (
     Carrier,
@@ -21,7 +22,6 @@ from dualtap.statements import (
     WalletCertificate,
 )
 from dualtap.sync import upload_of
-from dualtap.wire import encode_certificate
 from dualtap_devices.wallet import Wallet
 from tests.mint import Mint
 

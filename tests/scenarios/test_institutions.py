@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dualtap.errors import Code, TapError
+from dualtap.forms import encode_certificate
 from dualtap.records import News
 from dualtap.statements import (
     Authority,
@@ -28,7 +29,6 @@ from dualtap.statements import (
 )
 from dualtap.sync import upload_of
 from dualtap.trust import issue
-from dualtap.wire import encode_certificate
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import Bank, Institution, PolicyKey, Signers
 from dualtap_issuer.guarantee import Caps

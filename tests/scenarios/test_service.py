@@ -19,10 +19,11 @@ import pytest
 from dualtap import Charge, Pay, limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.records import decoder
 from dualtap.statements import PresentBody, Scheme
-from dualtap.wire import Hello, Want, signed
+from dualtap.wire import Hello, Want
 from dualtap_apps.cli import run
 from dualtap_apps.schemes import Office, today
 from dualtap_devices.disk import opened

@@ -10,12 +10,12 @@ from typing import cast
 import pytest
 
 from dualtap import codec, limits
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.records import decoder, plain
 from dualtap.statements import Authority, Carrier, PresentBody, Scheme, Tier
 from dualtap.suite import Signer
 from dualtap.ties import Restraint
-from dualtap.wire import signed
 from dualtap_apps.cli import run
 from dualtap_apps.keyring import Keyring
 from dualtap_apps.schemes import Office, today

@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args
 
 import pytest
 
-from dualtap import codec, limits, sealedsync, wire
+from dualtap import codec, forms, limits, sealedsync, wire
 from dualtap.call import decode_call
 from dualtap.errors import TapError
 from dualtap.evidence import decode_evidence
@@ -63,8 +63,8 @@ DECODERS: dict[str, Decode] = {
     "reply": lambda data: decode_reply(WORLD.scheme, data),
     "evidence": lambda data: decode_evidence(data, WORLD.scheme.root),
     "record": decoder(WORLD.scheme.id),
-    "certificate": wire.decode_certificate,
-    "Grant": lambda data: wire.decode_grant(WORLD.scheme.id, WORLD.bank.public, data),
+    "certificate": forms.decode_certificate,
+    "Grant": lambda data: forms.decode_grant(WORLD.scheme.id, WORLD.bank.public, data),
     "handover": decode_select,
     "APDU": decode_command,
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dualtap import codec, wire
+from dualtap import codec, forms
 from dualtap.errors import Code, TapError
 from dualtap.statements import (
     Authority,
@@ -165,7 +165,7 @@ def test_a_certificate_with_a_further_field_is_none(more: object) -> None:
     world = World(seed="fields")
     certificate = world.wallet().book.certificate
     fields = tuple(certificate)
-    wire.decode_certificate(codec.pack(fields))
+    forms.decode_certificate(codec.pack(fields))
     for bad in (
         (*fields, more),
         fields[:-1],
@@ -181,7 +181,7 @@ def test_a_certificate_with_a_further_field_is_none(more: object) -> None:
         (*fields[:3], 4, *fields[4:]),
     ):
         with pytest.raises(TapError) as caught:
-            wire.decode_certificate(codec.pack(tuple(bad)))
+            forms.decode_certificate(codec.pack(tuple(bad)))
         assert caught.value.code is Code.MALFORMED
 
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from dualtap.errors import Code
 from dualtap.evidence import Fraud, verify_evidence
+from dualtap.forms import signed
 from dualtap.statements import (
     Body,
     Opening,
@@ -32,7 +33,6 @@ from dualtap.statements import (
 )
 from dualtap.suite import Signer
 from dualtap.sync import SignedUpload, Upload, encode_signed_upload, encode_upload, sync_statement
-from dualtap.wire import signed
 from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets

@@ -12,6 +12,7 @@ from dualtap import heal, payer, timed
 from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.keystore import Head
 from dualtap.records import Holding, Sent
 from dualtap.statements import (
@@ -28,7 +29,7 @@ from dualtap.statements import (
 from dualtap.states import Part
 from dualtap.suite import Drbg
 from dualtap.trust import Trust
-from dualtap.wire import OutcomeMessage, PongMessage, TransferMessage, signed
+from dualtap.wire import OutcomeMessage, PongMessage, TransferMessage
 from dualtap_conform.device import Device
 from dualtap_conform.setup import Setup
 from dualtap_conform.stage import secret_of

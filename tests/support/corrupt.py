@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.statements import (
     BindBody,
@@ -20,7 +21,6 @@ from dualtap.statements import (
     Word,
 )
 from dualtap.sync import upload_of
-from dualtap.wire import signed
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.door import Raw
 from dualtap_issuer.guarantee import Caps

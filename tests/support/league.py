@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from dualtap import limits
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.statements import Authority, Carrier, PresentBody, Role, WalletCertificate
 from dualtap.suite import SUITES, sha256
-from dualtap.wire import signed
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore
 from dualtap_devices.syncing import SyncReport, sync

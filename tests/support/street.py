@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from dualtap.context import Charge
 from dualtap.events import Result
+from dualtap.forms import signed
 from dualtap.statements import Body
-from dualtap.wire import signed
 from dualtap_devices.wallet import Wallet
 from tests.playbook import Actor, Meeting, Rewrite, Said
 from tests.support.arena import Arena, Attack

@@ -9,6 +9,7 @@ import pytest
 from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.records import Answered, Asked, Funded, Moved, News, Sent, SignedTail, Synced
 from dualtap.statements import (
     CloseBody,
@@ -21,7 +22,6 @@ from dualtap.statements import (
     Verification,
 )
 from dualtap.sync import Reply, decode_upload, encode_upload, sync_statement, take_reply, upload_of
-from dualtap.wire import signed
 from dualtap_devices.wallet import Wallet
 from tests.playbook import EPOCH, World, refuse, remembered
 

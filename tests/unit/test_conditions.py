@@ -13,6 +13,7 @@ from dualtap import limits
 from dualtap.conditions import Here, Rule
 from dualtap.errors import Code, TapError
 from dualtap.evidence import fork, verify_evidence
+from dualtap.forms import decode_certificate, decode_grant, encode_certificate, encode_grant, signed
 from dualtap.graph import Graph, check_spans
 from dualtap.keystore import sign_with
 from dualtap.statements import (
@@ -29,7 +30,6 @@ from dualtap.statements import (
 )
 from dualtap.suite import Signer, sha256
 from dualtap.trust import issue
-from dualtap.wire import decode_certificate, decode_grant, encode_certificate, encode_grant, signed
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from tests.playbook import EPOCH, World

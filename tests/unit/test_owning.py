@@ -21,6 +21,7 @@ from dualtap.events import (
     Signature,
     Stop,
 )
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd, order_of
 from dualtap.ownermessages import (
@@ -38,7 +39,7 @@ from dualtap.session import Channel, establish
 from dualtap.statements import BindBody, Carrier, Errand, OrderBody, OwnerOrder, PresentBody, Verification
 from dualtap.ties import Restraint
 from dualtap.walletend import WalletEnd, state_of
-from dualtap.wire import DoneMessage, Hello, RefuseMessage, Want, Welcome, signed
+from dualtap.wire import DoneMessage, Hello, RefuseMessage, Want, Welcome
 from dualtap_devices.owning import Session, exchange
 from dualtap_devices.wallet import Wallet
 from tests.playbook import EPOCH, SUITE_NAMES, World

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from dualtap import limits
+from dualtap.forms import signed
 from dualtap.statements import BindBody, Errand, OrderBody, OwnBody, OwnerBody, Word
 from dualtap.suite import SUITES, Signer, sha256
 from dualtap.ties import FREE, Restraint
-from dualtap.wire import signed
 from dualtap_issuer.people import People
 
 SUITE = SUITES["ed25519"]

@@ -11,6 +11,7 @@ from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
+from dualtap.forms import signed
 from dualtap.graph import Graph, Interval, overlaps
 from dualtap.provenance import Acceptance, Received, check_conflicts, verify
 from dualtap.records import News
@@ -30,7 +31,7 @@ from dualtap.statements import (
 )
 from dualtap.states import Part, State
 from dualtap.suite import Signer
-from dualtap.wire import OutcomeMessage, TransferMessage, signed
+from dualtap.wire import OutcomeMessage, TransferMessage
 from tests.playbook import EPOCH, TIER, Said, World, refuse
 
 ACCEPT = Acceptance("CNY", EPOCH, limits.HOPS, limits.SPANS)

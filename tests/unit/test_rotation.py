@@ -13,6 +13,7 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
+from dualtap.forms import signed
 from dualtap.keystore import Keystore, sign_with
 from dualtap.records import Retired
 from dualtap.statements import (
@@ -30,7 +31,6 @@ from dualtap.statements import (
 )
 from dualtap.suite import Drbg
 from dualtap.sync import Reply, SignedUpload, encode_signed_upload, encode_upload, sync_statement, upload_of
-from dualtap.wire import signed
 from dualtap_devices.driver import Driver
 from dualtap_devices.flash import MemoryFlash
 from dualtap_devices.keystore import SIZE, EmulatedKeystore, MemoryKeystore

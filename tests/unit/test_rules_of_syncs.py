@@ -8,6 +8,7 @@ import pytest
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.records import Funded, News
 from dualtap.statements import (
     Carrier,
@@ -21,7 +22,6 @@ from dualtap.statements import (
 )
 from dualtap.sync import Reply, decode_signed_upload, decode_upload, take_reply, upload_of
 from dualtap.trust import issue
-from dualtap.wire import signed
 from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer import authority

@@ -8,10 +8,11 @@ from dualtap import codec, limits, wire
 from dualtap.context import Charge
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.session import check_hello, establish, transcript
 from dualtap.statements import Kind, RequestBody
-from dualtap.wire import Hello, RequestMessage, Want, Welcome, signed
+from dualtap.wire import Hello, RequestMessage, Want, Welcome
 from tests.playbook import EPOCH, SUITE_NAMES, Said, World, refuse
 
 

@@ -14,6 +14,7 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Begin, Consent, Decline, Persist, Received, Report, Result, Send, Sign, Stop
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.limits import CARD
 from dualtap.records import Asked, News, Sent
@@ -29,7 +30,6 @@ from dualtap.wire import (
     TransferMessage,
     Want,
     Welcome,
-    signed,
 )
 from dualtap_devices.wallet import Wallet
 from tests.playbook import EPOCH, SUITE_NAMES, TIER, Actor, Meeting, Playbook, Said, World, refuse

@@ -12,6 +12,7 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Result, Sign
+from dualtap.forms import public_digest
 from dualtap.keystore import Head, Keystore, sign_with
 from dualtap.records import Answered, Asked, Funded, Healed, Moved, News, Record, Sent, SignedTail, encode_record
 from dualtap.statements import (
@@ -38,7 +39,6 @@ from dualtap.sync import (
     sync_statement,
 )
 from dualtap.trust import issue
-from dualtap.wire import public_digest
 from dualtap_devices import syncing
 from dualtap_devices.driver import Driver, Watch, exchange, unseen
 from dualtap_devices.flash import PowerCut

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from dualtap import codec, limits, wire
+from dualtap import codec, forms, limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Head, check_off_tape, check_tape
 from dualtap.pin import PinCell
@@ -79,7 +79,7 @@ FROZEN = {
 
 
 def statement(name: str) -> bytes:
-    return wire.signed(bytes(32), KEY, BODIES[name], OPENING if name in ON_TAPE else b"").id
+    return forms.signed(bytes(32), KEY, BODIES[name], OPENING if name in ON_TAPE else b"").id
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -109,8 +109,8 @@ def test_the_id_of_what_authorities_issue_is_frozen(suite: Suite) -> None:
 def test_kinds_are_part_of_ids() -> None:
     """§4.1-3."""
     assert len({*FROZEN.values()}) == len(FROZEN)
-    receipt = wire.signed(bytes(32), KEY, ReceiptBody(KEY, bytes(32), 1), OPENING)
-    sync = wire.signed(bytes(32), KEY, SyncBody(KEY, bytes(32), 1), OPENING)
+    receipt = forms.signed(bytes(32), KEY, ReceiptBody(KEY, bytes(32), 1), OPENING)
+    sync = forms.signed(bytes(32), KEY, SyncBody(KEY, bytes(32), 1), OPENING)
     assert receipt.id != sync.id, "the same fields, another kind"
 
 
@@ -134,7 +134,7 @@ def test_openings_show_no_more_than_they_should() -> None:
 
 
 def test_a_statement_without_its_opening_shows_nothing() -> None:
-    bare = wire.signed(bytes(32), KEY, BODIES["close"], bytes(32))
+    bare = forms.signed(bytes(32), KEY, BODIES["close"], bytes(32))
     with pytest.raises(TapError) as caught:
         bare.shown()
     assert caught.value.code is Code.BROKEN_PROVENANCE
@@ -333,7 +333,7 @@ def test_a_record_is_bytes() -> None:
 
 
 def test_a_warrant_is_an_outcome() -> None:
-    check = wire.warrant_check(bytes(32))
+    check = forms.warrant_check(bytes(32))
     opening = [KEY, KEY, KEY]
     receipt = [33, KEY, [KEY, KEY, 1], KEY, ZEROS]
     assert isinstance(check([opening, receipt]).outcome.body, ReceiptBody)

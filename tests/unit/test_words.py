@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.ownerend import errand_of, order_of
 from dualtap.owning import Bond, Release, Restrain, Told, Wish
@@ -14,7 +15,6 @@ from dualtap.records import Ordered
 from dualtap.statements import BindBody, Errand, OrderBody, OwnBody, OwnerOrder, PresentBody, Word
 from dualtap.sync import Upload, upload_of
 from dualtap.ties import Restraint
-from dualtap.wire import signed
 from dualtap_devices.owning import Session, exchange
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.facts import Fact

@@ -26,6 +26,7 @@ from dualtap import (
     conditions,
     errors,
     evidence,
+    forms,
     limits,
     ownermessages,
     provenance,
@@ -380,12 +381,12 @@ def check_messages(text: str) -> None:
 def check_issued(text: str) -> None:
     spec = Spec(text)
     for kind in ISSUED:
-        compare(spec, kind.__name__, wire.issued_check(kind))
+        compare(spec, kind.__name__, forms.issued_check(kind))
 
 
 def check_statements(text: str) -> None:
     spec = Spec(text)
-    whole = wire.statement_check(SCHEME.id)
+    whole = forms.statement_check(SCHEME.id)
 
     def within(start: list[Tree], place: int) -> Callable[[Tree], object]:
         return lambda value: whole([*start[:place], value, *start[place + 1 :]])
@@ -399,8 +400,8 @@ def check_statements(text: str) -> None:
         if field not in ("kind", "body"):
             for _, value in spec.variants(of):
                 assert taken(within(start, place), value) is spec.accepts(of, value), f"{field}: {short(value)}"
-    compare(spec, "Warrant", wire.warrant_check(SCHEME.id))
-    compare(spec, "Dead", wire.warrants_check(SCHEME.id))
+    compare(spec, "Warrant", forms.warrant_check(SCHEME.id))
+    compare(spec, "Dead", forms.warrants_check(SCHEME.id))
 
 
 def check_sync(text: str) -> None:
@@ -642,10 +643,10 @@ def test_ids_and_commitments_are_as_written(suite: Suite) -> None:
     commitment = h(place, h(h(b"request", seed), request))
     body = statements.ReceiptBody(request, b"t" * 32, 20_000)
     public = b"\x93" + b"\xc4\x20" + request + b"\xc4\x20" + b"t" * 32 + b"\xcd\x4e\x20"
-    made = wire.signed(scheme.id, key, body, opening)
+    made = forms.signed(scheme.id, key, body, opening)
     assert made.commitment == opening.answered().commitment() == commitment
     assert made.id == h(scheme.id, b"\x21", key, h(public), commitment)
-    assert wire.signed(scheme.id, key, statements.SyncBody(request, request, 1)).commitment == bytes(32)
+    assert forms.signed(scheme.id, key, statements.SyncBody(request, request, 1)).commitment == bytes(32)
     deposit = statements.Opening(seed, 0, 1)
     first = h(h(b"place", seed), bytes(8), (1).to_bytes(8, "big"), h(b"\x00"))
     assert deposit.tape().commitment() == h(first, bytes(32))

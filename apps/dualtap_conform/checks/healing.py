@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dualtap.errors import Code, TapError
+from dualtap.forms import signed
 from dualtap.statements import PresentBody
 from dualtap.states import Part
-from dualtap.wire import DoneMessage, PresentMessage, ProceedMessage, RefuseMessage, TransferMessage, signed
+from dualtap.wire import DoneMessage, PresentMessage, ProceedMessage, RefuseMessage, TransferMessage
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check
 from dualtap_conform.puppet import Puppet, must

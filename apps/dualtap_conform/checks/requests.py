@@ -8,10 +8,11 @@ from typing import NamedTuple
 from dualtap import limits
 from dualtap.codec import pack
 from dualtap.errors import Code
+from dualtap.forms import signed
 from dualtap.statements import Authority, Carrier, Kind, PresentBody, Role, Scheme, WalletCertificate
 from dualtap.states import Part
 from dualtap.suite import ED25519, P256, TAG
-from dualtap.wire import DoneMessage, OutcomeMessage, ProceedMessage, RequestMessage, signed
+from dualtap.wire import DoneMessage, OutcomeMessage, ProceedMessage, RequestMessage
 from dualtap_conform.bench import Bench
 from dualtap_conform.check import check
 from dualtap_conform.puppet import Puppet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
-from dualtap import codec, sync, wire
+from dualtap import codec, forms, sync, wire
 from dualtap.errors import Code, TapError
 from dualtap.session import check_hello, check_welcome, establish
 from dualtap.statements import (
@@ -73,10 +73,10 @@ def _whole(name: str, data: bytes, most: int) -> None:
             raise TapError(Code.TOO_LARGE)
         _SYNC[name](Scheme(SUITES["p256"], b"", ZERO), data)
         return
-    checks: dict[str, codec.Check[object]] = {kind.__name__: wire.issued_check(kind) for kind in _ISSUED}
-    checks["Statement"] = wire.statement_check(ZERO)
-    checks["Warrant"] = wire.warrant_check(ZERO)
-    checks["Dead"] = wire.warrants_check(ZERO)
+    checks: dict[str, codec.Check[object]] = {kind.__name__: forms.issued_check(kind) for kind in _ISSUED}
+    checks["Statement"] = forms.statement_check(ZERO)
+    checks["Warrant"] = forms.warrant_check(ZERO)
+    checks["Dead"] = forms.warrants_check(ZERO)
     if name not in checks:
         raise TapError(Code.BAD_INPUT, f"no type {name!r}")
     checks[name](codec.unpack(data, most))

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dualtap.codec import pack
 from dualtap.conditions import Rule
 from dualtap.errors import Code
+from dualtap.forms import signed
 from dualtap.statements import Condition, GrantBody, Parent, Span, Transfer, WalletCertificate
-from dualtap.wire import TransferMessage, signed
+from dualtap.wire import TransferMessage
 from dualtap_conform.setup import unhex, whole
 from dualtap_conform.stage import POS_CATEGORY, TODAY, Stage
 from dualtap_conform.value.scene import TILL, Scene

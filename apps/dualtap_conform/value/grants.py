@@ -8,8 +8,8 @@ from typing import Any
 from dualtap import limits
 from dualtap.codec import pack
 from dualtap.conditions import Rule
+from dualtap.forms import signed
 from dualtap.statements import GrantBody, Parent, Span, SyncBody
-from dualtap.wire import signed
 from dualtap_conform.stage import POS_CATEGORY, TODAY, Stage
 from dualtap_conform.value.bound import Purpose, cap
 from dualtap_conform.value.scene import TILL, back, of

@@ -7,9 +7,9 @@ from typing import cast
 
 from dualtap import codec, limits
 from dualtap.errors import Code, TapError
+from dualtap.forms import issued_check, signed
 from dualtap.records import BYTES, ITEMS, plain
 from dualtap.statements import Authority, AuthorityCertificate, Carrier, PresentBody, Tier
-from dualtap.wire import issued_check, signed
 from dualtap_issuer import makers
 from dualtap_issuer.authority import Bank, check_possession
 from dualtap_issuer.guarantee import Caps

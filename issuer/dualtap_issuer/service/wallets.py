@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import cast
 
 from dualtap import limits
+from dualtap.forms import signed
 from dualtap.statements import PresentBody
 from dualtap.ties import Restraint
-from dualtap.wire import signed
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.ordering import ERRANDS, give, known_of
 from dualtap_issuer.payouts import redeem

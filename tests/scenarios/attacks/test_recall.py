@@ -11,20 +11,13 @@ from dualtap import limits
 from dualtap.context import Charge
 from dualtap.errors import Code
 from dualtap.events import Received, Report, Result, Send
+from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.recall import recall_digest
 from dualtap.statements import Kind, PresentBody
 from dualtap.states import Part, State
 from dualtap.suite import sha256
-from dualtap.wire import (
-    Message,
-    PresentMessage,
-    ProceedMessage,
-    RecallMessage,
-    RequestMessage,
-    TransferMessage,
-    signed,
-)
+from dualtap.wire import Message, PresentMessage, ProceedMessage, RecallMessage, RequestMessage, TransferMessage
 from dualtap_devices.wallet import Wallet
 from tests.playbook import Actor, Meeting, World
 from tests.unit.test_states import doubts

@@ -14,6 +14,7 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
+from dualtap.forms import signed
 from dualtap.statements import (
     Carrier,
     CloseBody,
@@ -29,7 +30,6 @@ from dualtap.statements import (
     Transfer,
     TransferBody,
 )
-from dualtap.wire import signed
 from tests.playbook import EPOCH, SUITE_NAMES
 from tests.support.arena import Attack, By, Thief, names, payee_side, payer_side
 from tests.support.till import Till
