@@ -41,7 +41,7 @@ class Group(NamedTuple):
 
 GROUPS = {
     "wire": Group(
-        (f"{CORE}/codec.py", f"{CORE}/forms.py", f"{CORE}/wire.py"),
+        (f"{CORE}/codec.py", f"{CORE}/forms.py", f"{CORE}/compact.py", f"{CORE}/wire.py"),
         ("tests/unit/test_wire.py", "tests/unit/test_call.py", "tests/security/test_bounds.py"),
         ("tests/property/test_wire_property.py", "tests/vectors"),
     ),

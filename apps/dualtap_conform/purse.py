@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dualtap.compact import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant
 from dualtap.forms import signed
 from dualtap.statements import (
     AuthorityCertificate,
@@ -24,7 +25,7 @@ from dualtap.statements import (
     WalletCertificate,
 )
 from dualtap.trust import issued_id
-from dualtap.wire import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant, TransferMessage
+from dualtap.wire import TransferMessage
 from dualtap_conform.bench import Bench
 
 PAYEE, PAYER = int(Side.PAYEE), int(Side.PAYER)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from dualtap import forms, limits
+from dualtap.compact import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant
 from dualtap.records import (
     Answered,
     Asked,
@@ -83,11 +84,6 @@ from dualtap.statements import (
 from dualtap.suite import ED25519
 from dualtap.sync import Reply, SignedUpload, Upload
 from dualtap.wire import (
-    Bundle,
-    CompactSpan,
-    CompactToken,
-    CompactTransfer,
-    CompactWarrant,
     DoneMessage,
     Hello,
     Message,

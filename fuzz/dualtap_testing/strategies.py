@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from dualtap import wire
+from dualtap.compact import Bundle, CompactToken, CompactTransfer, CompactWarrant
 from dualtap.statements import (
     AuthorityCertificate,
     Body,
@@ -39,7 +40,7 @@ from dualtap.statements import (
     Warrant,
 )
 from dualtap.sync import Reply, SignedUpload, Upload
-from dualtap.wire import Bundle, CompactToken, CompactTransfer, CompactWarrant, Hello, Welcome
+from dualtap.wire import Hello, Welcome
 from dualtap_devices.wallet import Wallet
 from dualtap_testing import shapes
 from dualtap_testing.genuine import Payment, payments, provenances, schemes, wallets

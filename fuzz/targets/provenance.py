@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from dualtap import limits, wire
+from dualtap.compact import CompactSpan, CompactWarrant
 from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
@@ -20,7 +21,7 @@ from dualtap.outcome import examine
 from dualtap.records import Asked
 from dualtap.statements import Transfer
 from dualtap.suite import TAG, Drbg
-from dualtap.wire import CompactSpan, CompactWarrant, TransferMessage
+from dualtap.wire import TransferMessage
 from dualtap_conform.ops.accept import read_request
 from dualtap_conform.setup import Json, Object, Setup
 from dualtap_devices.wallet import Wallet

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from dualtap import limits
+from dualtap.compact import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant
 from dualtap.conditions import Here, check_understood
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
@@ -32,7 +33,7 @@ from dualtap.statements import (
     Warrant,
 )
 from dualtap.trust import Trust
-from dualtap.wire import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant, TransferMessage
+from dualtap.wire import TransferMessage
 
 
 def check_warrant(trust: Trust, transfer: Transfer, warrant: Warrant) -> None:

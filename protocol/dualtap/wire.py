@@ -1,13 +1,9 @@
-"""The bytes of a tap's messages, and of the provenance in them (SPEC §5, §6).
-
-The types below are wire forms; :mod:`dualtap.provenance` turns the compact ones back into statements, with what the
-receiver knows.
-"""
+"""The bytes of a tap's messages (SPEC §5.2, §6). Hello and Welcome are in the clear; the others are sealed."""
 
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import Final, NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias
 
 from dualtap import limits
 from dualtap.codec import (
@@ -37,119 +33,12 @@ from dualtap.codec import (
     signature,
     uint,
 )
+from dualtap.compact import Bundle, CompactSpan, bundle_form, spans_form, witness_form
 from dualtap.errors import Code, TapError
-from dualtap.forms import condition, issued_check
-from dualtap.statements import (
-    AuthorityCertificate,
-    Condition,
-    Header,
-    Kind,
-    Verification,
-    WalletCertificate,
-)
+from dualtap.forms import issued_check
+from dualtap.statements import AuthorityCertificate, Header, Kind, Verification, WalletCertificate
 
 VERSION: Final = 1
-
-
-# Compact provenance: what a receiver cannot derive. References are indices into the same bundle.
-
-
-class CompactWarrant(NamedTuple):
-    """A dead transfer's opened request and that request's other outcome (``transfer`` empty for a Close)."""
-
-    place: bytes
-    salt: bytes
-    request: bytes
-    transfer: bytes
-    reason: int
-    epoch: int
-    commitment: bytes
-    signature: bytes
-
-
-CompactSpan: TypeAlias = tuple[int, ...]
-"""(token, start, end), or (transfer, side, span, start, end)."""
-
-
-class CompactTransfer(NamedTuple):
-    """An earlier hand: payer's certificate, payee's (or its bare key), spans, and a commitment or warrant."""
-
-    payer: int
-    payee: int | bytes
-    spans: tuple[CompactSpan, ...]
-    epoch: int
-    witness: tuple[bytes, ...]
-    proof: bytes | CompactWarrant
-    signature: bytes
-
-
-class CompactToken(NamedTuple):
-    """A token whose owner is a certificate of the bundle."""
-
-    serial: bytes
-    amount: int
-    currency: str
-    owner: int
-    spend_by: int
-    claim_by: int
-    hops: int
-    conditions: tuple[Condition, ...]
-    issuer: bytes
-    signature: bytes
-
-
-class Bundle(NamedTuple):
-    """Provenance, ancestors first. The payer's own certificate is the first."""
-
-    certificates: tuple[WalletCertificate, ...]
-    tokens: tuple[CompactToken, ...]
-    transfers: tuple[CompactTransfer, ...]
-
-
-_index = uint(limits.STATEMENTS - 1)
-_wallet = issued_check(WalletCertificate)
-
-
-def _compact_warrant(value: object) -> CompactWarrant:
-    found = _warrant_fields(value)
-    if found.transfer and found.reason:
-        raise malformed("a Receipt gives no reason")
-    return found
-
-
-_warrant_fields = record(CompactWarrant, digest, digest, digest, digest_or_none, number, epoch, digest, signature)
-
-
-def _compact_span(value: object) -> CompactSpan:
-    if type(value) is not list or len(cast("list[object]", value)) not in (3, 5):
-        raise malformed("not a span")
-    items = cast("list[object]", value)
-    ref, *side, start, end = items
-    if not side:
-        return (_index(ref), money(start), money(end))
-    return (_index(ref), uint(2, 1)(side[0]), uint(limits.SPANS - 1)(side[1]), money(start), money(end))
-
-
-_spans = list_of(_compact_span, limits.SPANS, 1)
-_witness = list_of(any_blob, limits.SPANS)
-_compact_transfer = record(
-    CompactTransfer,
-    _index,
-    lambda value: public_key(value) if type(value) is bytes else _index(value),
-    _spans,
-    epoch,
-    _witness,
-    lambda value: digest(value) if type(value) is bytes else _compact_warrant(value),
-    signature,
-)
-_compact_token = record(
-    CompactToken, blob(8), uint(limits.AMOUNT, 1), currency, _index, epoch, epoch, uint(255),
-    list_of(condition), hint, signature,
-)  # fmt: skip
-_bundle = record(Bundle, list_of(_wallet, least=1), list_of(_compact_token, least=1), list_of(_compact_transfer))
-
-
-# Messages. Hello and Welcome are in the clear; the others are sealed.
 
 
 class Want(IntFlag):
@@ -322,6 +211,7 @@ _NUMBER: dict[type[Message], int] = {
     PingMessage: 24,
     PongMessage: 25,
 }
+_certificate = issued_check(WalletCertificate)
 _authorities = list_of(issued_check(AuthorityCertificate), 8)
 _header = issued_check(Header)
 _news = uint(0xFFFF)
@@ -346,12 +236,12 @@ _outcome_fields = record(
 _MESSAGE: dict[type[Message], Check[Message]] = {
     RequestMessage: record(
         RequestMessage, boolean, money, currency, basket, uint(255), details, uint(255), uint(255),
-        uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _wallet, _authorities, _news,
+        uint(limits.MESSAGE), enumeration(Verification), epoch, signature, _certificate, _authorities, _news,
     ),
-    PresentMessage: record(PresentMessage, boolean, epoch, signature, _wallet, _authorities, _news),
+    PresentMessage: record(PresentMessage, boolean, epoch, signature, _certificate, _authorities, _news),
     TransferMessage: record(
-        TransferMessage, digest_or_none, _spans, epoch, _witness, seed, counter, counter,
-        enumeration(Verification), digest_or_none, signature, _bundle, maybe(_header), _authorities, boolean,
+        TransferMessage, digest_or_none, spans_form, epoch, witness_form, seed, counter, counter,
+        enumeration(Verification), digest_or_none, signature, bundle_form, maybe(_header), _authorities, boolean,
     ),
     OutcomeMessage: _outcome_message,
     ProceedMessage: record(ProceedMessage),

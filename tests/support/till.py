@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from dualtap import limits, wire
+from dualtap.compact import CompactTransfer
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Result
 from dualtap.graph import Graph
@@ -34,7 +35,7 @@ from dualtap.statements import (
 )
 from dualtap.states import Part, State
 from dualtap.trust import Trust, issued_id
-from dualtap.wire import CompactTransfer, TransferMessage
+from dualtap.wire import TransferMessage
 from tests.playbook import EPOCH, Actor, Meeting, remembered
 from tests.support.arena import Arena, Attack, Thief, payee_side, payer_side, wealth
 

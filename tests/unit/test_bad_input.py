@@ -13,6 +13,7 @@ import pytest
 
 from dualtap import limits
 from dualtap.codec import pack
+from dualtap.compact import CompactTransfer, CompactWarrant
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Received, Report, Result
@@ -21,16 +22,7 @@ from dualtap.records import Healed, Sent
 from dualtap.statements import Condition, Kind, Role, Side, TapeOpening, WalletCertificate
 from dualtap.states import Part, State
 from dualtap.trust import issue
-from dualtap.wire import (
-    CompactTransfer,
-    CompactWarrant,
-    DoneMessage,
-    OutcomeMessage,
-    PresentMessage,
-    RefuseMessage,
-    RequestMessage,
-    TransferMessage,
-)
+from dualtap.wire import DoneMessage, OutcomeMessage, PresentMessage, RefuseMessage, RequestMessage, TransferMessage
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.wallet import Wallet
 from tests.playbook import EPOCH, Actor, Meeting, Said, World, refuse

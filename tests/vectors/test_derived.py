@@ -13,12 +13,13 @@ import pytest
 
 from dualtap import wire
 from dualtap.codec import pack
+from dualtap.compact import CompactSpan, CompactWarrant
 from dualtap.context import Charge
 from dualtap.errors import Code
 from dualtap.statements import Kind, Role, Side, WalletCertificate
 from dualtap.suite import SUITES
 from dualtap.trust import issued_id
-from dualtap.wire import CompactWarrant, OutcomeMessage, PresentMessage, RequestMessage, TransferMessage
+from dualtap.wire import OutcomeMessage, PresentMessage, RequestMessage, TransferMessage
 from dualtap_devices.wallet import Wallet
 from tests.playbook import Meeting, World, refuse
 
@@ -116,7 +117,7 @@ class Listener:
     def world_hint(self) -> bytes:
         return h(self.world.institution.public)[:4]
 
-    def spans(self, compact: tuple[wire.CompactSpan, ...], tokens: list[bytes], hands: list[bytes]) -> object:
+    def spans(self, compact: tuple[CompactSpan, ...], tokens: list[bytes], hands: list[bytes]) -> object:
         return tuple(
             ((tokens[item[0]], int(Side.TOKEN), 0), *item[1:])
             if len(item) == 3

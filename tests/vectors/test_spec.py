@@ -23,6 +23,7 @@ import pytest
 from dualtap import (
     call,
     codec,
+    compact,
     conditions,
     errors,
     evidence,
@@ -51,7 +52,20 @@ from dualtap_transports.nearness import round_trip_of
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
 SCHEME = Scheme.of(P256, P256.signer(bytes(32)).public)
-MODULES = (statements, wire, records, sync, sealedsync, evidence, provenance, call, standing, telling, ownermessages)
+MODULES = (
+    statements,
+    compact,
+    wire,
+    records,
+    sync,
+    sealedsync,
+    evidence,
+    provenance,
+    call,
+    standing,
+    telling,
+    ownermessages,
+)
 
 Tree: TypeAlias = "int | bool | str | bytes | list[Tree] | None"
 

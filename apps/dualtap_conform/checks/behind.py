@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dualtap import limits
+from dualtap.compact import CompactWarrant
 from dualtap.errors import Code
 from dualtap.statements import CloseBody, Opening, ReceiptBody
 from dualtap.suite import TAG
-from dualtap.wire import CompactWarrant, TransferMessage, encode
+from dualtap.wire import TransferMessage, encode
 from dualtap_conform.bench import Bench
 from dualtap_conform.checks.forged import BAD, BROKEN, Forgery, Make, token_of
 from dualtap_conform.customer import Customer, Wanted

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from dualtap.compact import Bundle, CompactSpan, CompactTransfer
 from dualtap.errors import Code
 from dualtap.statements import Side, Span
-from dualtap.wire import Bundle, CompactSpan, CompactTransfer, TransferMessage
+from dualtap.wire import TransferMessage
 from dualtap_conform.stage import TODAY, Stage
 from dualtap_conform.value.scene import Scene, of
 from dualtap_conform.vector import Vector

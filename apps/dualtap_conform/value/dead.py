@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
+from dualtap.compact import CompactWarrant
 from dualtap.errors import Code
 from dualtap.statements import Opening, Span, Transfer, Warrant
-from dualtap.wire import CompactWarrant, TransferMessage
+from dualtap.wire import TransferMessage
 from dualtap_conform.stage import Stage
 from dualtap_conform.value.bundles import with_hand
 from dualtap_conform.value.scene import Scene, back, of

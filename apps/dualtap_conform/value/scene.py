@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dualtap import limits
+from dualtap.compact import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant
 from dualtap.errors import Code
 from dualtap.forms import signed
 from dualtap.limits import Profile
@@ -33,7 +34,7 @@ from dualtap.statements import (
     Warrant,
 )
 from dualtap.trust import issued_id
-from dualtap.wire import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant, TransferMessage, encode
+from dualtap.wire import TransferMessage, encode
 from dualtap_conform.ops.accept import request_json
 from dualtap_conform.setup import Json, Object, set_up
 from dualtap_conform.stage import CURRENCY, TODAY, Stage

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import pytest
 
 from dualtap import limits
+from dualtap.compact import CompactWarrant
 from dualtap.errors import Code
 from dualtap.records import News
 from dualtap.statements import (
@@ -30,7 +31,7 @@ from dualtap.statements import (
 )
 from dualtap.suite import Signer
 from dualtap.trust import issue
-from dualtap.wire import CompactWarrant, TransferMessage
+from dualtap.wire import TransferMessage
 from tests.playbook import EPOCH, SUITE_NAMES, World
 from tests.support import weak
 from tests.support.arena import Arena, Attack, By, Thief, payee_side, payer_side

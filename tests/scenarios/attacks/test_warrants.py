@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
+from dualtap.compact import CompactWarrant
 from dualtap.errors import Code
 from dualtap.evidence import Fraud
 from dualtap.statements import (
@@ -15,7 +16,7 @@ from dualtap.statements import (
     Span,
     Warrant,
 )
-from dualtap.wire import CompactWarrant, TransferMessage
+from dualtap.wire import TransferMessage
 from tests.playbook import EPOCH, SUITE_NAMES
 from tests.support.arena import Attack, By, names, payee_side, payer_side
 from tests.support.till import Till
