@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection
 
 from dualtap.context import Charge, Order, Pay
 from dualtap.events import Result
+from dualtap.issued import Carrier
 from dualtap.session import NO_HANDOVER, Handover, ident
-from dualtap.statements import Carrier
 from dualtap.suite import P256
 from dualtap_devices import aio
 from dualtap_devices.driver import Driver, run

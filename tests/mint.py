@@ -10,17 +10,9 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Role, Tier, WalletCertificate
 from dualtap.keystore import sign_with
-from dualtap.statements import (
-    Body,
-    Carrier,
-    Opening,
-    PresentBody,
-    Role,
-    Signed,
-    Tier,
-    WalletCertificate,
-)
+from dualtap.statements import Body, Opening, PresentBody, Signed
 from dualtap.suite import SUITES, Signer, sha256
 from dualtap.sync import (
     SignedUpload,

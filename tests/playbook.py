@@ -33,28 +33,23 @@ from dualtap.events import (
     Signature,
     Stop,
 )
-from dualtap.keystore import sign_with
-from dualtap.limits import Profile
-from dualtap.records import Answered, Asked, Funded, News, Retired, Sent, decoder
-from dualtap.session import Channel, establish
-from dualtap.statements import (
-    KIND,
-    ON_TAPE,
+from dualtap.issued import (
     Authority,
     AuthorityCertificate,
-    Body,
     Carrier,
     Condition,
     Header,
-    Kind,
     Policy,
     Role,
-    Scheme,
-    Signed,
     Tier,
     Token,
     WalletCertificate,
 )
+from dualtap.keystore import sign_with
+from dualtap.limits import Profile
+from dualtap.records import Answered, Asked, Funded, News, Retired, Sent, decoder
+from dualtap.session import Channel, establish
+from dualtap.statements import KIND, ON_TAPE, Body, Kind, Scheme, Signed
 from dualtap.states import Part, State
 from dualtap.suite import SUITES, Drbg, Ephemeral, sha256
 from dualtap.tap import Tap

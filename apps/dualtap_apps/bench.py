@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.events import Result
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from dualtap.suite import SUITES, Suite
 from dualtap_apps.exits import Exit
 from dualtap_apps.output import emit

@@ -18,7 +18,7 @@ from typing import cast
 
 from dualtap import Charge, Pay, limits
 from dualtap.errors import Code, TapError
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from dualtap_apps.exits import Exit
 from dualtap_apps.output import emit
 from dualtap_apps.schemes import Office, create

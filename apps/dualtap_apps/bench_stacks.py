@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import TapError
 from dualtap.events import Result
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from dualtap.suite import P256
 from dualtap_devices.driver import Driver, run
 from dualtap_devices.wallet import Wallet

@@ -7,22 +7,18 @@ from typing import NamedTuple, TypeVar
 
 from dualtap import limits
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Role, Tier, Token, WalletCertificate
 from dualtap.statements import (
     Body,
-    Carrier,
     Opening,
     Parent,
     ReceiptBody,
-    Role,
     Side,
     Signed,
     Span,
     TapeStatement,
-    Tier,
-    Token,
     Transfer,
     TransferBody,
-    WalletCertificate,
 )
 from dualtap.suite import Signer, Suite
 from dualtap.sync import SignedUpload, Upload, encode_signed_upload, encode_upload, sync_statement

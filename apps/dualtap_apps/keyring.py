@@ -15,8 +15,9 @@ from typing import cast
 
 from dualtap import codec, forms
 from dualtap.errors import Code, TapError
+from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.records import BYTES, ITEMS, plain
-from dualtap.statements import Authority, AuthorityCertificate, Scheme
+from dualtap.statements import Scheme
 from dualtap.suite import SUITES, Signer
 from dualtap_issuer.authority import Bank, Institution, Ordinals, PolicyKey, Root
 from dualtap_issuer.listing import BANK, INSTITUTION

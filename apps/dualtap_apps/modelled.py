@@ -10,7 +10,7 @@ from typing import cast
 from dualtap.context import Charge, Pay
 from dualtap.errors import TapError
 from dualtap.events import Result
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from dualtap.suite import P256, Suite
 from dualtap_apps.metered import Meter, MeteredKeystore
 from dualtap_devices.driver import Driver

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
-from dualtap.statements import Authority, Present, PresentBody, Scheme
+from dualtap.issued import Authority
+from dualtap.statements import Present, PresentBody, Scheme
 from dualtap.suite import SUITES
 from dualtap_apps.dates import day
 from dualtap_apps.exits import Exit

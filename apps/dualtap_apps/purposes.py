@@ -12,7 +12,7 @@ from pathlib import Path
 from dualtap import limits
 from dualtap.conditions import NOT_ISSUED, Rule, check_issuable
 from dualtap.errors import Code, TapError
-from dualtap.statements import Condition
+from dualtap.issued import Condition
 from dualtap.suite import DIGEST, Suite
 from dualtap_apps.dates import parse_day
 from dualtap_apps.money import parse

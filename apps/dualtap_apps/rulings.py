@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap.statements import Carrier, Tier
+from dualtap.issued import Carrier, Tier
 from dualtap_apps.dates import day
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import parse

@@ -20,8 +20,9 @@ from typing import NamedTuple, cast
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Condition, Role, Tier
 from dualtap.keystore import sign_with
-from dualtap.statements import Carrier, Condition, PresentBody, Role, Scheme, Tier
+from dualtap.statements import PresentBody, Scheme
 from dualtap.suite import SUITES
 from dualtap_apps.exits import Exit
 from dualtap_apps.keyring import Keyring, found

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dualtap.errors import Code, TapError
+from dualtap.issued import AuthorityCertificate, Header, Token, WalletCertificate
 from dualtap.provenance import rebuild
-from dualtap.statements import AuthorityCertificate, Header, Token, Transfer, WalletCertificate
+from dualtap.statements import Transfer
 from dualtap.states import Part
 from dualtap.suite import Signer, sha256
 from dualtap.trust import Trust, issue

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
-from dualtap.statements import (
-    CloseBody,
-    Kind,
-    Opening,
-    Outcome,
-    ReceiptBody,
-    Request,
-    RequestBody,
-    WalletCertificate,
-)
+from dualtap.issued import WalletCertificate
+from dualtap.statements import CloseBody, Kind, Opening, Outcome, ReceiptBody, Request, RequestBody
 from dualtap.wire import OutcomeMessage, RequestMessage, TransferMessage, Want
 from dualtap_conform.bench import Bench
 from dualtap_conform.puppet import Failure, NotHereError, Puppet, code_name, must

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from dualtap import limits
 from dualtap.graph import Graph, Interval, overlaps
-from dualtap.statements import Outcome, Parent, ReceiptBody, Side, Token, Transfer, Warrant
+from dualtap.issued import Token
+from dualtap.statements import Outcome, Parent, ReceiptBody, Side, Transfer, Warrant
 from dualtap.wire import TransferMessage
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dualtap.errors import Code, TapError
+from dualtap.issued import Condition, Role, Token
 from dualtap.limits import Profile
-from dualtap.statements import Condition, Role, Token
 from dualtap.states import Part
 from dualtap.suite import Suite
 from dualtap_conform.paths import read_json

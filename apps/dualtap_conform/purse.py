@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from dualtap.compact import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant
 from dualtap.forms import signed
+from dualtap.issued import AuthorityCertificate, Header, Token, WalletCertificate
 from dualtap.statements import (
-    AuthorityCertificate,
     CloseBody,
-    Header,
     Opening,
     Outcome,
     Parent,
@@ -18,11 +17,9 @@ from dualtap.statements import (
     ReceiptBody,
     Side,
     Span,
-    Token,
     Transfer,
     TransferBody,
     Verification,
-    WalletCertificate,
 )
 from dualtap.trust import issued_id
 from dualtap.wire import TransferMessage

@@ -14,9 +14,10 @@ from dualtap import limits
 from dualtap.codec import pack, unpack
 from dualtap.errors import Code, TapError
 from dualtap.forms import issued_check
+from dualtap.issued import AuthorityCertificate, Header, Issued, Policy, Token, WalletCertificate
 from dualtap.limits import Profile
 from dualtap.records import Funded, News, plain
-from dualtap.statements import AuthorityCertificate, Header, Issued, Policy, Scheme, Token, WalletCertificate
+from dualtap.statements import Scheme
 from dualtap.suite import SUITES, Suite
 from dualtap_conform.stage import Stage, secret_of
 from dualtap_devices.keystore import MemoryKeystore

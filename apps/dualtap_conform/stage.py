@@ -12,25 +12,19 @@ from typing import TypeVar
 
 from dualtap import limits
 from dualtap.forms import signed
-from dualtap.statements import (
+from dualtap.issued import (
     Authority,
     AuthorityCertificate,
-    Body,
     Carrier,
     Condition,
     Header,
-    Opening,
     Policy,
     Role,
-    Scheme,
-    Signed,
-    Span,
     Tier,
     Token,
-    Transfer,
-    TransferBody,
     WalletCertificate,
 )
+from dualtap.statements import Body, Opening, Scheme, Signed, Span, Transfer, TransferBody
 from dualtap.suite import P256, Ephemeral, Signer, Suite, sha256
 from dualtap.trust import issue
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
+from dualtap.issued import AuthorityCertificate, WalletCertificate
 from dualtap.provenance import Acceptance, rebuild, verify
 from dualtap.statements import (
-    AuthorityCertificate,
     CloseBody,
     Kind,
     Opening,
@@ -20,7 +20,6 @@ from dualtap.statements import (
     RequestBody,
     Transfer,
     Verification,
-    WalletCertificate,
     Warrant,
 )
 from dualtap.suite import TAG

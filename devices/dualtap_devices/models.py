@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualtap import limits
+from dualtap.issued import Carrier
 from dualtap.limits import Profile
-from dualtap.statements import Carrier
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.events import Effect, Send
 from dualtap.forms import signed
-from dualtap.statements import Carrier, Kind, PresentBody, Role, Scheme, Tier
+from dualtap.issued import Carrier, Role, Tier
+from dualtap.statements import Kind, PresentBody, Scheme
 from dualtap.suite import ED25519, sha256
 from dualtap_devices.driver import Driver, exchange
 from dualtap_devices.keystore import MemoryKeystore

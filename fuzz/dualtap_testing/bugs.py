@@ -17,8 +17,9 @@ from dualtap import payee, provenance, recall
 from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
+from dualtap.issued import WalletCertificate
 from dualtap.records import Answered, Healed, Holding, Record, Sent, decoder
-from dualtap.statements import CloseBody, ReceiptBody, WalletCertificate
+from dualtap.statements import CloseBody, ReceiptBody
 from dualtap.trust import Trust
 from dualtap_devices import keystore as keystores
 from dualtap_devices.wallet import Wallet

@@ -11,9 +11,9 @@ from typing import Protocol, runtime_checkable
 
 from dualtap.context import Order
 from dualtap.errors import Code, TapError
+from dualtap.issued import Token
 from dualtap.limits import FULL, Profile
 from dualtap.records import Funded, News
-from dualtap.statements import Token
 from dualtap_devices.driver import Driver
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

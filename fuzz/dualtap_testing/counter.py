@@ -16,7 +16,8 @@ from dualtap import limits
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code
 from dualtap.events import Report, Result
-from dualtap.statements import Carrier, Transfer
+from dualtap.issued import Carrier
+from dualtap.statements import Transfer
 from dualtap_devices.driver import Driver
 from dualtap_devices.wallet import Wallet
 from dualtap_testing.candidate import Device, Restarts, Syncs, Talker

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from dualtap_testing.devices import Device
 from dualtap_testing.exhaustive import FIRST, NEXT, Counted
 from dualtap_testing.simulate import SIMULATED

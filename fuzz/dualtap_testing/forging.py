@@ -12,17 +12,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar, cast
 
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Condition, Role, Token, WalletCertificate
 from dualtap.statements import (
     Body,
-    Carrier,
     CloseBody,
-    Condition,
     Opening,
     Outcome,
     Parent,
     Private,
     ReceiptBody,
-    Role,
     Side,
     Signed,
     Span,
@@ -30,10 +28,8 @@ from dualtap.statements import (
     SuccessorBody,
     TapeBody,
     TapeStatement,
-    Token,
     Transfer,
     TransferBody,
-    WalletCertificate,
     Warrant,
 )
 from dualtap.suite import SUITES, Signer, sha256

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from dualtap import wire
+from dualtap.issued import Carrier
 from dualtap.limits import FULL, Profile
 from dualtap.provenance import Acceptance, Received, rebuild
 from dualtap.records import Answered, decoder
-from dualtap.statements import Carrier, Outcome, Transfer
+from dualtap.statements import Outcome, Transfer
 from dualtap.suite import SUITES
 from dualtap.wire import TransferMessage
 from dualtap_devices.wallet import Wallet

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dualtap.evidence import Fraud
-from dualtap.statements import CloseBody, Condition, Parent, Side, Span
+from dualtap.issued import Condition
+from dualtap.statements import CloseBody, Parent, Side, Span
 from dualtap_testing.forging import CLAIM_BY, SETTLED, Hand, Piece
 from dualtap_testing.frauds import Plot
 from dualtap_testing.quarter import Quarter

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from dualtap.context import Charge, Pay
-from dualtap.statements import Carrier, Transfer
+from dualtap.issued import Carrier
+from dualtap.statements import Transfer
 from dualtap_testing.candidate import Device, Reference, Restarts, Syncs
 from dualtap_testing.counter import Counter, Fate, Fault
 from dualtap_testing.seeded import SeededScheme

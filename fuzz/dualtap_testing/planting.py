@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dualtap import limits
 from dualtap.evidence import Fraud, verify_evidence
-from dualtap.statements import Tier
+from dualtap.issued import Tier
 from dualtap.suite import SUITES
 from dualtap.sync import SignedUpload, encode_signed_upload, sync_statement
 from dualtap_issuer import settling

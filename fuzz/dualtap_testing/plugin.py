@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from dualtap.statements import Carrier
+    from dualtap.issued import Carrier
     from dualtap_devices.wallet import Wallet
     from dualtap_testing.seeded import SeededScheme
     from dualtap_transports.link import Link
@@ -72,7 +72,7 @@ def tap_wallet(tap_scheme: SeededScheme) -> Callable[..., Wallet]:
     """Return a function that makes wallets."""
 
     def wallet(balance: int = 0, carrier: Carrier | str = "phone") -> Wallet:
-        from dualtap.statements import Carrier  # noqa: PLC0415
+        from dualtap.issued import Carrier  # noqa: PLC0415
 
         return tap_scheme.wallet(balance, Carrier[carrier.upper()] if isinstance(carrier, str) else carrier)
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
-from dualtap.statements import Outcome, Parent, ReceiptBody, Side, Token, Transfer
+from dualtap.issued import Token
+from dualtap.statements import Outcome, Parent, ReceiptBody, Side, Transfer
 
 Unit: TypeAlias = tuple[bytes, int]
 """One minor unit: a token's id and the unit's number."""

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from dualtap.evidence import Fraud
-from dualtap.statements import Condition, Outcome, Parent, Side, Span, Transfer
+from dualtap.issued import Condition
+from dualtap.statements import Outcome, Parent, Side, Span, Transfer
 from dualtap.suite import sha256
 from dualtap_testing.forging import EPOCH, SPEND_BY, Forge, Hand, Piece
 

@@ -12,9 +12,9 @@ from dualtap import limits
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Report
+from dualtap.issued import Carrier, Condition, Role, Tier, Token, WalletCertificate
 from dualtap.limits import Profile
 from dualtap.records import Funded, News
-from dualtap.statements import Carrier, Condition, Role, Tier, Token, WalletCertificate
 from dualtap.suite import SUITES, sha256
 from dualtap.trust import issue
 from dualtap_devices.driver import Driver, Person, Watch, always, exchange, unseen

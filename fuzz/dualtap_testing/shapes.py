@@ -13,6 +13,18 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from dualtap import forms, limits
 from dualtap.compact import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant
+from dualtap.issued import (
+    Authority,
+    AuthorityCertificate,
+    Carrier,
+    Condition,
+    Header,
+    Policy,
+    Role,
+    Tier,
+    Token,
+    WalletCertificate,
+)
 from dualtap.records import (
     Answered,
     Asked,
@@ -42,16 +54,11 @@ from dualtap.records import (
 )
 from dualtap.standing import Settlement, Standing
 from dualtap.statements import (
-    Authority,
-    AuthorityCertificate,
     BindBody,
     Body,
-    Carrier,
     CloseBody,
-    Condition,
     Errand,
     GrantBody,
-    Header,
     Kind,
     Opening,
     OrderBody,
@@ -59,13 +66,11 @@ from dualtap.statements import (
     OwnBody,
     OwnerBody,
     Parent,
-    Policy,
     PresentBody,
     Private,
     ReceiptBody,
     RequestBody,
     RequestOpening,
-    Role,
     Scheme,
     Side,
     Signed,
@@ -73,12 +78,9 @@ from dualtap.statements import (
     SuccessorBody,
     SyncBody,
     TapeStatement,
-    Tier,
-    Token,
     Transfer,
     TransferBody,
     Verification,
-    WalletCertificate,
     Warrant,
 )
 from dualtap.suite import ED25519

@@ -20,25 +20,8 @@ from hypothesis.strategies import SearchStrategy
 
 from dualtap import wire
 from dualtap.compact import Bundle, CompactToken, CompactTransfer, CompactWarrant
-from dualtap.statements import (
-    AuthorityCertificate,
-    Body,
-    Condition,
-    Header,
-    Opening,
-    Parent,
-    Policy,
-    Private,
-    RequestOpening,
-    Scheme,
-    Signed,
-    Span,
-    TapeBody,
-    Tier,
-    Token,
-    WalletCertificate,
-    Warrant,
-)
+from dualtap.issued import AuthorityCertificate, Condition, Header, Policy, Tier, Token, WalletCertificate
+from dualtap.statements import Body, Opening, Parent, Private, RequestOpening, Scheme, Signed, Span, TapeBody, Warrant
 from dualtap.sync import Reply, SignedUpload, Upload
 from dualtap.wire import Hello, Welcome
 from dualtap_devices.wallet import Wallet

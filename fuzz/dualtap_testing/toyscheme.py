@@ -7,20 +7,20 @@ import time
 from itertools import count
 
 from dualtap import limits
-from dualtap.keystore import Keystore
-from dualtap.records import Funded, News
-from dualtap.statements import (
+from dualtap.issued import (
     Authority,
     AuthorityCertificate,
     Carrier,
     Header,
     Policy,
     Role,
-    Scheme,
     Tier,
     Token,
     WalletCertificate,
 )
+from dualtap.keystore import Keystore
+from dualtap.records import Funded, News
+from dualtap.statements import Scheme
 from dualtap.suite import Signer, Suite
 from dualtap.trust import issue
 from dualtap_devices.keystore import MemoryKeystore

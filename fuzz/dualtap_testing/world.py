@@ -17,9 +17,10 @@ from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Role, Tier, Token
 from dualtap.keystore import sign_with
 from dualtap.limits import Profile
-from dualtap.statements import Carrier, PresentBody, Role, Tier, Token
+from dualtap.statements import PresentBody
 from dualtap.suite import SUITES, Drbg, Suite
 from dualtap.sync import Reply
 from dualtap_devices.flash import PowerCut

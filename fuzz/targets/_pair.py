@@ -7,9 +7,9 @@ from typing import NamedTuple
 from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.events import Effect, Send
+from dualtap.issued import Carrier
 from dualtap.keystore import Head
 from dualtap.limits import Profile
-from dualtap.statements import Carrier
 from dualtap_conform.setup import set_up
 from dualtap_conform.stage import CURRENCY, TODAY, Stage
 from dualtap_devices.driver import Driver, exchange

@@ -12,24 +12,21 @@ from dualtap import limits
 from dualtap.conditions import check_issuable
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
-from dualtap.sealedsync import Proved, proof_id
-from dualtap.statements import (
+from dualtap.issued import (
     Authority,
     AuthorityCertificate,
     Carrier,
     Condition,
     Header,
-    OrderBody,
-    OwnerOrder,
     Policy,
-    Present,
     Role,
-    Scheme,
     Tier,
     Token,
     WalletCertificate,
     key_hint,
 )
+from dualtap.sealedsync import Proved, proof_id
+from dualtap.statements import OrderBody, OwnerOrder, Present, Scheme
 from dualtap.suite import Suite
 from dualtap.sync import SignedReply, reply_id
 from dualtap.trust import Trust, issue

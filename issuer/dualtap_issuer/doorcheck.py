@@ -7,8 +7,8 @@ from typing import Final
 
 from dualtap import codec, forms
 from dualtap.errors import TapError
+from dualtap.issued import Header, Policy
 from dualtap.records import BYTES, ITEMS, successor_check
-from dualtap.statements import Header, Policy
 from dualtap.trust import Trust, issued_id
 from dualtap_issuer.door import Raw
 from dualtap_issuer.facts import Facts

@@ -15,9 +15,9 @@ from dualtap import codec
 from dualtap.codec import blob, counter, digest, enumeration, record
 from dualtap.errors import Code, TapError
 from dualtap.forms import issued_check, statement_check, statement_fields, statement_of
+from dualtap.issued import AuthorityCertificate, Token, WalletCertificate
 from dualtap.records import BYTES, ITEMS
 from dualtap.statements import (
-    AuthorityCertificate,
     BindBody,
     Opening,
     OrderBody,
@@ -28,11 +28,9 @@ from dualtap.statements import (
     Scheme,
     Signed,
     TapeStatement,
-    Token,
     Transfer,
     TransferBody,
     Verification,
-    WalletCertificate,
     Word,
 )
 from dualtap.suite import sha256

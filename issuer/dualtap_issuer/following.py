@@ -15,8 +15,9 @@ from typing import cast
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, outcome_of
 from dualtap.graph import Origin, check_origins
+from dualtap.issued import Authority, Token
 from dualtap.renewal import is_renewal
-from dualtap.statements import Authority, Outcome, Parent, Side, Token, Transfer
+from dualtap.statements import Outcome, Parent, Side, Transfer
 from dualtap.suite import sha256
 from dualtap.trust import Trust
 from dualtap_issuer import naming

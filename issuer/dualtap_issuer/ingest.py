@@ -7,19 +7,8 @@ from typing import TypeVar, cast
 
 from dualtap.errors import Code, TapError
 from dualtap.graph import Graph
-from dualtap.statements import (
-    KIND,
-    ON_TAPE,
-    AuthorityCertificate,
-    BindBody,
-    OrderBody,
-    OwnBody,
-    RequestOpening,
-    TapeStatement,
-    Token,
-    WalletCertificate,
-    Word,
-)
+from dualtap.issued import AuthorityCertificate, Token, WalletCertificate
+from dualtap.statements import KIND, ON_TAPE, BindBody, OrderBody, OwnBody, RequestOpening, TapeStatement, Word
 from dualtap.suite import Verify
 from dualtap.sync import Upload
 from dualtap.trust import Trust

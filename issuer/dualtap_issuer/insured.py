@@ -13,7 +13,8 @@ from typing import Final, cast
 from dualtap import codec, limits
 from dualtap.codec import money, record
 from dualtap.errors import Code, TapError
-from dualtap.statements import Scheme, WalletCertificate
+from dualtap.issued import WalletCertificate
+from dualtap.statements import Scheme
 from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.store import Store

@@ -13,22 +13,19 @@ from typing import NamedTuple, cast
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap.records import News
-from dualtap.statements import (
+from dualtap.issued import (
     AuthorityCertificate,
     Carrier,
     Condition,
     Header,
-    OrderBody,
-    Outcome,
-    OwnerOrder,
     Policy,
-    Present,
     Role,
     Tier,
     Token,
     WalletCertificate,
 )
+from dualtap.records import News
+from dualtap.statements import OrderBody, Outcome, OwnerOrder, Present
 from dualtap.suite import sha256
 from dualtap.sync import (
     Reply,

@@ -10,8 +10,9 @@ from typing import cast
 
 from dualtap import codec
 from dualtap.errors import Code, TapError
+from dualtap.issued import WalletCertificate
 from dualtap.records import BYTES, ITEMS, plain, successor_check
-from dualtap.statements import SuccessorBody, WalletCertificate
+from dualtap.statements import SuccessorBody
 from dualtap.sync import SignedUpload, Upload, sync_statement
 from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.facts import decode_fact

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualtap.statements import Authority
+from dualtap.issued import Authority
 from dualtap.suite import sha256
 from dualtap_issuer.ledger import Ledger, wallet_id
 from dualtap_issuer.makers import PARTY

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from dualtap import codec
 from dualtap.codec import blob, enumeration, record, signature
 from dualtap.errors import Code, TapError
-from dualtap.statements import Carrier, Scheme, key_hint
+from dualtap.issued import Carrier, key_hint
+from dualtap.statements import Scheme
 from dualtap.suite import Signer, sha256
 from dualtap_issuer.door import Door
 

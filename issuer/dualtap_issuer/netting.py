@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from dualtap.errors import Code, TapError
-from dualtap.statements import Authority
+from dualtap.issued import Authority
 from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts
 from dualtap_issuer.guarantee import Share

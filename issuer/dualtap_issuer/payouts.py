@@ -12,7 +12,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from dualtap.errors import Code, TapError
-from dualtap.statements import Present, Token, WalletCertificate
+from dualtap.issued import Token, WalletCertificate
+from dualtap.statements import Present
 from dualtap.suite import sha256
 from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.ingest import Ingest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dualtap import codec, forms
 from dualtap.errors import Code, TapError
+from dualtap.issued import Header, Policy, Tier
 from dualtap.records import BYTES, ITEMS, plain
-from dualtap.statements import Header, Policy, Tier
 from dualtap_issuer.authority import Signers
 from dualtap_issuer.roll import Roll
 from dualtap_issuer.store import Store

@@ -6,7 +6,8 @@ from typing import cast
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud, dead_spent, encode_evidence, fork, tape_fork, two_outcomes
-from dualtap.statements import Outcome, Scheme, TapeOpening, TapeStatement, WalletCertificate, Warrant
+from dualtap.issued import WalletCertificate
+from dualtap.statements import Outcome, Scheme, TapeOpening, TapeStatement, Warrant
 from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest
 from dualtap_issuer.following import behind

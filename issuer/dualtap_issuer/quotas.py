@@ -6,7 +6,7 @@ from collections import defaultdict
 from enum import Enum
 from typing import NamedTuple
 
-from dualtap.statements import Authority
+from dualtap.issued import Authority
 from dualtap_issuer.facts import Facts
 
 

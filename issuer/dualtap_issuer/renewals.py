@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, cast
 
 from dualtap.conditions import uses
+from dualtap.issued import Condition, Token
 from dualtap.renewal import is_renewal, renewal_serial
-from dualtap.statements import Condition, Scheme, Token, Transfer
+from dualtap.statements import Scheme, Transfer
 from dualtap_issuer.facts import Facts, decode_fact
 from dualtap_issuer.lines import line_of
 from dualtap_issuer.rules import Credit, Leaf, Lot, World

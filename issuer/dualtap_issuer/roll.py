@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from dualtap.errors import Code, TapError
-from dualtap.statements import Authority, AuthorityCertificate, Scheme, WalletCertificate
+from dualtap.issued import Authority, AuthorityCertificate, WalletCertificate
+from dualtap.statements import Scheme
 from dualtap.suite import sha256
 from dualtap.trust import Trust, issued_id
 from dualtap_issuer.facts import Facts

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 from dualtap.errors import TapError
 from dualtap.evidence import Fraud, outcome_of
 from dualtap.graph import Origin, check_origins
-from dualtap.statements import Outcome, Parent, Side, Token, Transfer, key_hint
+from dualtap.issued import Token, key_hint
+from dualtap.statements import Outcome, Parent, Side, Transfer
 from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, asked_digest
 from dualtap_issuer.roll import Watched, since_all

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, NamedTuple, cast
 
-from dualtap.statements import Token
+from dualtap.issued import Token
 from dualtap_issuer.facts import Fact, FactKind, decode_fact
 from dualtap_issuer.following import behind
 from dualtap_issuer.guarantee import Caps, Liability, Registry, Ruling, Share, owed, shares, short

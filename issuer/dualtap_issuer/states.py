@@ -18,7 +18,8 @@ from enum import IntEnum
 from typing import NamedTuple, cast
 
 from dualtap.errors import Code, TapError
-from dualtap.statements import Scheme, Token
+from dualtap.issued import Token
+from dualtap.statements import Scheme
 from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.guarantee import split
 from dualtap_issuer.renewals import renewed_in

@@ -29,9 +29,10 @@ from dualtap.events import (
     Signature,
     Stop,
 )
+from dualtap.issued import Carrier, Token, WalletCertificate
 from dualtap.keystore import Head, Keystore
 from dualtap.limits import CARD, FULL, Profile
-from dualtap.statements import Carrier, Scheme, Token, WalletCertificate
+from dualtap.statements import Scheme
 from dualtap.suite import ED25519, P256, SUITES, Drbg, Suite
 from dualtap.tap import Tap
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
+from dualtap.issued import Tier
 from dualtap.records import Spent
-from dualtap.statements import Tier, Transfer, Verification
+from dualtap.statements import Transfer, Verification
 
 BY_CHIP = Verification.PIN
 """The least verification that only the keystore can vouch for."""

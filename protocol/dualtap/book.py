@@ -14,6 +14,7 @@ from dualtap.conditions import understood, uses
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
 from dualtap.graph import Graph
+from dualtap.issued import Tier, Token, WalletCertificate
 from dualtap.limits import Profile
 from dualtap.provenance import Received, offline_refusal, rebuild
 from dualtap.records import (
@@ -59,11 +60,8 @@ from dualtap.statements import (
     Successor,
     SuccessorBody,
     TapeStatement,
-    Tier,
-    Token,
     Transfer,
     TransferBody,
-    WalletCertificate,
     Warrant,
 )
 from dualtap.suite import Drbg

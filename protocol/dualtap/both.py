@@ -8,7 +8,8 @@ from dualtap.context import Context
 from dualtap.errors import decode_code
 from dualtap.events import Signature, Stop
 from dualtap.forms import signed
-from dualtap.statements import AuthorityCertificate, Present, PresentBody
+from dualtap.issued import AuthorityCertificate
+from dualtap.statements import Present, PresentBody
 from dualtap.states import State
 from dualtap.telling import own_hint
 from dualtap.wire import PresentMessage, RefuseMessage

@@ -26,7 +26,7 @@ from dualtap.codec import (
     uint,
 )
 from dualtap.forms import condition, issued_check
-from dualtap.statements import Condition, WalletCertificate
+from dualtap.issued import Condition, WalletCertificate
 
 
 class CompactWarrant(NamedTuple):

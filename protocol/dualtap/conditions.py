@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.forms import decode_certificate, decode_grant
+from dualtap.issued import Condition, Token, WalletCertificate
 from dualtap.renewal import is_renewal
-from dualtap.statements import Condition, Grant, Token, Transfer, WalletCertificate
+from dualtap.statements import Grant, Transfer
 from dualtap.suite import DIGEST, Suite, sha256
 from dualtap.trust import Trust
 

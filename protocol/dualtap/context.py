@@ -13,20 +13,10 @@ from dualtap import limits, session, wire
 from dualtap.book import ENTRY_ROOM, Book, amount_of
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Persist, Report, Result, Send, Sign, Signature
+from dualtap.issued import AuthorityCertificate, Header, WalletCertificate
 from dualtap.records import Asked, News, Record, Sent, SignedTail
 from dualtap.select import Choice
-from dualtap.statements import (
-    KIND,
-    ON_TAPE,
-    AuthorityCertificate,
-    Body,
-    Header,
-    Request,
-    Signed,
-    Transfer,
-    Verification,
-    WalletCertificate,
-)
+from dualtap.statements import KIND, ON_TAPE, Body, Request, Signed, Transfer, Verification
 from dualtap.states import TELLING, Part, State
 from dualtap.suite import Drbg, Ephemeral, Verify
 from dualtap.wire import Hello, Message, RequestMessage, TransferMessage, Want, Welcome

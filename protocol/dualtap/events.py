@@ -11,7 +11,8 @@ from enum import Enum
 from typing import TypeAlias
 
 from dualtap.errors import Code
-from dualtap.statements import Body, Signed, Verification, WalletCertificate
+from dualtap.issued import WalletCertificate
+from dualtap.statements import Body, Signed, Verification
 
 
 @dataclass(frozen=True, slots=True)

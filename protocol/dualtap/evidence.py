@@ -31,10 +31,10 @@ from dualtap.conditions import shown_certificates
 from dualtap.errors import Code, TapError
 from dualtap.forms import issued_check, request_opening, statement_check, tape_opening
 from dualtap.graph import Graph, check_spans
+from dualtap.issued import AuthorityCertificate, Token, WalletCertificate
 from dualtap.provenance import check_warrant
 from dualtap.records import ITEMS, plain
 from dualtap.statements import (
-    AuthorityCertificate,
     Body,
     CloseBody,
     Outcome,
@@ -44,10 +44,8 @@ from dualtap.statements import (
     Signed,
     TapeOpening,
     TapeStatement,
-    Token,
     Transfer,
     TransferBody,
-    WalletCertificate,
     Warrant,
 )
 from dualtap.suite import SUITES, Suite

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from dualtap.conditions import Bound, Here, check_met
 from dualtap.errors import Code, TapError
-from dualtap.statements import Parent, Side, Token, Transfer, WalletCertificate, Warrant
+from dualtap.issued import Token, WalletCertificate
+from dualtap.statements import Parent, Side, Transfer, Warrant
 from dualtap.trust import Trust
 
 

@@ -14,9 +14,10 @@ from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.events import Signature
 from dualtap.forms import signed
+from dualtap.issued import Role
 from dualtap.provenance import Acceptance, rebuild, verify
 from dualtap.records import Answered, Asked, Warned
-from dualtap.statements import Kind, Outcome, ReceiptBody, Role, Transfer
+from dualtap.statements import Kind, Outcome, ReceiptBody, Transfer
 from dualtap.states import State
 from dualtap.warned import warnings_of
 from dualtap.wire import OutcomeMessage, TransferMessage

@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeAlias, cast
 from dualtap import codec, forms, limits
 from dualtap.codec import Check, blob, list_of, record, text
 from dualtap.errors import Code, TapError
-from dualtap.statements import AuthorityCertificate, Errand, WalletCertificate
+from dualtap.issued import AuthorityCertificate, WalletCertificate
+from dualtap.statements import Errand
 from dualtap.wire import DoneMessage, RefuseMessage
 
 LINES = 64

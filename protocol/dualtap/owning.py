@@ -16,6 +16,7 @@ from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, Fault, TapError
 from dualtap.events import Event, Persist, Send, Sign, Signature, Stop
 from dualtap.forms import signed
+from dualtap.issued import AuthorityCertificate, WalletCertificate
 from dualtap.ownermessages import (
     OwnerMessage,
     StateMessage,
@@ -24,13 +25,7 @@ from dualtap.ownermessages import (
 )
 from dualtap.records import News, Record
 from dualtap.session import NO_HANDOVER, Channel, Handover, establish
-from dualtap.statements import (
-    AuthorityCertificate,
-    Body,
-    PresentBody,
-    Signed,
-    WalletCertificate,
-)
+from dualtap.statements import Body, PresentBody, Signed
 from dualtap.suite import Ephemeral
 from dualtap.wire import Hello, RefuseMessage, Want, Welcome
 

@@ -13,6 +13,7 @@ from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Ask, Begin, Consent, Decline, Result, Signature
 from dualtap.forms import signed
 from dualtap.heal import paid_by, readable, report_healed, show_pending, take_outcome, transfer_message
+from dualtap.issued import Role
 from dualtap.outcome import answer, send_decided
 from dualtap.records import Asked, Sent
 from dualtap.select import Choice, Wanted, choose
@@ -24,7 +25,6 @@ from dualtap.statements import (
     Private,
     Request,
     RequestBody,
-    Role,
     Transfer,
     TransferBody,
     Verification,

@@ -16,6 +16,7 @@ from dualtap.conditions import Here, check_understood
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
 from dualtap.graph import Graph, Origin, check_sides, check_spans, overlaps
+from dualtap.issued import Token, WalletCertificate
 from dualtap.statements import (
     CloseBody,
     Opening,
@@ -26,10 +27,8 @@ from dualtap.statements import (
     Scheme,
     Side,
     Span,
-    Token,
     Transfer,
     TransferBody,
-    WalletCertificate,
     Warrant,
 )
 from dualtap.trust import Trust

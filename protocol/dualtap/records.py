@@ -36,27 +36,23 @@ from dualtap.forms import (
     warrant_fields,
     warrants_check,
 )
+from dualtap.issued import AuthorityCertificate, Header, Policy, Token, WalletCertificate
 from dualtap.standing import Standing
 from dualtap.statements import (
-    AuthorityCertificate,
     Bind,
     BindBody,
-    Header,
     OrderBody,
     Outcome,
     Own,
     OwnBody,
     OwnerOrder,
     Parent,
-    Policy,
     Signed,
     Successor,
     SuccessorBody,
     TapeStatement,
-    Token,
     Transfer,
     Verification,
-    WalletCertificate,
     Warrant,
 )
 

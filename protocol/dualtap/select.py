@@ -8,8 +8,9 @@ from dualtap.book import Book
 from dualtap.conditions import Bound, Case, Here, allowance, witnesses
 from dualtap.errors import Code, TapError
 from dualtap.forms import encode_certificate
+from dualtap.issued import WalletCertificate
 from dualtap.records import Holding
-from dualtap.statements import Span, WalletCertificate
+from dualtap.statements import Span
 from dualtap.suite import Drbg
 
 

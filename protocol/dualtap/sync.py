@@ -13,6 +13,7 @@ from dualtap.book import Book
 from dualtap.codec import Check, any_blob, blob, counter, digest, list_of, maybe, record
 from dualtap.errors import Code, TapError
 from dualtap.forms import issued_check, public_digest, signed, statement_check, warrants_check
+from dualtap.issued import Authority, Token, WalletCertificate
 from dualtap.records import (
     BYTES,
     ITEMS,
@@ -30,7 +31,6 @@ from dualtap.records import (
 from dualtap.seen import seen_of
 from dualtap.standing import OPEN, Settlement, settlement_check
 from dualtap.statements import (
-    Authority,
     Body,
     Kind,
     Outcome,
@@ -41,9 +41,7 @@ from dualtap.statements import (
     Successor,
     SyncBody,
     TapeStatement,
-    Token,
     Transfer,
-    WalletCertificate,
     Warrant,
     Word,
     statement_id,

@@ -17,9 +17,9 @@ from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
 from dualtap.forms import issued_check
+from dualtap.issued import AuthorityCertificate, Policy, key_hint
 from dualtap.pieces import Cutter, Joiner
 from dualtap.records import News, Record, Warned
-from dualtap.statements import AuthorityCertificate, Policy, key_hint
 from dualtap.states import Part, State
 from dualtap.suite import TAG, sha256
 from dualtap.wire import NewsHave, NewsPiece, ProceedMessage

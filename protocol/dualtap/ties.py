@@ -10,8 +10,9 @@ from typing import NamedTuple, cast
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
+from dualtap.issued import Authority
 from dualtap.records import Ordered, Tied
-from dualtap.statements import Authority, Bind, Errand, OrderBody, OwnerOrder, Word
+from dualtap.statements import Bind, Errand, OrderBody, OwnerOrder, Word
 from dualtap.trust import Trust
 
 GIVEN = 64

@@ -11,22 +11,19 @@ from typing import TypeVar, cast
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.forms import public_digest
-from dualtap.statements import (
+from dualtap.issued import (
     ISSUED,
     Authority,
     AuthorityCertificate,
-    Body,
     Header,
     Issued,
     Policy,
-    Scheme,
-    Signed,
     Tier,
     Token,
     WalletCertificate,
     key_hint,
-    statement_id,
 )
+from dualtap.statements import Body, Scheme, Signed, statement_id
 from dualtap.suite import Signer, Verify
 
 I = TypeVar("I", bound=Issued)

@@ -7,6 +7,7 @@ from dualtap.book import Book
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Consent, Decline, Event, Received, Send, Signature
 from dualtap.forms import signed
+from dualtap.issued import AuthorityCertificate
 from dualtap.ownermessages import (
     LINES,
     BoundMessage,
@@ -21,7 +22,7 @@ from dualtap.ownermessages import (
 from dualtap.owning import AskOwner, End, Step
 from dualtap.records import Tied
 from dualtap.session import NO_HANDOVER, Handover, check_hello
-from dualtap.statements import AuthorityCertificate, BindBody, OrderBody, Verification
+from dualtap.statements import BindBody, OrderBody, Verification
 from dualtap.suite import TAG, Ephemeral, sha256
 from dualtap.wire import VERSION, DoneMessage, Hello, RefuseMessage, Welcome
 

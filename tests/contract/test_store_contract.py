@@ -16,16 +16,8 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
-from dualtap.statements import (
-    CloseBody,
-    Parent,
-    ReceiptBody,
-    Side,
-    Span,
-    TapeStatement,
-    TransferBody,
-    WalletCertificate,
-)
+from dualtap.issued import WalletCertificate
+from dualtap.statements import CloseBody, Parent, ReceiptBody, Side, Span, TapeStatement, TransferBody
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer import naming, rowcheck, settling

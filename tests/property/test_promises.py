@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from dualtap import limits
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from tests.property.town import CLEAN, DECLINED, Device, Fault, Town
 
 PEOPLE = 6

@@ -16,24 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Condition, Role, Token, WalletCertificate
 from dualtap.renewal import RENEWAL
 from dualtap.statements import (
-    Carrier,
     CloseBody,
-    Condition,
     Opening,
     Parent,
     ReceiptBody,
     RequestOpening,
-    Role,
     Side,
     Span,
     TapeBody,
     TapeStatement,
-    Token,
     Transfer,
     TransferBody,
-    WalletCertificate,
 )
 from dualtap.suite import SUITES, Signer, sha256
 from dualtap.trust import Trust, issue

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from dualtap import wire
 from dualtap.errors import TapError
+from dualtap.issued import Token
 from dualtap.provenance import rebuild, verify
 from dualtap.records import Record
-from dualtap.statements import Body, Receipt, ReceiptBody, Token, Transfer, TransferBody
+from dualtap.statements import Body, Receipt, ReceiptBody, Transfer, TransferBody
 from dualtap.wire import Message, TransferMessage
 from dualtap_devices.wallet import Wallet
 from dualtap_testing import shapes

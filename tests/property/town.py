@@ -21,25 +21,23 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Decline, Effect, Report
 from dualtap.evidence import verify_evidence
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Role, Tier
 from dualtap.keystore import Head, sign_with
 from dualtap.limits import Profile
 from dualtap.records import Answered, Asked, Funded, Healed, Moved, Sent, decoder
 from dualtap.statements import (
     Body,
-    Carrier,
     CloseBody,
     Opening,
     Outcome,
     Parent,
     PresentBody,
     ReceiptBody,
-    Role,
     Scheme,
     Side,
     Signed,
     Span,
     TapeStatement,
-    Tier,
     Transfer,
     TransferBody,
 )

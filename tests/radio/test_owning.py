@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dualtap import limits
+from dualtap.issued import Carrier
 from dualtap.ownerend import OwnerEnd
 from dualtap.owning import Bond, Look, Told
-from dualtap.statements import Carrier
 from dualtap.wire import Want
 from dualtap_devices.owning import Session, declined, fresh, pressed
 from dualtap_devices.owning import run as serve

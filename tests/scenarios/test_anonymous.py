@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dualtap.statements import WalletCertificate
+from dualtap.issued import WalletCertificate
 from dualtap_apps.cli import run
 from dualtap_apps.schemes import ANONYMOUS_TIER, TIERS, WALLET_TIER
 from dualtap_devices.disk import opened, read_label

@@ -12,7 +12,7 @@ import pytest
 from dualtap import limits
 from dualtap.errors import Code
 from dualtap.events import Report, Result
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from tests.property.town import CLEAN, Device, Fault, Town
 
 BASKET = b"a basket of figs"

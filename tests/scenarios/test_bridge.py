@@ -14,8 +14,8 @@ from dualtap.call import Call, Charged, Introduction, encode_call
 from dualtap.context import Charge
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
+from dualtap.issued import Carrier
 from dualtap.session import Handover, ident
-from dualtap.statements import Carrier
 from dualtap.wire import Want
 from dualtap_devices.bridge import Bridged, bridge
 from dualtap_devices.driver import Driver, run

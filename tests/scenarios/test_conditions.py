@@ -11,17 +11,11 @@ from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Consent, Result
 from dualtap.forms import encode_certificate, encode_grant, signed
+from dualtap.issued import Carrier, Condition
 from dualtap.limits import Profile
 from dualtap.records import News
 from dualtap.select import Choice
-from dualtap.statements import (
-    Carrier,
-    Condition,
-    GrantBody,
-    Parent,
-    Side,
-    Span,
-)
+from dualtap.statements import GrantBody, Parent, Side, Span
 from dualtap.states import Part, State
 from dualtap.suite import Signer, sha256
 from dualtap.trust import issue

@@ -12,21 +12,9 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.forms import encode_certificate
+from dualtap.issued import Authority, AuthorityCertificate, Carrier, Condition, Role
 from dualtap.records import News
-from dualtap.statements import (
-    Authority,
-    AuthorityCertificate,
-    Carrier,
-    Condition,
-    Errand,
-    OrderBody,
-    Parent,
-    PresentBody,
-    Role,
-    Side,
-    Span,
-    TransferBody,
-)
+from dualtap.statements import Errand, OrderBody, Parent, PresentBody, Side, Span, TransferBody
 from dualtap.sync import upload_of
 from dualtap.trust import issue
 from dualtap_devices.wallet import Wallet

@@ -22,8 +22,8 @@ import pytest
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
+from dualtap.issued import Carrier
 from dualtap.records import Funded, News
-from dualtap.statements import Carrier
 from dualtap_devices.disk import Label, created, opened
 from dualtap_devices.driver import Driver, exchange
 from dualtap_devices.wallet import Wallet

@@ -10,10 +10,10 @@ import pytest
 from dualtap import limits
 from dualtap.call import Call, encode_call
 from dualtap.errors import Code, TapError
+from dualtap.issued import Carrier
 from dualtap.ownerend import OwnerEnd
 from dualtap.owning import Bond, Look, Told, Wish
 from dualtap.session import NO_HANDOVER
-from dualtap.statements import Carrier
 from dualtap.wire import Want
 from dualtap_devices.bridge import bridge
 from dualtap_devices.owning import Press, Session, called, declined, fresh, pressed

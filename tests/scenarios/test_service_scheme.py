@@ -11,9 +11,10 @@ import pytest
 
 from dualtap import codec, limits
 from dualtap.forms import signed
+from dualtap.issued import Authority, Carrier, Tier
 from dualtap.keystore import sign_with
 from dualtap.records import decoder, plain
-from dualtap.statements import Authority, Carrier, PresentBody, Scheme, Tier
+from dualtap.statements import PresentBody, Scheme
 from dualtap.suite import Signer
 from dualtap.ties import Restraint
 from dualtap_apps.cli import run

@@ -18,8 +18,8 @@ import pytest
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect
+from dualtap.issued import Carrier
 from dualtap.keystore import Keystore
-from dualtap.statements import Carrier
 from dualtap.suite import P256, SUITES
 from dualtap_devices.disk import opened
 from dualtap_devices.driver import Driver, exchange

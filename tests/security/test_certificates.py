@@ -13,17 +13,8 @@ import pytest
 
 from dualtap import codec, forms
 from dualtap.errors import Code, TapError
-from dualtap.statements import (
-    Authority,
-    AuthorityCertificate,
-    Carrier,
-    Header,
-    Policy,
-    Role,
-    Scheme,
-    Token,
-    WalletCertificate,
-)
+from dualtap.issued import Authority, AuthorityCertificate, Carrier, Header, Policy, Role, Token, WalletCertificate
+from dualtap.statements import Scheme
 from dualtap.suite import Signer
 from dualtap.trust import Trust, issue, issued_id
 from tests.playbook import EPOCH, SUITE_NAMES, TIER, World

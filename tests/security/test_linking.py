@@ -12,8 +12,9 @@ from typing import NamedTuple, cast
 import pytest
 
 from dualtap import limits, wire
+from dualtap.issued import Carrier
 from dualtap.limits import Profile
-from dualtap.statements import Carrier, Opening
+from dualtap.statements import Opening
 from dualtap.wire import TransferMessage
 from dualtap_devices.wallet import Wallet
 from tests.playbook import SUITE_NAMES, Meeting, World

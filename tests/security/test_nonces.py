@@ -17,9 +17,10 @@ from dualtap import session
 from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
+from dualtap.issued import Carrier
 from dualtap.keystore import Keystore
 from dualtap.session import Channel
-from dualtap.statements import Carrier, Kind, Opening, Scheme, TapeOpening
+from dualtap.statements import Kind, Opening, Scheme, TapeOpening
 from dualtap.suite import P256, Drbg, Suite
 from dualtap_devices.driver import Driver
 from dualtap_devices.flash import CrashFlash, Faults, Keep

@@ -15,6 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from dualtap.errors import Code
 from dualtap.evidence import Fraud, verify_evidence
 from dualtap.forms import signed
+from dualtap.issued import Token, WalletCertificate
 from dualtap.statements import (
     Body,
     Opening,
@@ -25,10 +26,8 @@ from dualtap.statements import (
     Signed,
     Span,
     TapeStatement,
-    Token,
     Transfer,
     TransferBody,
-    WalletCertificate,
     Warrant,
 )
 from dualtap.suite import Signer

@@ -16,7 +16,8 @@ import pytest
 
 from dualtap.book import Book
 from dualtap.errors import Code, TapError
-from dualtap.statements import AuthorityCertificate, Header, Opening, Policy
+from dualtap.issued import AuthorityCertificate, Header, Policy
+from dualtap.statements import Opening
 from dualtap.states import Part
 from dualtap.suite import Drbg
 from dualtap.trust import Trust

@@ -13,19 +13,10 @@ from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
+from dualtap.issued import WalletCertificate
 from dualtap.keystore import Head
 from dualtap.records import Holding, Sent
-from dualtap.statements import (
-    Kind,
-    Opening,
-    Parent,
-    Side,
-    Signed,
-    TapeOpening,
-    Verification,
-    WalletCertificate,
-    statement_id,
-)
+from dualtap.statements import Kind, Opening, Parent, Side, Signed, TapeOpening, Verification, statement_id
 from dualtap.states import Part
 from dualtap.suite import Drbg
 from dualtap.trust import Trust

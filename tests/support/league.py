@@ -6,8 +6,9 @@ from pathlib import Path
 
 from dualtap import limits
 from dualtap.forms import signed
+from dualtap.issued import Authority, Carrier, Role, WalletCertificate
 from dualtap.keystore import sign_with
-from dualtap.statements import Authority, Carrier, PresentBody, Role, WalletCertificate
+from dualtap.statements import PresentBody
 from dualtap.suite import SUITES, sha256
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

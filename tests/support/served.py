@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from dualtap import limits
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from dualtap.suite import SUITES, sha256
 from dualtap_apps.schemes import Office, create
 from dualtap_devices.keystore import MemoryKeystore

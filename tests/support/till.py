@@ -15,6 +15,7 @@ from dualtap.compact import CompactTransfer
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Result
 from dualtap.graph import Graph
+from dualtap.issued import Token
 from dualtap.limits import Profile
 from dualtap.provenance import bundle, rebuild
 from dualtap.records import News
@@ -28,7 +29,6 @@ from dualtap.statements import (
     ReceiptBody,
     Side,
     Span,
-    Token,
     Transfer,
     TransferBody,
     Warrant,

@@ -17,9 +17,10 @@ from dualtap.compact import CompactTransfer, CompactWarrant
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Received, Report, Result
+from dualtap.issued import Condition, Role, WalletCertificate
 from dualtap.keystore import Head
 from dualtap.records import Healed, Sent
-from dualtap.statements import Condition, Kind, Role, Side, TapeOpening, WalletCertificate
+from dualtap.statements import Kind, Side, TapeOpening
 from dualtap.states import Part, State
 from dualtap.trust import issue
 from dualtap.wire import DoneMessage, OutcomeMessage, PresentMessage, RefuseMessage, RequestMessage, TransferMessage

@@ -15,19 +15,9 @@ from dualtap.errors import Code, TapError
 from dualtap.evidence import fork, verify_evidence
 from dualtap.forms import decode_certificate, decode_grant, encode_certificate, encode_grant, signed
 from dualtap.graph import Graph, check_spans
+from dualtap.issued import AuthorityCertificate, Condition, WalletCertificate
 from dualtap.keystore import sign_with
-from dualtap.statements import (
-    AuthorityCertificate,
-    Condition,
-    GrantBody,
-    Opening,
-    Parent,
-    Side,
-    Span,
-    Transfer,
-    TransferBody,
-    WalletCertificate,
-)
+from dualtap.statements import GrantBody, Opening, Parent, Side, Span, Transfer, TransferBody
 from dualtap.suite import Signer, sha256
 from dualtap.trust import issue
 from dualtap_devices.keystore import MemoryKeystore

@@ -12,8 +12,9 @@ from dualtap.book import amount_of
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
+from dualtap.issued import Carrier
 from dualtap.records import Funded, News
-from dualtap.statements import Carrier, Transfer
+from dualtap.statements import Transfer
 from dualtap_devices.disk import Label, created, opened, read_label
 from dualtap_devices.driver import Driver, exchange
 from dualtap_devices.flash import FileFlash

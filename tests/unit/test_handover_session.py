@@ -10,8 +10,9 @@ from dualtap import codec, wire
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
+from dualtap.issued import Carrier
 from dualtap.session import NO_HANDOVER, Handover, establish, ident, transcript
-from dualtap.statements import Carrier, Scheme
+from dualtap.statements import Scheme
 from dualtap.suite import P256, SUITES, Suite, sha256
 from dualtap_devices.driver import Driver, exchange
 from dualtap_testing.toyscheme import ToyScheme

@@ -9,19 +9,16 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
+from dualtap.issued import Carrier, Condition, Role, Token
 from dualtap.records import News
 from dualtap.statements import (
-    Carrier,
-    Condition,
     Parent,
     Present,
     PresentBody,
     ReceiptBody,
-    Role,
     Side,
     Span,
     TapeStatement,
-    Token,
     Transfer,
     TransferBody,
 )

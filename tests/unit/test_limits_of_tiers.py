@@ -10,8 +10,9 @@ from dualtap import allowance, limits
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Begin, Consent, Result
+from dualtap.issued import Tier
 from dualtap.records import Since, Spent, Synced
-from dualtap.statements import Tier, Verification
+from dualtap.statements import Verification
 from dualtap.states import Part, State
 from dualtap_devices.driver import Driver, Person, exchange
 from dualtap_devices.wallet import Wallet

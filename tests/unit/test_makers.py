@@ -8,7 +8,8 @@ import pytest
 
 from dualtap import codec
 from dualtap.errors import Code, TapError
-from dualtap.statements import Carrier, Scheme, key_hint
+from dualtap.issued import Carrier, key_hint
+from dualtap.statements import Scheme
 from dualtap.suite import SUITES, sha256
 from dualtap_issuer.makers import attest, check_attestation, decode_attestation, demand, demanded, register
 from dualtap_issuer.store import Store

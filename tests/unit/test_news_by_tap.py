@@ -13,9 +13,9 @@ from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Report, Result
 from dualtap.evidence import Fraud, verify_evidence
+from dualtap.issued import Tier
 from dualtap.pieces import Joiner
 from dualtap.records import News, Warned, decoder, encode_record
-from dualtap.statements import Tier
 from dualtap.states import TELLING, Part
 from dualtap.suite import Drbg
 from dualtap.tap import Tap

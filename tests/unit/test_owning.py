@@ -22,6 +22,7 @@ from dualtap.events import (
     Stop,
 )
 from dualtap.forms import signed
+from dualtap.issued import Carrier
 from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd, order_of
 from dualtap.ownermessages import (
@@ -36,7 +37,7 @@ from dualtap.ownermessages import (
 from dualtap.owning import AskOwner, Bond, End, Look, OwnerEffect, Release, Restrain, Step, Told, Wish
 from dualtap.records import Ordered
 from dualtap.session import Channel, establish
-from dualtap.statements import BindBody, Carrier, Errand, OrderBody, OwnerOrder, PresentBody, Verification
+from dualtap.statements import BindBody, Errand, OrderBody, OwnerOrder, PresentBody, Verification
 from dualtap.ties import Restraint
 from dualtap.walletend import WalletEnd, state_of
 from dualtap.wire import DoneMessage, Hello, RefuseMessage, Want, Welcome

@@ -13,22 +13,11 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Result
 from dualtap.forms import signed
 from dualtap.graph import Graph, Interval, overlaps
+from dualtap.issued import Condition, Token
 from dualtap.provenance import Acceptance, Received, check_conflicts, verify
 from dualtap.records import News
 from dualtap.select import Choice
-from dualtap.statements import (
-    CloseBody,
-    Condition,
-    Opening,
-    Parent,
-    ReceiptBody,
-    Side,
-    Span,
-    Token,
-    Transfer,
-    TransferBody,
-    Warrant,
-)
+from dualtap.statements import CloseBody, Opening, Parent, ReceiptBody, Side, Span, Transfer, TransferBody, Warrant
 from dualtap.states import Part, State
 from dualtap.suite import Signer
 from dualtap.wire import OutcomeMessage, TransferMessage

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from dualtap.errors import Code, TapError
+from dualtap.issued import Condition
 from dualtap.renewal import RENEWAL, is_renewal, renewal_serial
-from dualtap.statements import Condition, Parent, Side, Span, TransferBody
+from dualtap.statements import Parent, Side, Span, TransferBody
 from dualtap.sync import upload_of
 from dualtap_devices.renewing import worn
 from dualtap_devices.syncing import SyncReport, sync

@@ -14,10 +14,10 @@ from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
 from dualtap.forms import signed
+from dualtap.issued import Condition
 from dualtap.keystore import Keystore, sign_with
 from dualtap.records import Retired
 from dualtap.statements import (
-    Condition,
     GrantBody,
     Kind,
     Opening,

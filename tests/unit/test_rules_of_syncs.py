@@ -9,17 +9,9 @@ import pytest
 from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Condition, Role, Token
 from dualtap.records import Funded, News
-from dualtap.statements import (
-    Carrier,
-    CloseBody,
-    Condition,
-    Present,
-    PresentBody,
-    Role,
-    Token,
-    TransferBody,
-)
+from dualtap.statements import CloseBody, Present, PresentBody, TransferBody
 from dualtap.sync import Reply, decode_signed_upload, decode_upload, take_reply, upload_of
 from dualtap.trust import issue
 from dualtap_devices.syncing import sync

@@ -11,9 +11,10 @@ from dualtap import codec, limits, wire
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Ask, Received, Report, Result, Send
+from dualtap.issued import Policy, Role
 from dualtap.limits import CARD
 from dualtap.records import Holding, News
-from dualtap.statements import Kind, Policy, Role, TransferBody
+from dualtap.statements import Kind, TransferBody
 from dualtap.states import Part, State
 from dualtap.trust import issue
 from dualtap.wire import (

@@ -11,6 +11,7 @@ import pytest
 from dualtap import codec, limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send, Sign, Signature
+from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.keystore import sign_with
 from dualtap.sealedsync import (
     IssuerSync,
@@ -29,7 +30,6 @@ from dualtap.sealedsync import (
     proof_id,
 )
 from dualtap.session import Channel, establish
-from dualtap.statements import Authority, AuthorityCertificate
 from dualtap.suite import sha256
 from dualtap.sync import encode_upload, upload_of
 from dualtap.trust import issue

@@ -15,10 +15,11 @@ from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Begin, Consent, Decline, Persist, Received, Report, Result, Send, Sign, Stop
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Role, Tier
 from dualtap.keystore import sign_with
 from dualtap.limits import CARD
 from dualtap.records import Asked, News, Sent
-from dualtap.statements import Carrier, Kind, ReceiptBody, Role, Tier, Verification
+from dualtap.statements import Kind, ReceiptBody, Verification
 from dualtap.states import Part, State
 from dualtap.suite import Drbg
 from dualtap.wire import (

@@ -12,7 +12,7 @@ from dualtap.call import Call, Charged, encode_call
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result
-from dualtap.statements import Carrier
+from dualtap.issued import Carrier
 from dualtap.suite import P256
 from dualtap.wire import Want
 from dualtap_apps.traffic import Traffic, TrafficCarrier, TrafficLink, told

@@ -6,7 +6,7 @@ import pytest
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap.statements import Authority, AuthorityCertificate
+from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.trust import Trust, issue
 from tests.playbook import EPOCH, TIER, World
 

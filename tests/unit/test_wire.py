@@ -8,34 +8,27 @@ import pytest
 
 from dualtap import codec, forms, limits, wire
 from dualtap.errors import Code, TapError
+from dualtap.issued import Carrier, Header, Issued, Policy, Role, Tier, Token, WalletCertificate
 from dualtap.keystore import Head, check_off_tape, check_tape
 from dualtap.pin import PinCell
 from dualtap.records import decoder, encode_record
 from dualtap.statements import (
     Body,
-    Carrier,
     CloseBody,
-    Header,
-    Issued,
     Kind,
     Opening,
     Parent,
-    Policy,
     PresentBody,
     Private,
     ReceiptBody,
     RequestBody,
-    Role,
     Scheme,
     Side,
     Span,
     SuccessorBody,
     SyncBody,
-    Tier,
-    Token,
     TransferBody,
     Verification,
-    WalletCertificate,
 )
 from dualtap.suite import ED25519, P256, Suite
 from dualtap.trust import issued_id

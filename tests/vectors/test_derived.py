@@ -16,7 +16,8 @@ from dualtap.codec import pack
 from dualtap.compact import CompactSpan, CompactWarrant
 from dualtap.context import Charge
 from dualtap.errors import Code
-from dualtap.statements import Kind, Role, Side, WalletCertificate
+from dualtap.issued import Role, WalletCertificate
+from dualtap.statements import Kind, Side
 from dualtap.suite import SUITES
 from dualtap.trust import issued_id
 from dualtap.wire import OutcomeMessage, PresentMessage, RequestMessage, TransferMessage

@@ -28,6 +28,7 @@ from dualtap import (
     errors,
     evidence,
     forms,
+    issued,
     limits,
     ownermessages,
     provenance,
@@ -41,8 +42,9 @@ from dualtap import (
 )
 from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, TapError
+from dualtap.issued import ISSUED
 from dualtap.session import establish
-from dualtap.statements import ISSUED, KIND, ON_TAPE, Kind, Scheme
+from dualtap.statements import KIND, ON_TAPE, Kind, Scheme
 from dualtap.states import LOCAL, On, Part, State, refusal
 from dualtap.states import TABLE as STATES
 from dualtap.suite import P256, SUITES, Suite
@@ -54,6 +56,7 @@ SPEC = (ROOT / "protocol" / "SPEC.md").read_text(encoding="utf-8")
 SCHEME = Scheme.of(P256, P256.signer(bytes(32)).public)
 MODULES = (
     statements,
+    issued,
     compact,
     wire,
     records,
@@ -489,9 +492,9 @@ def check_names(text: str) -> None:
 def check_kinds(text: str) -> None:
     rows = [(int(number), name, tape == "yes") for number, name, _, tape in table(text, "number", "kind")]
     assert rows == [(int(kind), kind.name, kind in ON_TAPE) for kind in Kind]
-    enums: list[type[IntEnum] | type[IntFlag]] = [statements.Side, statements.Carrier, statements.Role]
+    enums: list[type[IntEnum] | type[IntFlag]] = [statements.Side, issued.Carrier, issued.Role]
     enums += [
-        statements.Authority,
+        issued.Authority,
         statements.Verification,
         wire.Want,
         statements.Errand,

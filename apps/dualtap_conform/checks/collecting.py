@@ -7,7 +7,8 @@ from typing import cast
 
 from dualtap.codec import pack, unpack
 from dualtap.errors import Code
-from dualtap.statements import Authority, Kind, PresentBody, ReceiptBody
+from dualtap.issued import Authority
+from dualtap.statements import Kind, PresentBody, ReceiptBody
 from dualtap.states import Part
 from dualtap.wire import (
     DoneMessage,

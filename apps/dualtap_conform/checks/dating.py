@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
-from dualtap.statements import Authority, AuthorityCertificate, Header
+from dualtap.issued import Authority, AuthorityCertificate, Header
 from dualtap.states import Part
 from dualtap.wire import DoneMessage, RefuseMessage, TransferMessage
 from dualtap_conform.bench import Bench

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dualtap import limits
 from dualtap.errors import Code
-from dualtap.statements import Condition, Header, Role, Token, WalletCertificate
+from dualtap.issued import Condition, Header, Role, Token, WalletCertificate
 from dualtap.suite import P256
 from dualtap.wire import TransferMessage
 from dualtap_conform.bench import DEVICE, Bench

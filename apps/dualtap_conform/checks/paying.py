@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dualtap import limits
 from dualtap.errors import Code
-from dualtap.statements import Authority, Kind, Transfer
+from dualtap.issued import Authority
+from dualtap.statements import Kind, Transfer
 from dualtap.states import Part
 from dualtap.wire import DoneMessage, RefuseMessage, TransferMessage, Want
 from dualtap_conform.bench import Bench

@@ -9,7 +9,8 @@ from dualtap import limits
 from dualtap.codec import pack
 from dualtap.errors import Code
 from dualtap.forms import signed
-from dualtap.statements import Authority, Carrier, Kind, PresentBody, Role, Scheme, WalletCertificate
+from dualtap.issued import Authority, Carrier, Role, WalletCertificate
+from dualtap.statements import Kind, PresentBody, Scheme
 from dualtap.states import Part
 from dualtap.suite import ED25519, P256, TAG
 from dualtap.wire import DoneMessage, OutcomeMessage, ProceedMessage, RequestMessage

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from dualtap.context import Charge
 from dualtap.errors import Code
-from dualtap.statements import Tier
+from dualtap.issued import Tier
 from dualtap.suite import SUITES
 from dualtap.wire import (
     DoneMessage,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dualtap import limits
 from dualtap.context import Pay
 from dualtap.errors import Code
-from dualtap.statements import Kind, RequestBody, Role, Tier
+from dualtap.issued import Role, Tier
+from dualtap.statements import Kind, RequestBody
 from dualtap.suite import SUITES
 from dualtap.wire import (
     DoneMessage,

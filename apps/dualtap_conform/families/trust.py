@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from dualtap.errors import Code
-from dualtap.statements import (
-    Authority,
-    AuthorityCertificate,
-    Carrier,
-    Header,
-    Policy,
-    Role,
-    Scheme,
-    WalletCertificate,
-    key_hint,
-)
+from dualtap.issued import Authority, AuthorityCertificate, Carrier, Header, Policy, Role, WalletCertificate, key_hint
+from dualtap.statements import Scheme
 from dualtap.suite import SUITES, Suite
 from dualtap.trust import issue
 from dualtap_conform.curves import P256, Edwards

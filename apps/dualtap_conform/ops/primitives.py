@@ -7,22 +7,9 @@ from typing import TypeVar, cast
 
 from dualtap import codec, forms, sync, wire
 from dualtap.errors import Code, TapError
+from dualtap.issued import AuthorityCertificate, Header, Issued, Policy, Token, WalletCertificate
 from dualtap.session import check_hello, check_welcome, establish
-from dualtap.statements import (
-    ZERO,
-    AuthorityCertificate,
-    Header,
-    Issued,
-    Kind,
-    Opening,
-    Policy,
-    Private,
-    Scheme,
-    Token,
-    Verification,
-    WalletCertificate,
-    statement_id,
-)
+from dualtap.statements import ZERO, Kind, Opening, Private, Scheme, Verification, statement_id
 from dualtap.suite import SUITES, Suite, sha256
 from dualtap.trust import Trust
 from dualtap_conform.setup import Json, Object, read_whole, unhex

@@ -8,7 +8,8 @@ from dualtap.codec import pack
 from dualtap.conditions import Rule
 from dualtap.errors import Code
 from dualtap.forms import signed
-from dualtap.statements import Condition, GrantBody, Parent, Span, Transfer, WalletCertificate
+from dualtap.issued import Condition, WalletCertificate
+from dualtap.statements import GrantBody, Parent, Span, Transfer
 from dualtap.wire import TransferMessage
 from dualtap_conform.setup import unhex, whole
 from dualtap_conform.stage import POS_CATEGORY, TODAY, Stage

@@ -9,7 +9,8 @@ from typing import cast
 from dualtap.codec import pack
 from dualtap.errors import Code
 from dualtap.evidence import Evidence, Fraud, encode_evidence
-from dualtap.statements import Authority, Span, Transfer, key_hint
+from dualtap.issued import Authority, key_hint
+from dualtap.statements import Span, Transfer
 from dualtap_conform.stage import Stage
 from dualtap_conform.value.frauds import Court, closed, given, owning
 from dualtap_conform.value.scene import of

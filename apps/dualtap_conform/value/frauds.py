@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from dualtap.errors import Code
 from dualtap.evidence import Evidence, Fraud, encode_evidence
+from dualtap.issued import AuthorityCertificate, WalletCertificate
 from dualtap.statements import (
-    AuthorityCertificate,
     Body,
     CloseBody,
     Opening,
@@ -21,7 +21,6 @@ from dualtap.statements import (
     TapeOpening,
     TapeStatement,
     Transfer,
-    WalletCertificate,
     Warrant,
 )
 from dualtap_conform.setup import Object

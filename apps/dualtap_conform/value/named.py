@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from dualtap.conditions import Rule
 from dualtap.errors import Code
-from dualtap.statements import Authority, Condition, RequestOpening, Span, TapeOpening
+from dualtap.issued import Authority, Condition
+from dualtap.statements import RequestOpening, Span, TapeOpening
 from dualtap.suite import sha256
 from dualtap_conform.stage import TODAY, Stage
 from dualtap_conform.value.bound import cap, shown, times, u16

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from dualtap import limits
 from dualtap.errors import Code
-from dualtap.statements import Authority, Condition, Private, Role, Scheme, Span, Verification, WalletCertificate
+from dualtap.issued import Authority, Condition, Role, WalletCertificate
+from dualtap.statements import Private, Scheme, Span, Verification
 from dualtap_conform.stage import TODAY, Stage
 from dualtap_conform.value.bundles import two, with_bundle, with_hand
 from dualtap_conform.value.scene import Scene, back, of

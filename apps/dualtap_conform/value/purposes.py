@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dualtap import limits
 from dualtap.conditions import Rule
 from dualtap.errors import Code
-from dualtap.statements import Authority, Span
+from dualtap.issued import Authority
+from dualtap.statements import Span
 from dualtap.suite import sha256
 from dualtap_conform.stage import POS_CATEGORY, TODAY, Stage
 from dualtap_conform.value.bound import Purpose, cap, shown, simple, u16, window

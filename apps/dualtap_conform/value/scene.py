@@ -10,27 +10,23 @@ from dualtap import limits
 from dualtap.compact import Bundle, CompactSpan, CompactToken, CompactTransfer, CompactWarrant
 from dualtap.errors import Code
 from dualtap.forms import signed
+from dualtap.issued import AuthorityCertificate, Header, Policy, Token, WalletCertificate
 from dualtap.limits import Profile
 from dualtap.statements import (
-    AuthorityCertificate,
     Body,
     CloseBody,
-    Header,
     Opening,
     Outcome,
     Parent,
-    Policy,
     Private,
     ReceiptBody,
     RequestBody,
     Side,
     Signed,
     Span,
-    Token,
     Transfer,
     TransferBody,
     Verification,
-    WalletCertificate,
     Warrant,
 )
 from dualtap.trust import issued_id

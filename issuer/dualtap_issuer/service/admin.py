@@ -18,8 +18,9 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
 from dualtap.forms import encode_certificate, signed
+from dualtap.issued import Carrier, Condition, Role, Tier
 from dualtap.records import encode_record
-from dualtap.statements import Carrier, Condition, PresentBody, Role, Tier
+from dualtap.statements import PresentBody
 from dualtap_issuer.ledger import Ledger, wallet_id
 from dualtap_issuer.quotas import Overstep
 from dualtap_issuer.rules import Conflict

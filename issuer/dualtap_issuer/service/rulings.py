@@ -8,8 +8,9 @@ from typing import cast
 from dualtap import codec, limits
 from dualtap.errors import Code, TapError
 from dualtap.forms import issued_check, signed
+from dualtap.issued import Authority, AuthorityCertificate, Carrier, Tier
 from dualtap.records import BYTES, ITEMS, plain
-from dualtap.statements import Authority, AuthorityCertificate, Carrier, PresentBody, Tier
+from dualtap.statements import PresentBody
 from dualtap_issuer import makers
 from dualtap_issuer.authority import Bank, check_possession
 from dualtap_issuer.guarantee import Caps

@@ -15,20 +15,9 @@ import pytest
 from dualtap import limits
 from dualtap.compact import CompactWarrant
 from dualtap.errors import Code
+from dualtap.issued import Authority, AuthorityCertificate, Header, Role, Token, WalletCertificate
 from dualtap.records import News
-from dualtap.statements import (
-    Authority,
-    AuthorityCertificate,
-    Header,
-    Kind,
-    Role,
-    Scheme,
-    Span,
-    Token,
-    TransferBody,
-    WalletCertificate,
-    statement_id,
-)
+from dualtap.statements import Kind, Scheme, Span, TransferBody, statement_id
 from dualtap.suite import Signer
 from dualtap.trust import issue
 from dualtap.wire import TransferMessage

@@ -11,18 +11,9 @@ from dualtap.conditions import Rule
 from dualtap.context import Pay
 from dualtap.errors import Code, TapError
 from dualtap.graph import check_spans
+from dualtap.issued import Authority, AuthorityCertificate, Condition
 from dualtap.records import News
-from dualtap.statements import (
-    Authority,
-    AuthorityCertificate,
-    Body,
-    Condition,
-    Parent,
-    Side,
-    Signed,
-    Span,
-    TransferBody,
-)
+from dualtap.statements import Body, Parent, Side, Signed, Span, TransferBody
 from dualtap.states import Part, State
 from dualtap.suite import Drbg, sha256
 from dualtap.sync import Reply, upload_of

@@ -16,17 +16,9 @@ from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Begin, Received, Result, Send
 from dualtap.evidence import Fraud
+from dualtap.issued import Role, WalletCertificate
 from dualtap.records import News
-from dualtap.statements import (
-    CloseBody,
-    Kind,
-    Opening,
-    PresentBody,
-    ReceiptBody,
-    RequestBody,
-    Role,
-    WalletCertificate,
-)
+from dualtap.statements import CloseBody, Kind, Opening, PresentBody, ReceiptBody, RequestBody
 from dualtap.states import Part, State
 from dualtap.wire import (
     DoneMessage,

@@ -15,14 +15,13 @@ import pytest
 from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
 from dualtap.forms import signed
+from dualtap.issued import Carrier, Role
 from dualtap.statements import (
-    Carrier,
     CloseBody,
     Opening,
     Present,
     PresentBody,
     ReceiptBody,
-    Role,
     Scheme,
     Side,
     Span,
