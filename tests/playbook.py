@@ -47,7 +47,8 @@ from dualtap.issued import (
 )
 from dualtap.keystore import sign_with
 from dualtap.limits import Profile
-from dualtap.records import Answered, Asked, Funded, News, Retired, Sent, decoder
+from dualtap.logcodec import decoder
+from dualtap.records import Answered, Asked, Funded, News, Retired, Sent
 from dualtap.session import Channel, establish
 from dualtap.statements import KIND, ON_TAPE, Body, Kind, Scheme, Signed
 from dualtap.states import Part, State

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from dualtap import codec
 from dualtap.errors import TapError
-from dualtap.records import BYTES, ITEMS
+from dualtap.logcodec import BYTES, ITEMS
 from dualtap.suite import SUITES
 from dualtap_apps.bench_preload import preload
 from dualtap_apps.bench_workload import EPOCH, Load, Scheme

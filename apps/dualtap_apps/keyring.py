@@ -15,8 +15,9 @@ from typing import cast
 
 from dualtap import codec, forms
 from dualtap.errors import Code, TapError
+from dualtap.forms import plain
 from dualtap.issued import Authority, AuthorityCertificate
-from dualtap.records import BYTES, ITEMS, plain
+from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import Scheme
 from dualtap.suite import SUITES, Signer
 from dualtap_issuer.authority import Bank, Institution, Ordinals, PolicyKey, Root

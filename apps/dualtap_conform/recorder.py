@@ -28,7 +28,7 @@ from dualtap.events import (
 )
 from dualtap.forms import signed
 from dualtap.keystore import sign_with
-from dualtap.records import decoder
+from dualtap.logcodec import decoder
 from dualtap.session import Channel, establish
 from dualtap.statements import KIND, ON_TAPE, RequestBody, Span, TransferBody, Verification
 from dualtap.states import State

@@ -13,10 +13,10 @@ from typing import TypeAlias, TypeVar, cast
 from dualtap import limits
 from dualtap.codec import pack, unpack
 from dualtap.errors import Code, TapError
-from dualtap.forms import issued_check
+from dualtap.forms import issued_check, plain
 from dualtap.issued import AuthorityCertificate, Header, Issued, Policy, Token, WalletCertificate
 from dualtap.limits import Profile
-from dualtap.records import Funded, News, plain
+from dualtap.records import Funded, News
 from dualtap.statements import Scheme
 from dualtap.suite import SUITES, Suite
 from dualtap_conform.stage import Stage, secret_of

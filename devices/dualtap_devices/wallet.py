@@ -11,7 +11,8 @@ from dualtap.book import ENTRY_ROOM, Book
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Keystore, sign_with
 from dualtap.limits import Profile
-from dualtap.records import Moved, Record, SignedTail, decoder, encode_record
+from dualtap.logcodec import decoder, encode_record
+from dualtap.records import Moved, Record, SignedTail
 from dualtap.statements import Scheme
 from dualtap_devices.slots import Store
 

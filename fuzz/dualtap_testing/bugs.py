@@ -18,7 +18,8 @@ from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
 from dualtap.issued import WalletCertificate
-from dualtap.records import Answered, Healed, Holding, Record, Sent, decoder
+from dualtap.logcodec import decoder
+from dualtap.records import Answered, Healed, Holding, Record, Sent
 from dualtap.statements import CloseBody, ReceiptBody
 from dualtap.trust import Trust
 from dualtap_devices import keystore as keystores

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dualtap.context import Charge, Pay
-from dualtap.records import encode_record
+from dualtap.logcodec import encode_record
 from dualtap.suite import sha256
 from dualtap_testing.checkers import Checkers
 from dualtap_testing.devices import Chest, Device, Power, PoweredKeystore, PoweredStore

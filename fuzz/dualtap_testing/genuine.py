@@ -15,8 +15,9 @@ from hypothesis.strategies import DrawFn
 from dualtap import wire
 from dualtap.issued import Carrier
 from dualtap.limits import FULL, Profile
+from dualtap.logcodec import decoder
 from dualtap.provenance import Acceptance, Received, rebuild
-from dualtap.records import Answered, decoder
+from dualtap.records import Answered
 from dualtap.statements import Outcome, Transfer
 from dualtap.suite import SUITES
 from dualtap.wire import TransferMessage

@@ -11,9 +11,9 @@ from typing import cast
 
 from dualtap import codec
 from dualtap.errors import TapError
-from dualtap.forms import signed
+from dualtap.forms import plain, signed
 from dualtap.keystore import Head, sign_with
-from dualtap.records import Healed, Holding, plain
+from dualtap.records import Healed, Holding
 from dualtap.statements import (
     Body,
     CloseBody,

@@ -27,7 +27,8 @@ from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Ask, Begin, Consent, Decline, Event, Received, Send, Stop
-from dualtap.records import Answered, News, Sent, decoder
+from dualtap.logcodec import decoder
+from dualtap.records import Answered, News, Sent
 from dualtap.records import Record as LogRecord
 from dualtap.statements import CloseBody, ReceiptBody, Scheme, Side
 from dualtap.suite import ED25519, Drbg, sha256

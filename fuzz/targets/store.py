@@ -6,7 +6,7 @@ The first byte chooses: damage to a store with a past; a file that somebody wrot
 from __future__ import annotations
 
 from dualtap.errors import Code, TapError
-from dualtap.records import encode_record
+from dualtap.logcodec import encode_record
 from dualtap_devices import slots
 from dualtap_devices.flash import SECTOR, MemoryFlash
 from dualtap_devices.keystore import MemoryKeystore

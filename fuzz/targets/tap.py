@@ -28,7 +28,8 @@ from dualtap.events import (
     Stop,
 )
 from dualtap.keystore import sign_with
-from dualtap.records import Answered, Asked, Moved, Retired, Sent, Snapshot, decoder
+from dualtap.logcodec import decoder
+from dualtap.records import Answered, Asked, Moved, Retired, Sent, Snapshot
 from dualtap.session import Channel, establish
 from dualtap.statements import KIND, ON_TAPE, Body, Kind, Signed, Verification
 from dualtap.suite import Drbg, Ephemeral

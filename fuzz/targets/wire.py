@@ -13,8 +13,9 @@ from typing import cast
 
 from dualtap import codec, forms, sealedsync, wire
 from dualtap.errors import Code, TapError
+from dualtap.forms import plain
 from dualtap.issued import Policy, Token
-from dualtap.records import BYTES, ITEMS, decoder, encode_record, plain
+from dualtap.logcodec import BYTES, ITEMS, decoder, encode_record
 from dualtap.statements import Scheme
 from dualtap.suite import ED25519
 from dualtap.sync import (

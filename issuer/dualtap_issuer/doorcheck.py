@@ -7,8 +7,10 @@ from typing import Final
 
 from dualtap import codec, forms
 from dualtap.errors import TapError
+from dualtap.forms import statement_of
 from dualtap.issued import Header, Policy
-from dualtap.records import BYTES, ITEMS, successor_check
+from dualtap.logcodec import BYTES, ITEMS
+from dualtap.statements import SuccessorBody
 from dualtap.trust import Trust, issued_id
 from dualtap_issuer.door import Raw
 from dualtap_issuer.facts import Facts
@@ -118,7 +120,7 @@ def _successors(trust: Trust, store: Store) -> list[Finding]:
     found: list[Finding] = []
     for key, heir, body in store.ask("SELECT key, successor, body FROM successor ORDER BY key, successor"):
         try:
-            named = successor_check(trust.scheme.id)(codec.unpack(body, BYTES, ITEMS))
+            named = statement_of(trust.scheme.id, SuccessorBody)(codec.unpack(body, BYTES, ITEMS))
             trust.verify_statement(named)
             said = (named.key, named.body.successor)
         except TapError:

@@ -16,7 +16,7 @@ from dualtap.codec import blob, counter, digest, enumeration, record
 from dualtap.errors import Code, TapError
 from dualtap.forms import issued_check, statement_check, statement_fields, statement_of
 from dualtap.issued import AuthorityCertificate, Token, WalletCertificate
-from dualtap.records import BYTES, ITEMS
+from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import (
     BindBody,
     Opening,

@@ -10,8 +10,9 @@ from typing import cast
 
 from dualtap import codec
 from dualtap.errors import Code, TapError
+from dualtap.forms import plain, statement_of
 from dualtap.issued import WalletCertificate
-from dualtap.records import BYTES, ITEMS, plain, successor_check
+from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import SuccessorBody
 from dualtap.sync import SignedUpload, Upload, sync_statement
 from dualtap_issuer.authority import Bank, Signers
@@ -148,7 +149,7 @@ class Lines:
 
     def check(self) -> None:
         """Raise ``LEDGER_CORRUPT``, naming a key, unless every link is signed by the key that is succeeded."""
-        read = successor_check(self.trust.scheme.id)
+        read = statement_of(self.trust.scheme.id, SuccessorBody)
         for key, heir, body in self.store.ask("SELECT key, successor, body FROM successor ORDER BY key"):
             try:
                 named = read(codec.unpack(body, BYTES, ITEMS))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dualtap import codec, forms
 from dualtap.errors import Code, TapError
+from dualtap.forms import plain
 from dualtap.issued import Header, Policy, Tier
-from dualtap.records import BYTES, ITEMS, plain
+from dualtap.logcodec import BYTES, ITEMS
 from dualtap_issuer.authority import Signers
 from dualtap_issuer.roll import Roll
 from dualtap_issuer.store import Store

@@ -16,6 +16,7 @@ from dualtap.forms import signed
 from dualtap.graph import Graph
 from dualtap.issued import Tier, Token, WalletCertificate
 from dualtap.limits import Profile
+from dualtap.logcodec import encoder
 from dualtap.provenance import Received, offline_refusal, rebuild
 from dualtap.records import (
     Answered,
@@ -43,7 +44,6 @@ from dualtap.records import (
     ToldLine,
     Warned,
     Witnessed,
-    encoder,
 )
 from dualtap.renewal import is_renewal
 from dualtap.standing import OPEN

@@ -29,11 +29,11 @@ from dualtap import codec
 from dualtap.codec import Check, enumeration, list_of, maybe, record
 from dualtap.conditions import shown_certificates
 from dualtap.errors import Code, TapError
-from dualtap.forms import issued_check, request_opening, statement_check, tape_opening
+from dualtap.forms import issued_check, plain, request_opening, statement_check, tape_opening
 from dualtap.graph import Graph, check_spans
 from dualtap.issued import AuthorityCertificate, Token, WalletCertificate
+from dualtap.logcodec import ITEMS
 from dualtap.provenance import check_warrant
-from dualtap.records import ITEMS, plain
 from dualtap.statements import (
     Body,
     CloseBody,

@@ -75,6 +75,7 @@ from dualtap.statements import (
     SuccessorBody,
     SyncBody,
     TapeOpening,
+    TapeStatement,
     TransferBody,
     Verification,
     Warrant,
@@ -247,6 +248,17 @@ def warrants_check(scheme: bytes) -> Check[tuple[bytes, Warrant]]:
         return transfer, warrant
 
     return record(pair, digest, warrant_check(scheme))
+
+
+def plain(value: object) -> object:
+    """Return ``value`` with every statement and warrant in its whole wire form."""
+    if isinstance(value, Signed):
+        return statement_fields(cast("TapeStatement", value))
+    if isinstance(value, Warrant):
+        return warrant_fields(value)
+    if isinstance(value, tuple):
+        return tuple([plain(item) for item in cast("tuple[object, ...]", value)])
+    return value
 
 
 # What a transfer's witness may hold, besides any bytes: a wallet's certificate, and a Grant.

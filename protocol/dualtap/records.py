@@ -1,67 +1,29 @@
-"""What a wallet makes durable (SPEC §12): the records of its log, and their bytes.
+"""What a wallet makes durable (SPEC §12): the records of its log; :mod:`dualtap.logcodec` knows their bytes.
 
 The log is replayed to rebuild the wallet: :mod:`dualtap.book` is a fold over these records and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
-from dualtap import codec
-from dualtap.codec import (
-    Check,
-    any_blob,
-    basket,
-    blob,
-    counter,
-    digest,
-    enumeration,
-    epoch,
-    list_of,
-    maybe,
-    money,
-    number,
-    record,
-    text,
-    uint,
-)
-from dualtap.errors import Code, TapError
-from dualtap.forms import (
-    issued_check,
-    parent,
-    statement_check,
-    statement_fields,
-    statement_of,
-    warrant_fields,
-    warrants_check,
-)
 from dualtap.issued import AuthorityCertificate, Header, Policy, Token, WalletCertificate
 from dualtap.standing import Standing
 from dualtap.statements import (
     Bind,
-    BindBody,
-    OrderBody,
     Outcome,
     Own,
-    OwnBody,
     OwnerOrder,
     Parent,
-    Signed,
     Successor,
-    SuccessorBody,
     TapeStatement,
     Transfer,
     Verification,
     Warrant,
 )
 
-ITEMS = 1_000_000
-"""The longest list in a record: a snapshot may hold a shop's year of receipts."""
 TOLD = 64
 """Transfers of which a wallet keeps how they stand: the issuer's ledger knows of all."""
-BYTES = 256 * 1024 * 1024
-"""The longest record, in bytes: the log's own size bounds it first."""
 
 
 class News(NamedTuple):
@@ -302,152 +264,3 @@ Record: TypeAlias = (
     | Tied
     | Ordered
 )
-
-_NUMBER: dict[type[Record], int] = {
-    News: 1,
-    Funded: 2,
-    Asked: 3,
-    Answered: 4,
-    Sent: 5,
-    SignedTail: 6,
-    Moved: 7,
-    Healed: 8,
-    Synced: 9,
-    Snapshot: 10,
-    Retired: 11,
-    Told: 13,
-    Warned: 14,
-    Carried: 15,
-    Tied: 17,
-    Ordered: 18,
-}
-
-
-def encode_record(item: Record) -> bytes:
-    """Return a record's bytes."""
-    return codec.pack((_NUMBER[type(item)], *[plain(value) for value in item]))
-
-
-def encoder(scheme: bytes) -> Callable[[Record], bytes]:
-    """Return what gives a record's bytes for a wallet of this scheme.
-
-    It raises ``BAD_INPUT`` for a record that could not be read again: once written, it would close its wallet for good.
-    """
-    decode = decoder(scheme, identified=False)
-
-    def encode(item: Record) -> bytes:
-        try:
-            data = encode_record(item)
-            decode(data)
-        except (TapError, TypeError, ValueError, OverflowError) as error:
-            raise TapError(Code.BAD_INPUT, "a record that could not be read again") from error
-        return data
-
-    return encode
-
-
-def plain(value: object) -> object:
-    """Return ``value`` with every statement and warrant in its whole wire form."""
-    if isinstance(value, Signed):
-        return statement_fields(cast("TapeStatement", value))
-    if isinstance(value, Warrant):
-        return warrant_fields(value)
-    if isinstance(value, tuple):
-        return tuple([plain(item) for item in cast("tuple[object, ...]", value)])
-    return value
-
-
-_name = blob(0, 32, 33)
-news_check = record(
-    News,
-    maybe(issued_check(WalletCertificate)),
-    list_of(issued_check(AuthorityCertificate), ITEMS),
-    maybe(issued_check(Header)),
-    maybe(issued_check(Policy)),
-)
-_asked = record(Asked, digest, basket, uint(255), money, text, epoch, enumeration(Verification))
-_holding = record(Holding, parent, digest, money, money)
-_line = record(Line, text, money, text, _name, blob(0, 32), epoch)
-_taken = record(Taken, digest, _name, money, money)
-_told_line = record(ToldLine, digest, enumeration(Standing), epoch, money, text)
-_since = record(Since, number, number, money)
-_spent = record(Spent, epoch, money, money, counter)
-
-
-def successor_check(scheme: bytes) -> Check[Successor]:
-    """Return the check that reads a Successor in its whole form, signed or not."""
-    statement = statement_check(scheme)
-
-    def check(value: object) -> Successor:
-        found = statement(value)
-        if not isinstance(found.body, SuccessorBody):
-            raise TapError(Code.MALFORMED, "not a Successor")
-        return cast("Successor", found)
-
-    return check
-
-
-def decoder(scheme: bytes, *, identified: bool = True) -> Check[Record]:
-    """Return the check that reads a record from its bytes, for a wallet of this scheme (its 32-byte id).
-
-    Unless ``identified``, it only checks their form: the statements' ids are not computed.
-    It raises ``MALFORMED`` or ``NOT_CANONICAL``: a log that holds such bytes was not written by a wallet.
-    """
-    statement = cast("Check[Transfer]", statement_check(scheme, identified=identified))
-    outcome = cast("Check[Outcome]", statement)
-    sent = record(Sent, statement, basket, uint(255))
-    dead = warrants_check(scheme)
-    question = record(Question, _asked, maybe(outcome))
-    checks: dict[type[Record], Check[Record]] = {
-        News: news_check,
-        Funded: record(Funded, issued_check(Token)),
-        Asked: _asked,
-        Answered: record(Answered, outcome, any_blob),
-        Sent: sent,
-        SignedTail: record(SignedTail, digest, codec.signature),
-        Moved: record(Moved, digest, counter, counter),
-        Healed: record(Healed, digest, outcome),
-        Tied: record(
-            Tied, codec.public_key, counter, maybe(statement_of(scheme, BindBody)), maybe(statement_of(scheme, OwnBody))
-        ),
-        Ordered: record(Ordered, statement_of(scheme, OrderBody)),
-        Synced: record(Synced, counter, list_of(digest, ITEMS), counter),
-        Snapshot: record(
-            Snapshot,
-            news_check,
-            list_of(issued_check(Token), ITEMS),
-            list_of(statement, ITEMS),
-            list_of(dead, ITEMS),
-            list_of(issued_check(WalletCertificate), ITEMS),
-            list_of(_holding, ITEMS),
-            list_of(sent, ITEMS),
-            list_of(question, ITEMS),
-            list_of(_taken, ITEMS),
-            list_of(_line, ITEMS),
-            list_of(statement, ITEMS),
-            list_of(outcome, ITEMS),
-            list_of(record(Witnessed, digest, any_blob), ITEMS),
-            counter,
-            blob(0, 32),
-            counter,
-            _since,
-            _spent,
-        ),
-        Retired: record(Retired, successor_check(scheme)),
-        Told: record(Told, list_of(_told_line, ITEMS)),
-        Carried: record(Carried, _spent),
-        Warned: record(Warned, blob(32, 33), any_blob),
-    }
-    numbered = {_NUMBER[kind]: check for kind, check in checks.items()}
-
-    def decode(data: object) -> Record:
-        value = codec.unpack(any_blob(data), BYTES, ITEMS)
-        if type(value) is not list or not value:
-            raise TapError(Code.MALFORMED, "not a record")
-        kind, *fields = cast("list[object]", value)
-        check = numbered.get(kind) if type(kind) is int else None
-        if check is None:
-            raise TapError(Code.MALFORMED, "a record of an unknown kind")
-        return check(fields)
-
-    return decode

@@ -16,8 +16,8 @@ from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Received, Send, Sign, Signature
 from dualtap.forms import public_digest
 from dualtap.issued import Authority, AuthorityCertificate
+from dualtap.logcodec import BYTES
 from dualtap.pieces import Cutter, Joiner
-from dualtap.records import BYTES
 from dualtap.session import Channel, check_hello, check_welcome, establish
 from dualtap.statements import Kind, Scheme, statement_id
 from dualtap.suite import TAG, Ephemeral

@@ -12,22 +12,10 @@ from dualtap import codec
 from dualtap.book import Book
 from dualtap.codec import Check, any_blob, blob, counter, digest, list_of, maybe, record
 from dualtap.errors import Code, TapError
-from dualtap.forms import issued_check, public_digest, signed, statement_check, warrants_check
+from dualtap.forms import issued_check, plain, public_digest, signed, statement_check, warrants_check
 from dualtap.issued import Authority, Token, WalletCertificate
-from dualtap.records import (
-    BYTES,
-    ITEMS,
-    TOLD,
-    Funded,
-    Healed,
-    News,
-    Record,
-    Synced,
-    Told,
-    ToldLine,
-    news_check,
-    plain,
-)
+from dualtap.logcodec import BYTES, ITEMS, news_check
+from dualtap.records import TOLD, Funded, Healed, News, Record, Synced, Told, ToldLine
 from dualtap.seen import seen_of
 from dualtap.standing import OPEN, Settlement, settlement_check
 from dualtap.statements import (

@@ -11,7 +11,8 @@ from hypothesis.strategies import SearchStrategy  # noqa: TC002 - a cast names i
 
 from dualtap import codec, forms, wire
 from dualtap.errors import TapError
-from dualtap.records import Record, decoder, encode_record
+from dualtap.logcodec import decoder, encode_record
+from dualtap.records import Record
 from dualtap.statements import Body, Opening, Signed
 from dualtap.sync import (
     Reply,

@@ -24,7 +24,8 @@ from dualtap.forms import signed
 from dualtap.issued import Carrier, Role, Tier
 from dualtap.keystore import Head, sign_with
 from dualtap.limits import Profile
-from dualtap.records import Answered, Asked, Funded, Healed, Moved, Sent, decoder
+from dualtap.logcodec import decoder
+from dualtap.records import Answered, Asked, Funded, Healed, Moved, Sent
 from dualtap.statements import (
     Body,
     CloseBody,

@@ -17,7 +17,8 @@ import pytest
 
 from dualtap.errors import TapError
 from dualtap.limits import Profile
-from dualtap.records import Answered, Record, Sent, decoder
+from dualtap.logcodec import decoder
+from dualtap.records import Answered, Record, Sent
 from dualtap.statements import Scheme
 from dualtap.suite import Drbg
 from dualtap_devices import syncing

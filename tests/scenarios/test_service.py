@@ -21,7 +21,7 @@ from dualtap.errors import Code, TapError
 from dualtap.evidence import verify_evidence
 from dualtap.forms import signed
 from dualtap.keystore import sign_with
-from dualtap.records import decoder
+from dualtap.logcodec import decoder
 from dualtap.statements import PresentBody, Scheme
 from dualtap.wire import Hello, Want
 from dualtap_apps.cli import run

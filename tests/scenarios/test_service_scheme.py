@@ -10,10 +10,10 @@ from typing import cast
 import pytest
 
 from dualtap import codec, limits
-from dualtap.forms import signed
+from dualtap.forms import plain, signed
 from dualtap.issued import Authority, Carrier, Tier
 from dualtap.keystore import sign_with
-from dualtap.records import decoder, plain
+from dualtap.logcodec import decoder
 from dualtap.statements import PresentBody, Scheme
 from dualtap.suite import Signer
 from dualtap.ties import Restraint

@@ -17,7 +17,7 @@ from dualtap import codec, forms, limits, sealedsync, wire
 from dualtap.call import decode_call
 from dualtap.errors import TapError
 from dualtap.evidence import decode_evidence
-from dualtap.records import decoder
+from dualtap.logcodec import decoder
 from dualtap.statements import Kind, Verification
 from dualtap.suite import P256, Verify
 from dualtap.sync import decode_reply, decode_signed_upload, decode_upload

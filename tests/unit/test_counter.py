@@ -12,7 +12,8 @@ from dualtap.errors import Code
 from dualtap.events import Result
 from dualtap.keystore import Head
 from dualtap.limits import CARD
-from dualtap.records import Answered, Sent, decoder
+from dualtap.logcodec import decoder
+from dualtap.records import Answered, Sent
 from dualtap_devices.driver import Driver, run
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

@@ -14,8 +14,9 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Report, Result
 from dualtap.evidence import Fraud, verify_evidence
 from dualtap.issued import Tier
+from dualtap.logcodec import decoder, encode_record
 from dualtap.pieces import Joiner
-from dualtap.records import News, Warned, decoder, encode_record
+from dualtap.records import News, Warned
 from dualtap.states import TELLING, Part
 from dualtap.suite import Drbg
 from dualtap.tap import Tap

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dualtap.records import TOLD, Told, ToldLine, decoder, encode_record
+from dualtap.logcodec import decoder, encode_record
+from dualtap.records import TOLD, Told, ToldLine
 from dualtap.standing import Settlement, Standing
 from dualtap.sync import told_by, upload_of
 from dualtap_devices.cues import NEWS

@@ -15,7 +15,8 @@ from dualtap.events import Effect, Result, Sign
 from dualtap.forms import public_digest
 from dualtap.issued import Authority, AuthorityCertificate, Header, key_hint
 from dualtap.keystore import Head, Keystore, sign_with
-from dualtap.records import Answered, Asked, Funded, Healed, Moved, News, Record, Sent, SignedTail, encode_record
+from dualtap.logcodec import encode_record
+from dualtap.records import Answered, Asked, Funded, Healed, Moved, News, Record, Sent, SignedTail
 from dualtap.statements import KIND, ON_TAPE, Kind, ReceiptBody, TapeOpening, TapeStatement, TransferBody
 from dualtap.sync import (
     Reply,

@@ -10,8 +10,8 @@ from dualtap import codec, forms, limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.issued import Carrier, Header, Issued, Policy, Role, Tier, Token, WalletCertificate
 from dualtap.keystore import Head, check_off_tape, check_tape
+from dualtap.logcodec import decoder, encode_record
 from dualtap.pin import PinCell
-from dualtap.records import decoder, encode_record
 from dualtap.statements import (
     Body,
     CloseBody,

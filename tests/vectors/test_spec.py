@@ -30,6 +30,7 @@ from dualtap import (
     forms,
     issued,
     limits,
+    logcodec,
     ownermessages,
     provenance,
     records,
@@ -485,7 +486,7 @@ def check_names(text: str) -> None:
     issued = {name for name, *_ in table(text, "issued", "fields")} - {"Condition", "Tier"}
     assert issued == {kind.__name__ for kind in ISSUED}
     logged = [(int(number), name, row.split(", ")) for number, name, row, *_ in table(text, "number", "record")]
-    expected = _numbers(records).items()
+    expected = _numbers(logcodec).items()
     assert logged == [(number, kind.__name__, list(vars(kind)["_fields"])) for kind, number in expected]
 
 

@@ -27,7 +27,7 @@ from dualtap.events import (
     Stop,
 )
 from dualtap.keystore import sign_with
-from dualtap.records import decoder
+from dualtap.logcodec import decoder
 from dualtap.statements import KIND, Parent, Side, Span, Verification
 from dualtap.suite import Drbg
 from dualtap.tap import Tap

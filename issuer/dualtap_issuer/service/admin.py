@@ -19,7 +19,7 @@ from dualtap.errors import Code, TapError
 from dualtap.evidence import Fraud
 from dualtap.forms import encode_certificate, signed
 from dualtap.issued import Carrier, Condition, Role, Tier
-from dualtap.records import encode_record
+from dualtap.logcodec import encode_record
 from dualtap.statements import PresentBody
 from dualtap_issuer.ledger import Ledger, wallet_id
 from dualtap_issuer.quotas import Overstep

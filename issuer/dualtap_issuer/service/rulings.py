@@ -7,9 +7,9 @@ from typing import cast
 
 from dualtap import codec, limits
 from dualtap.errors import Code, TapError
-from dualtap.forms import issued_check, signed
+from dualtap.forms import issued_check, plain, signed
 from dualtap.issued import Authority, AuthorityCertificate, Carrier, Tier
-from dualtap.records import BYTES, ITEMS, plain
+from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import PresentBody
 from dualtap_issuer import makers
 from dualtap_issuer.authority import Bank, check_possession
