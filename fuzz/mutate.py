@@ -52,7 +52,7 @@ GROUPS = {
          "tests/scenarios/test_conditions.py", "tests/unit/test_taps.py"),
     ),
     "evidence": Group(
-        (f"{CORE}/evidence.py",),
+        (f"{CORE}/evidence.py", f"{CORE}/verdict.py"),
         ("tests/unit/test_evidence.py",),
         ("tests/vectors", "tests/scenarios/test_frauds.py"),
     ),

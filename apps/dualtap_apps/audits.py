@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from dualtap.errors import Code, TapError
-from dualtap.evidence import verify_evidence
 from dualtap.suite import SUITES, sha256
+from dualtap.verdict import verify_evidence
 from dualtap_apps.exits import Exit
 from dualtap_apps.money import show
 from dualtap_apps.output import emit, wallet_id

@@ -10,10 +10,11 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 from dualtap import limits
-from dualtap.evidence import Fraud, verify_evidence
+from dualtap.evidence import Fraud
 from dualtap.issued import Tier
 from dualtap.suite import SUITES
 from dualtap.sync import SignedUpload, encode_signed_upload, sync_statement
+from dualtap.verdict import verify_evidence
 from dualtap_issuer import settling
 from dualtap_issuer.guarantee import Caps, Share
 from dualtap_issuer.ledger import HOTLIST, Ledger, Terms

@@ -15,7 +15,6 @@ from typing import TypeAlias
 from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
-from dualtap.evidence import verify_evidence
 from dualtap.forms import signed
 from dualtap.issued import Carrier, Role, Tier, Token
 from dualtap.keystore import sign_with
@@ -23,6 +22,7 @@ from dualtap.limits import Profile
 from dualtap.statements import PresentBody
 from dualtap.suite import SUITES, Drbg, Suite
 from dualtap.sync import Reply
+from dualtap.verdict import verify_evidence
 from dualtap_devices.flash import PowerCut
 from dualtap_devices.rotation import rotate, sync_device
 from dualtap_devices.syncing import Prepared, close, tell

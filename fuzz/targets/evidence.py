@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dualtap.errors import Code, TapError
-from dualtap.evidence import Evidence, Fraud, decode_evidence, encode_evidence, verify_evidence
+from dualtap.evidence import Evidence, Fraud, decode_evidence, encode_evidence
 from dualtap.statements import Side, TransferBody
+from dualtap.verdict import verify_evidence
 from targets._lenient import lenient
 from targets._reshape import Tree, reshaped, tree_of
 from targets._said import Said

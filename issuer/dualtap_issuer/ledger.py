@@ -360,7 +360,7 @@ class Ledger:
         return [one for one in found if one.key in certified]
 
     def evidence(self, conflict: Conflict) -> bytes:
-        """Return the portable evidence of a conflict, for :func:`dualtap.evidence.verify_evidence`."""
+        """Return the portable evidence of a conflict, for :func:`dualtap.verdict.verify_evidence`."""
         return Proofs(self.store, self.trust).evidence(conflict)
 
     # Settling and auditing

@@ -32,7 +32,7 @@ class Proofs:
         self._store, self._trust = store, trust
 
     def evidence(self, conflict: Conflict) -> bytes:
-        """Return the portable evidence of a conflict, for :func:`dualtap.evidence.verify_evidence`."""
+        """Return the portable evidence of a conflict, for :func:`dualtap.verdict.verify_evidence`."""
         certificate = self._certificate(conflict.key)
         match conflict.fraud:
             case Fraud.FORK:

@@ -23,17 +23,16 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from itertools import product
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from dualtap import codec
 from dualtap.codec import Check, enumeration, list_of, maybe, record
 from dualtap.conditions import shown_certificates
 from dualtap.errors import Code, TapError
 from dualtap.forms import issued_check, plain, request_opening, statement_check, tape_opening
-from dualtap.graph import Graph, check_spans
+from dualtap.graph import Graph
 from dualtap.issued import AuthorityCertificate, Token, WalletCertificate
 from dualtap.logcodec import ITEMS
-from dualtap.provenance import check_warrant
 from dualtap.statements import (
     Body,
     CloseBody,
@@ -90,18 +89,6 @@ class Evidence:
     transfers: tuple[Transfer, ...] = ()
 
 
-class Verdict(NamedTuple):
-    """Who is named, under which certificate, for what."""
-
-    key: bytes
-    certificate: WalletCertificate
-    fraud: Fraud
-
-
-def _nothing(why: str) -> TapError:
-    return TapError(Code.NOT_EVIDENCE, why)
-
-
 def _closed(statement: Signed[T]) -> Signed[T]:
     """Return a statement without its opening: evidence shows no more than it must."""
     return replace(statement, opening=None, place=None)
@@ -137,7 +124,7 @@ def fork(trust: Trust, graph: Graph, one: Transfer, other: Transfer) -> Evidence
     """Return the evidence that the signer of both spent the same units twice.
 
     ``graph`` holds what is behind them, and the signer's certificate. Raises ``BROKEN_PROVENANCE`` where it does
-    not; whether this is evidence is for :func:`verify_evidence` to say, here and below.
+    not; whether this is evidence is for :func:`dualtap.verdict.verify_evidence` to say, here and below.
     """
     first, second = sorted((_closed(one), _closed(other)), key=lambda item: item.id)
     return _with_provenance(trust, graph, Fraud.FORK, first, second, None)
@@ -175,16 +162,34 @@ def _bare(statement: TapeStatement) -> TapeStatement:
 def _with_provenance(
     trust: Trust, graph: Graph, fraud: Fraud, first: Transfer, second: Transfer, warrant: Warrant | None
 ) -> Evidence:
-    order = _behind(graph, first, second)
+    order = hands_behind(graph, first, second)
     hands = tuple([_closed(hand) for hand in order if hand.id not in (first.id, second.id)])
     try:
-        tokens = tuple([graph.tokens[key] for key in _tokens(order)])
+        tokens = tuple([graph.tokens[key] for key in tokens_behind(order)])
         certificate = graph.certificates[second.key]
     except KeyError as error:
         raise TapError(Code.BROKEN_PROVENANCE, "a token or the named wallet's certificate is missing") from error
     shown = shown_certificates(item for hand in order for item in hand.body.witness)
     number, chain = trust.scheme.suite.number, trust.chain(certificate, tokens, shown)
     return Evidence(fraud, number, second.key, certificate, chain, first, second, (), warrant, tokens, hands)
+
+
+def hands_behind(graph: Graph, first: Transfer, second: Transfer) -> tuple[Transfer, ...]:
+    """Return both transfers and all that is behind them, each before those that spend it.
+
+    One may be behind the other: a thief may pay itself, and spend both the payment and what it had paid with.
+    """
+    order: dict[bytes, Transfer] = {}
+    for end in (first, second):
+        for hand in (*graph.ancestors(end), end):
+            order.setdefault(hand.id, hand)
+    return tuple(order.values())
+
+
+def tokens_behind(transfers: Iterable[Transfer]) -> tuple[bytes, ...]:
+    """Return the ids of the tokens that these transfers spend, each once."""
+    spans = [span for transfer in transfers for span in transfer.body.spans]
+    return tuple(dict.fromkeys(parent.id for parent, _, _ in spans if parent.side is Side.TOKEN))
 
 
 # Its bytes
@@ -209,7 +214,7 @@ def decode_evidence(data: bytes, root: bytes) -> Evidence:
     items = cast("list[object]", value) if type(value) is list else []
     if len(items) < 2 or items[0] != VERSION or type(items[0]) is not int:
         raise TapError(Code.MALFORMED if len(items) < 2 else Code.WRONG_VERSION, "not evidence of this version")
-    suite = _suite(items[1])
+    suite = suite_of(items[1])
     statement = _closed_check(Scheme.of(suite, root).id)
 
     outcome = cast("Check[Outcome]", _of(statement, ReceiptBody, CloseBody))
@@ -246,7 +251,8 @@ def _evidence(
     return Evidence(fraud, suite, key, certificate, authorities, first, second, openings, warrant, tokens, transfers)
 
 
-def _suite(number: object) -> Suite:
+def suite_of(number: object) -> Suite:
+    """Return the suite of this number; raise ``MALFORMED``."""
     for suite in SUITES.values():
         if type(number) is int and suite.number == number:
             return suite
@@ -274,153 +280,3 @@ def _of(statement: Check[TapeStatement], *kinds: type[Body]) -> Check[TapeStatem
         return found
 
     return check
-
-
-# Checking it
-
-
-def verify_evidence(evidence: bytes | Evidence, root: bytes) -> Verdict:
-    """Return who is named, believing nothing but the scheme's root key; raise, and name nobody, otherwise.
-
-    Raises ``NOT_EVIDENCE`` for statements that prove nothing, or for anything beside what is needed;
-    ``BAD_SIGNATURE``, ``UNKNOWN_ISSUER`` or ``WRONG_CERTIFICATE`` for what the root's chain does not prove; and
-    what :func:`decode_evidence` and :func:`dualtap.graph.check_spans` raise.
-
-    SPEC §15-2 to §15-8.
-    """
-    # Encoded first: the ids of a value built in memory are somebody's word, those of decoded bytes are not.
-    data = evidence if isinstance(evidence, bytes) else encode_evidence(evidence)
-    found = decode_evidence(data, root)
-    scheme = Scheme.of(_suite(found.suite), root)
-    trust = Trust(scheme)
-    trust.learn(found.authorities)
-    shown = shown_certificates(item for hand in _shown(found) for item in hand.body.witness)
-    if found.authorities != trust.chain(found.certificate, found.tokens, shown):
-        raise _nothing("not the chain of its certificates")
-    if found.certificate.key != found.key:
-        raise _nothing("another wallet's certificate")
-    trust.check_genuine(found.certificate)
-    for statement in (found.first, found.second):
-        trust.verify_statement(statement)
-    _CHECKS[found.fraud](trust, found)
-    return Verdict(found.key, found.certificate, found.fraud)
-
-
-def _only(evidence: Evidence, *, openings: int = 0, warrant: bool = False, provenance: bool = False) -> None:
-    """Raise unless evidence shows what its kind needs, and nothing else."""
-    if (
-        len(evidence.openings) != openings
-        or (evidence.warrant is not None) != warrant
-        or bool(evidence.tokens) != provenance
-        or (evidence.transfers and not provenance)
-    ):
-        raise _nothing("it shows more or less than this kind needs")
-
-
-def _ordered(evidence: Evidence) -> None:
-    if evidence.first.id >= evidence.second.id:
-        raise _nothing("one statement, or out of order")
-    if evidence.first.key != evidence.key or evidence.second.key != evidence.key:
-        raise _nothing("signed by two keys")
-
-
-def _shown(evidence: Evidence) -> list[Transfer]:
-    """Return every transfer whose conditions are judged; a tape entry's, or an outcome's, are not."""
-    if not evidence.tokens:
-        return []
-    both = [item for item in (evidence.first, evidence.second) if isinstance(item.body, TransferBody)]
-    return [*evidence.transfers, *cast("list[Transfer]", both)]
-
-
-def _transfers(evidence: Evidence) -> tuple[Transfer, Transfer]:
-    first, second = evidence.first, evidence.second
-    if not isinstance(first.body, TransferBody) or not isinstance(second.body, TransferBody):
-        raise _nothing("not two transfers")
-    return cast("Transfer", first), cast("Transfer", second)
-
-
-def _check_fork(trust: Trust, evidence: Evidence) -> None:
-    _only(evidence, provenance=True)
-    _ordered(evidence)
-    first, second = _transfers(evidence)
-    if not spans_overlap(first, second):
-        raise _nothing("no unit is spent twice")
-    _check_behind(trust, evidence, first, second)
-
-
-def _check_tape_fork(trust: Trust, evidence: Evidence) -> None:
-    del trust
-    _only(evidence, openings=2)
-    _ordered(evidence)
-    one, other = evidence.openings
-    if one.commitment() != evidence.first.commitment or other.commitment() != evidence.second.commitment:
-        raise _nothing("another statement's place")
-    if not tape_overlap(one, other):
-        raise _nothing("the places do not overlap")
-
-
-def _check_two_outcomes(trust: Trust, evidence: Evidence) -> None:
-    del trust
-    _only(evidence)
-    _ordered(evidence)
-    one, other = evidence.first.body, evidence.second.body
-    if isinstance(one, TransferBody) or isinstance(other, TransferBody) or one.request != other.request:
-        raise _nothing("not two outcomes of one request")
-    if outcome_of(cast("Outcome", evidence.first)) == outcome_of(cast("Outcome", evidence.second)):
-        raise _nothing("the same outcome twice")
-
-
-def _check_dead_spent(trust: Trust, evidence: Evidence) -> None:
-    _only(evidence, warrant=True, provenance=True)
-    dead, spender = _transfers(evidence)
-    warrant = evidence.warrant
-    if warrant is None or spender.key != evidence.key or not spends_payee(spender, dead.id):
-        raise _nothing("the dead transfer's payee did not spend it")
-    check_warrant(trust, dead, warrant)
-    _check_behind(trust, evidence, dead, spender)
-
-
-_CHECKS = {
-    Fraud.FORK: _check_fork,
-    Fraud.TAPE_FORK: _check_tape_fork,
-    Fraud.TWO_OUTCOMES: _check_two_outcomes,
-    Fraud.DEAD_SPENT: _check_dead_spent,
-}
-
-
-def _check_behind(trust: Trust, evidence: Evidence, first: Transfer, second: Transfer) -> None:
-    """Raise unless both are statements, and exactly what is behind them is here and is what it claims to be."""
-    graph = Graph()
-    for token in evidence.tokens:
-        token_id = trust.token_id(token)
-        trust.check_token(token, token_id)
-        graph.tokens[token_id] = token
-    for hand in (*evidence.transfers, first, second):
-        graph.put(hand)
-    for hand in evidence.transfers:
-        trust.verify_statement(hand)
-    behind = _behind(graph, first, second)
-    for hand in behind:
-        check_spans(graph, hand, trust)
-    hands = {hand.id for hand in behind} - {first.id, second.id}
-    if len(evidence.transfers) != len(hands) or {hand.id for hand in evidence.transfers} != hands:
-        raise _nothing("it shows other transfers than those behind it")
-    if len(evidence.tokens) != len(graph.tokens) or graph.tokens.keys() != set(_tokens(behind)):
-        raise _nothing("it shows other tokens than those behind it")
-
-
-def _behind(graph: Graph, first: Transfer, second: Transfer) -> tuple[Transfer, ...]:
-    """Return both transfers and all that is behind them, each before those that spend it.
-
-    One may be behind the other: a thief may pay itself, and spend both the payment and what it had paid with.
-    """
-    order: dict[bytes, Transfer] = {}
-    for end in (first, second):
-        for hand in (*graph.ancestors(end), end):
-            order.setdefault(hand.id, hand)
-    return tuple(order.values())
-
-
-def _tokens(transfers: Iterable[Transfer]) -> tuple[bytes, ...]:
-    spans = [span for transfer in transfers for span in transfer.body.spans]
-    return tuple(dict.fromkeys(parent.id for parent, _, _ in spans if parent.side is Side.TOKEN))

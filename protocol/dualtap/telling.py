@@ -15,13 +15,13 @@ from dualtap.book import ENTRY_ROOM, Book
 from dualtap.codec import any_blob, list_of, maybe
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
-from dualtap.evidence import verify_evidence
 from dualtap.forms import issued_check
 from dualtap.issued import AuthorityCertificate, Policy, key_hint
 from dualtap.pieces import Cutter, Joiner
 from dualtap.records import News, Record, Warned
 from dualtap.states import Part, State
 from dualtap.suite import TAG, sha256
+from dualtap.verdict import verify_evidence
 from dualtap.wire import NewsHave, NewsPiece, ProceedMessage
 
 _HEADERS = 16

@@ -7,11 +7,12 @@ from contextlib import suppress
 from dualtap import limits
 from dualtap.book import ENTRY_ROOM, Book
 from dualtap.errors import TapError
-from dualtap.evidence import Evidence, dead_spent, encode_evidence, fork, tape_fork, verify_evidence
+from dualtap.evidence import Evidence, dead_spent, encode_evidence, fork, tape_fork
 from dualtap.graph import Graph, Interval
 from dualtap.provenance import rebuild
 from dualtap.records import Warned
 from dualtap.statements import Parent, Side, Transfer
+from dualtap.verdict import verify_evidence
 from dualtap.wire import TransferMessage
 
 

@@ -19,7 +19,6 @@ from dualtap import limits
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Decline, Effect, Report
-from dualtap.evidence import verify_evidence
 from dualtap.forms import signed
 from dualtap.issued import Carrier, Role, Tier
 from dualtap.keystore import Head, sign_with
@@ -51,6 +50,7 @@ from dualtap.sync import (
     sync_statement,
     upload_of,
 )
+from dualtap.verdict import verify_evidence
 from dualtap_devices.driver import Driver, always
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dualtap.errors import Code, TapError
-from dualtap.evidence import Fraud, decode_evidence, fork, verify_evidence
+from dualtap.evidence import Fraud, decode_evidence, fork
 from dualtap.forms import encode_certificate
 from dualtap.issued import Carrier, Condition, Role, Token, WalletCertificate
 from dualtap.records import Funded, News
 from dualtap.statements import Parent, PresentBody, Side, Span, Transfer, TransferBody
 from dualtap.sync import upload_of
+from dualtap.verdict import verify_evidence
 from dualtap_devices.wallet import Wallet
 from tests.mint import Mint
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualtap.evidence import Fraud, Verdict, verify_evidence
+from dualtap.evidence import Fraud
 from dualtap.records import Healed
 from dualtap.statements import CloseBody, Outcome, ReceiptBody, TapeStatement, Transfer
 from dualtap.sync import upload_of
+from dualtap.verdict import Verdict, verify_evidence
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.ledger import wallet_id
 from tests.mint import Mint

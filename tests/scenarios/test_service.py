@@ -18,11 +18,11 @@ import pytest
 
 from dualtap import Charge, Pay, limits, wire
 from dualtap.errors import Code, TapError
-from dualtap.evidence import verify_evidence
 from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.logcodec import decoder
 from dualtap.statements import PresentBody, Scheme
+from dualtap.verdict import verify_evidence
 from dualtap.wire import Hello, Want
 from dualtap_apps.cli import run
 from dualtap_apps.schemes import Office, today

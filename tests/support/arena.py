@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from dualtap.errors import Code
-from dualtap.evidence import Fraud, verify_evidence
+from dualtap.evidence import Fraud
 from dualtap.forms import signed
 from dualtap.issued import Token, WalletCertificate
 from dualtap.statements import (
@@ -32,6 +32,7 @@ from dualtap.statements import (
 )
 from dualtap.suite import Signer
 from dualtap.sync import SignedUpload, Upload, encode_signed_upload, encode_upload, sync_statement
+from dualtap.verdict import verify_evidence
 from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets

@@ -12,7 +12,7 @@ import pytest
 from dualtap import limits
 from dualtap.conditions import Here, Rule
 from dualtap.errors import Code, TapError
-from dualtap.evidence import fork, verify_evidence
+from dualtap.evidence import fork
 from dualtap.forms import decode_certificate, decode_grant, encode_certificate, encode_grant, signed
 from dualtap.graph import Graph, check_spans
 from dualtap.issued import AuthorityCertificate, Condition, WalletCertificate
@@ -20,6 +20,7 @@ from dualtap.keystore import sign_with
 from dualtap.statements import GrantBody, Opening, Parent, Side, Span, Transfer, TransferBody
 from dualtap.suite import Signer, sha256
 from dualtap.trust import issue
+from dualtap.verdict import verify_evidence
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from tests.playbook import EPOCH, World

@@ -16,7 +16,6 @@ from dualtap.evidence import (
     fork,
     tape_fork,
     two_outcomes,
-    verify_evidence,
 )
 from dualtap.graph import Graph
 from dualtap.statements import (
@@ -32,6 +31,7 @@ from dualtap.statements import (
     TransferBody,
     Warrant,
 )
+from dualtap.verdict import verify_evidence
 from dualtap_devices.wallet import Wallet
 from tests.mint import Mint
 

@@ -8,7 +8,6 @@ from typing import cast
 import pytest
 
 from dualtap.errors import Code, TapError
-from dualtap.evidence import verify_evidence
 from dualtap.issued import Carrier, Condition, Role, Token
 from dualtap.records import News
 from dualtap.statements import (
@@ -32,6 +31,7 @@ from dualtap.sync import (
     open_reply,
     upload_of,
 )
+from dualtap.verdict import verify_evidence
 from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import Secrets

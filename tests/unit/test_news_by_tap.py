@@ -12,7 +12,7 @@ from dualtap.book import Book
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Report, Result
-from dualtap.evidence import Fraud, verify_evidence
+from dualtap.evidence import Fraud
 from dualtap.issued import Tier
 from dualtap.logcodec import decoder, encode_record
 from dualtap.pieces import Joiner
@@ -21,6 +21,7 @@ from dualtap.states import TELLING, Part
 from dualtap.suite import Drbg
 from dualtap.tap import Tap
 from dualtap.telling import Handed, hint, room_of, take
+from dualtap.verdict import verify_evidence
 from dualtap.wire import NewsHave, NewsPiece, RefuseMessage
 from dualtap_devices.driver import Driver, exchange
 from dualtap_devices.wallet import Wallet

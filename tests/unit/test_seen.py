@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dualtap.evidence import (
-    Evidence,
-    Fraud,
-    dead_spent,
-    encode_evidence,
-    fork,
-    two_outcomes,
-    verify_evidence,
-)
+from dualtap.evidence import Evidence, Fraud, dead_spent, encode_evidence, fork, two_outcomes
 from dualtap.graph import Graph
 from dualtap.records import News, Warned
 from dualtap.statements import (
@@ -24,6 +16,7 @@ from dualtap.statements import (
     TransferBody,
     Warrant,
 )
+from dualtap.verdict import verify_evidence
 from dualtap_devices.wallet import Wallet
 from tests.mint import Mint
 

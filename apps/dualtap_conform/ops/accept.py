@@ -7,12 +7,12 @@ from typing import cast, get_type_hints
 
 from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError
-from dualtap.evidence import verify_evidence
 from dualtap.forms import signed
 from dualtap.outcome import examine
 from dualtap.records import Answered, Asked
 from dualtap.statements import ReceiptBody, RequestBody, Transfer, Verification
 from dualtap.suite import TAG, Drbg
+from dualtap.verdict import verify_evidence
 from dualtap.wire import TransferMessage, decode
 from dualtap_conform.setup import Json, Object, Setup, unhex
 from dualtap_devices.wallet import Wallet
