@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dualtap import ownermessages, sealedsync, wire
+from dualtap import ownermessages, syncmessages, wire
 from dualtap.errors import TapError, decode_code
-from dualtap.sealedsync import SyncProof
 from dualtap.statements import Kind
+from dualtap.syncmessages import SyncProof
 from dualtap.wire import Hello, Message, OutcomeMessage, RefuseMessage, Want, Welcome
 
 
@@ -37,7 +37,7 @@ def plain_name(plain: bytes) -> str:
     except TapError:
         pass
     try:
-        inner = sealedsync.decode(plain)
+        inner = syncmessages.decode(plain)
     except TapError:
         return "an unknown message"
     return "Proof" if isinstance(inner, SyncProof) else type(inner).__name__.removeprefix("Sync")

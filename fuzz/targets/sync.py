@@ -14,11 +14,12 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send
 from dualtap.forms import signed
 from dualtap.issued import Carrier, Role, Tier
-from dualtap.sealedsync import IssuerSync, Prove, SyncNext, SyncPiece, Take, Taken, encode
+from dualtap.sealedsync import IssuerSync, Prove, Take, Taken
 from dualtap.session import Channel, establish
 from dualtap.statements import Kind, PresentBody, Scheme
 from dualtap.suite import sha256
 from dualtap.sync import SignedUpload, encode_signed_upload, encode_upload, upload_of
+from dualtap.syncmessages import SyncNext, SyncPiece, encode
 from dualtap.wire import VERSION, Hello, Want
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore

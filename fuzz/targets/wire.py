@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from dualtap import codec, forms, sealedsync, wire
+from dualtap import codec, forms, syncmessages, wire
 from dualtap.errors import Code, TapError
 from dualtap.forms import plain
 from dualtap.issued import Policy, Token
@@ -84,7 +84,7 @@ TWICE: tuple[Callable[[bytes], bytes], ...] = (
     _message,
     lambda data: wire.encode_hello(wire.decode_hello(data)),
     lambda data: wire.encode_welcome(wire.decode_welcome(data)),
-    lambda data: sealedsync.encode(sealedsync.decode(data)),
+    lambda data: syncmessages.encode(syncmessages.decode(data)),
     lambda data: encode_record(decoder(SCHEME.id)(data)),
     lambda data: encode_upload(decode_upload(SCHEME, data)),
     lambda data: encode_signed_upload(decode_signed_upload(data)),

@@ -25,10 +25,11 @@ from dualtap.issued import (
     WalletCertificate,
     key_hint,
 )
-from dualtap.sealedsync import Proved, proof_id
+from dualtap.sealedsync import Proved
 from dualtap.statements import OrderBody, OwnerOrder, Present, Scheme
 from dualtap.suite import Suite
 from dualtap.sync import SignedReply, reply_id
+from dualtap.syncmessages import proof_id
 from dualtap.trust import Trust, issue
 
 

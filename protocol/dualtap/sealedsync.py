@@ -8,133 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple, TypeAlias, cast
 
-from dualtap import codec, forms, limits, wire
-from dualtap.codec import Check, record
+from dualtap import limits, wire
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Received, Send, Sign, Signature
-from dualtap.forms import public_digest
 from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.logcodec import BYTES
-from dualtap.pieces import Cutter, Joiner
+from dualtap.pieces import Joiner
 from dualtap.session import Channel, check_hello, check_welcome, establish
-from dualtap.statements import Kind, Scheme, statement_id
-from dualtap.suite import TAG, Ephemeral
-from dualtap.sync import (
-    Reply,
-    SignedUpload,
-    decode_signed_upload,
-    encode_signed_upload,
-    open_reply,
-    sync_statement,
+from dualtap.statements import Scheme
+from dualtap.suite import Ephemeral
+from dualtap.sync import Reply, SignedUpload, decode_signed_upload, encode_signed_upload, open_reply, sync_statement
+from dualtap.syncmessages import (
+    PieceCutter,
+    SyncMessage,
+    SyncNext,
+    SyncPiece,
+    SyncProof,
+    encode,
+    open_message,
+    proof_id,
+    unexpected,
 )
 from dualtap.trust import Trust
 from dualtap.wire import VERSION, Hello, RefuseMessage, Want, Welcome
-
-LEAST_FRAME = 128
-"""Bytes: who takes no frame so long cannot sync."""
-_HEADERS = 16
-"""Bytes of a piece besides its data: array, number, ``left``, ``size`` and the data's length, rounded up."""
-
-
-class SyncProof(NamedTuple):
-    """The issuer's first word: a challenge, and an institution's signature over it in this session.
-
-    ``size`` is the longest frame, in bytes, that the issuer takes.
-    """
-
-    challenge: bytes
-    certificate: AuthorityCertificate
-    size: int
-    signature: bytes
-
-
-class SyncPiece(NamedTuple):
-    """A piece of a SignedUpload or SignedReply. ``left`` bytes follow it; ``size`` is the sender's longest frame."""
-
-    left: int
-    size: int
-    data: bytes
-
-
-class SyncNext(NamedTuple):
-    """``taken`` bytes have come: go on."""
-
-    taken: int
-
-
-SyncMessage: TypeAlias = SyncProof | SyncPiece | SyncNext | RefuseMessage
-
-_NUMBER: dict[type[SyncMessage], int] = {RefuseMessage: 8, SyncProof: 10, SyncPiece: 11, SyncNext: 12}
-_size = codec.uint(limits.MESSAGE)
-_MESSAGE: dict[type[SyncMessage], Check[SyncMessage]] = {
-    RefuseMessage: record(RefuseMessage, codec.number),
-    SyncProof: record(SyncProof, codec.digest, forms.issued_check(AuthorityCertificate), _size, codec.signature),
-    SyncPiece: record(SyncPiece, codec.number, _size, codec.any_blob),
-    SyncNext: record(SyncNext, codec.number),
-}
-_CHECK = {_NUMBER[kind]: check for kind, check in _MESSAGE.items()}
-
-
-def encode(message: SyncMessage) -> bytes:
-    """Return a message's bytes, to be sealed."""
-    return codec.pack((_NUMBER[type(message)], *message))
-
-
-def decode(data: bytes, limit: int = limits.MESSAGE) -> SyncMessage:
-    """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`dualtap.codec.unpack` raises."""
-    value = codec.unpack(data, limit)
-    if type(value) is not list or not value:
-        raise TapError(Code.MALFORMED, "not a message")
-    number, *fields = cast("list[object]", value)
-    if type(number) is not int:
-        raise TapError(Code.MALFORMED, "not a message")
-    check = _CHECK.get(number)
-    if check is None:
-        raise TapError(Code.UNKNOWN_MESSAGE, f"number {number}")
-    return check(fields)
-
-
-def proof_id(scheme: Scheme, issuer: bytes, session: bytes, challenge: bytes) -> bytes:
-    """Return what an institution (its whole key) signs: this challenge, in the session of this transcript.
-
-    SPEC §14-16.
-    """
-    return statement_id(scheme.id, Kind.CHALLENGE, issuer, public_digest((session, challenge)))
-
-
-class _Cutter:
-    """Cuts bytes into pieces that the peer's frames hold."""
-
-    __slots__ = ("_cutter", "_own")
-
-    def __init__(self, data: bytes, own: int, peer: int) -> None:
-        """``own`` and ``peer`` are the longest frames, in bytes, that each side takes; raise ``TOO_LARGE``."""
-        if peer < LEAST_FRAME:
-            raise TapError(Code.TOO_LARGE, f"a frame of {peer} bytes holds no piece")
-        # Nothing longer than its sender takes either: a card's link and memory hold no more.
-        self._cutter, self._own = Cutter(data, min(own, peer) - TAG - _HEADERS), own
-
-    def next(self, taken: int) -> SyncPiece:
-        """Return the next piece; raise ``MALFORMED`` unless the peer has taken all before."""
-        if taken != self._cutter.sent or not self.left:
-            raise TapError(Code.MALFORMED, f"{taken} bytes taken of {self._cutter.sent} sent")
-        left, data = self._cutter.next()
-        return SyncPiece(left, self._own, data)
-
-    @property
-    def left(self) -> int:
-        """Bytes that are still to be sent."""
-        return self._cutter.left
-
-
-def _open(channel: Channel, frame: bytes, most: int) -> SyncMessage:
-    """Return the message in a sealed frame of at most ``most`` bytes."""
-    if len(frame) > most:
-        raise TapError(Code.TOO_LARGE, f"{len(frame)} bytes, at most {most}")
-    return decode(channel.open(frame), most)
-
 
 # The wallet's end
 
@@ -185,7 +82,7 @@ class WalletSync:
         self._channel: Channel | None = None
         self._joiner = Joiner(BYTES)
         self._asked: SignedUpload | None = None
-        self._cutter: _Cutter | None = None
+        self._cutter: PieceCutter | None = None
         self._peer = 0
 
     def begin(self) -> Send:
@@ -216,9 +113,9 @@ class WalletSync:
         welcome = wire.decode_welcome(frame, self._size)
         check_welcome(welcome, Want.SYNC)
         channel = establish(self._scheme, self._ephemeral, True, self._hello, welcome)
-        proof = _open(channel, welcome.sealed, self._size)
+        proof = open_message(channel, welcome.sealed, self._size)
         if not isinstance(proof, SyncProof):
-            raise _unexpected(proof)
+            raise unexpected(proof)
         self._trust.learn((proof.certificate,))
         issuer = self._trust.authority(proof.certificate.hint, _INSTITUTION, 0)  # expiry never blocks a sync
         named = proof_id(self._scheme, issuer.key, channel.transcript, proof.challenge)
@@ -240,7 +137,7 @@ class WalletSync:
             if self._heir:
                 self._state = _Wallet.HEIR
                 return self._sign(self._asked, self._heir)
-        self._cutter = _Cutter(encode_signed_upload(self._asked), self._size, self._peer)
+        self._cutter = PieceCutter(encode_signed_upload(self._asked), self._size, self._peer)
         self._state = _Wallet.UPLOAD
         return self._send(self._cutter.next(0))
 
@@ -248,7 +145,7 @@ class WalletSync:
         assert self._channel is not None
         assert self._cutter is not None
         assert self._asked is not None
-        message = _open(self._channel, frame, self._size)
+        message = open_message(self._channel, frame, self._size)
         match message:
             case SyncNext(taken) if state is _Wallet.UPLOAD:
                 piece = self._cutter.next(taken)
@@ -262,7 +159,7 @@ class WalletSync:
             case RefuseMessage(code):
                 raise TapError(decode_code(code), "the issuer refused this sync")
             case _:
-                raise _unexpected(message)
+                raise unexpected(message)
 
     def _send(self, message: SyncMessage) -> Send:
         assert self._channel is not None
@@ -326,7 +223,7 @@ class IssuerSync:
         self._welcome = Welcome(VERSION, ephemeral.public, Want.SYNC, b"")
         self._challenge = b""
         self._joiner = Joiner(most)
-        self._cutter: _Cutter | None = None
+        self._cutter: PieceCutter | None = None
         self._peer = 0
 
     @property
@@ -381,7 +278,7 @@ class IssuerSync:
 
     def _heard(self, state: _Issuer, frame: bytes) -> Take | Send:
         assert self._channel is not None
-        message = _open(self._channel, frame, limits.MESSAGE)
+        message = open_message(self._channel, frame, limits.MESSAGE)
         match message:
             case SyncPiece() if state is _Issuer.UPLOAD:
                 self._peer = message.size
@@ -396,18 +293,18 @@ class IssuerSync:
             case SyncNext(taken) if self._cutter is not None:
                 return self._reply(self._cutter, taken)
             case _:
-                raise _unexpected(message)
+                raise unexpected(message)
 
     def _taken(self, event: Taken) -> Send:
         if event.refused is not None:
             return self._refuse(event.refused)
         try:
-            self._cutter = _Cutter(event.signed_reply, limits.MESSAGE, self._peer)
+            self._cutter = PieceCutter(event.signed_reply, limits.MESSAGE, self._peer)
         except TapError as error:
             return self._refuse(error.code)
         return self._reply(self._cutter, 0)
 
-    def _reply(self, cutter: _Cutter, taken: int) -> Send:
+    def _reply(self, cutter: PieceCutter, taken: int) -> Send:
         piece = cutter.next(taken)
         if piece.left:
             self._state = _Issuer.REPLY
@@ -419,10 +316,6 @@ class IssuerSync:
     def _send(self, message: SyncMessage) -> Send:
         assert self._channel is not None
         return Send(self._channel.seal(encode(message)))
-
-
-def _unexpected(message: SyncMessage) -> TapError:
-    return TapError(Code.UNEXPECTED_MESSAGE, type(message).__name__)
 
 
 _INSTITUTION = frozenset({Authority.INSTITUTION})

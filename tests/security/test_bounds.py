@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args
 
 import pytest
 
-from dualtap import codec, forms, limits, sealedsync, wire
+from dualtap import codec, forms, limits, syncmessages, wire
 from dualtap.call import decode_call
 from dualtap.errors import TapError
 from dualtap.evidence import decode_evidence
@@ -57,7 +57,7 @@ DECODERS: dict[str, Decode] = {
     "Hello": wire.decode_hello,
     "Welcome": wire.decode_welcome,
     "Call": decode_call,
-    "message of a sync": sealedsync.decode,
+    "message of a sync": syncmessages.decode,
     "upload": lambda data: decode_upload(WORLD.scheme, data),
     "signed upload": decode_signed_upload,
     "reply": lambda data: decode_reply(WORLD.scheme, data),

@@ -13,25 +13,11 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send, Sign, Signature
 from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.keystore import sign_with
-from dualtap.sealedsync import (
-    IssuerSync,
-    Prove,
-    Proved,
-    Replied,
-    SyncMessage,
-    SyncNext,
-    SyncPiece,
-    SyncProof,
-    Take,
-    Taken,
-    WalletSync,
-    decode,
-    encode,
-    proof_id,
-)
+from dualtap.sealedsync import IssuerSync, Prove, Proved, Replied, Take, Taken, WalletSync
 from dualtap.session import Channel, establish
 from dualtap.suite import sha256
 from dualtap.sync import encode_upload, upload_of
+from dualtap.syncmessages import SyncMessage, SyncNext, SyncPiece, SyncProof, decode, encode, proof_id
 from dualtap.trust import issue
 from dualtap.wire import Hello, RefuseMessage, Want, Welcome
 from dualtap_devices.remote import sync_sealed

@@ -12,8 +12,8 @@ import pytest
 
 from dualtap import limits, wire
 from dualtap.errors import Code, TapError
-from dualtap.sealedsync import SyncPiece, SyncProof, decode, encode
 from dualtap.session import Channel, establish
+from dualtap.syncmessages import SyncPiece, SyncProof, decode, encode
 from dualtap.wire import Hello, RefuseMessage, Want
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.service.clerk import Clerk

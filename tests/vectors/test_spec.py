@@ -34,10 +34,10 @@ from dualtap import (
     ownermessages,
     provenance,
     records,
-    sealedsync,
     standing,
     statements,
     sync,
+    syncmessages,
     telling,
     wire,
 )
@@ -62,7 +62,7 @@ MODULES = (
     wire,
     records,
     sync,
-    sealedsync,
+    syncmessages,
     evidence,
     provenance,
     call,
@@ -428,12 +428,12 @@ def check_sync(text: str) -> None:
     compare(spec, "Upload", lambda value: sync.decode_upload(SCHEME, packed(value)))
     compare(spec, "SignedReply", lambda value: sync.decode_signed_reply(packed(value)))
     compare(spec, "Reply", lambda value: sync.decode_reply(SCHEME, packed(value)))
-    for kind, number in _numbers(sealedsync).items():
+    for kind, number in _numbers(syncmessages).items():
         if kind is not wire.RefuseMessage:
             assert f"| message {number}, " in next(row for row in text.splitlines() if f"| `{kind.__name__}` |" in row)
 
             def decode(value: Tree, number: int = number) -> object:
-                return sealedsync.decode(packed([number, *value] if isinstance(value, list) else value))
+                return syncmessages.decode(packed([number, *value] if isinstance(value, list) else value))
 
             compare(spec, kind.__name__, decode)
 
