@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from dualtap import wire
+from dualtap import codec
 from dualtap.elements import BYTES_EACH, check_elements
 from dualtap.errors import Code, TapError
 
@@ -37,7 +37,7 @@ def test_what_claims_memory_is_refused_before_it_is_allocated(what: str) -> None
     tracemalloc.start()
     try:
         with pytest.raises(TapError) as caught:
-            wire.unpack(data, len(data), ITEMS)
+            codec.unpack(data, len(data), ITEMS)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -58,15 +58,15 @@ def test_the_bound_is_where_it_says() -> None:
             continue
         with pytest.raises(TapError):
             check_elements(data)
-    wire.unpack(wire.pack(((),) * 64))
+    codec.unpack(codec.pack(((),) * 64))
 
 
 def test_every_form_is_walked_as_the_decoder_walks_it() -> None:
     """§5.1-9: what is skipped wrongly would hide what follows, or count content for elements."""
     draw = random.Random(5)
     sizes = (0, 1, 31, 32, 255, 256, 65_535, 65_536)
-    forms = [wire.pack(b"\x9f" * size) for size in sizes] + [wire.pack("\x1f" * size) for size in sizes]
-    forms += [wire.pack(value) for value in (0, 127, 128, 2**16, 2**32, 2**63, -1, -33, -(2**31) - 1, True, None, 0.5)]
+    forms = [codec.pack(b"\x9f" * size) for size in sizes] + [codec.pack("\x1f" * size) for size in sizes]
+    forms += [codec.pack(value) for value in (0, 127, 128, 2**16, 2**32, 2**63, -1, -33, -(2**31) - 1, True, None, 0.5)]
     forms += [bytes.fromhex(ext) for ext in ("c70005", "c7020599ff", "c800030599ffff", "c90000000305ffffff")]
     forms += [bytes([0xD4 + number, 5]) + b"\x9f" * 2**number for number in range(5)]
     for _ in range(50):
