@@ -11,10 +11,12 @@ from dualtap import limits
 from dualtap.context import Pay
 from dualtap.errors import Code
 from dualtap.events import Result
-from dualtap.evidence import Fraud, verify_evidence
+from dualtap.evidence import Fraud
+from dualtap.issued import Condition
 from dualtap.records import Holding
-from dualtap.statements import Condition, Parent, Side, Span, Transfer, TransferBody
+from dualtap.statements import Parent, Side, Span, Transfer, TransferBody
 from dualtap.sync import upload_of
+from dualtap.verdict import verify_evidence
 from dualtap.wire import encode
 from dualtap_devices.renewing import renewable, worn
 from dualtap_devices.wallet import Wallet
