@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from threading import Thread
+from typing import cast
 
 import pytest
 
@@ -223,6 +225,18 @@ def test_addresses_that_name_no_device(address: str) -> None:
         with pytest.raises(TapError) as caught:
             call()
         assert caught.value.code is Code.BAD_INPUT
+
+
+def test_usb_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    usb = importlib.import_module("usb1")
+
+    def fail(_: object) -> None:
+        raise cast("Exception", usb.USBErrorOther())
+
+    monkeypatch.setattr(usb.USBContext, "open", fail)
+    with pytest.raises(TapError, match="USB failed") as caught:
+        nfc.SCHEME.connect("usb", 0)
+    assert caught.value.code is Code.BAD_INPUT
 
 
 def test_an_address_in_use_is_named() -> None:

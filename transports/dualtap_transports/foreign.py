@@ -6,6 +6,7 @@ Neither is imported before a transport of its own is opened, and a missing one i
 
 from __future__ import annotations
 
+import errno
 import importlib
 import socket
 from collections.abc import Sequence
@@ -68,10 +69,15 @@ class Nfcpy:
         self.broken_link_error = cast("type[Exception]", clf.BrokenLinkError)
         self.unsupported_error = cast("type[Exception]", clf.UnsupportedTargetError)
         self.tag_error = cast("type[Exception]", self._tt4.Type4TagCommandError)
+        self._usb_error = cast("type[Exception]", _load("usb1", "nfc").USBError)
 
     def open(self, path: str) -> Frontend:
         """Open a device. Raises :class:`OSError` or :class:`ValueError` as nfcpy does."""
-        return cast("Frontend", self._nfc.ContactlessFrontend(path))
+        try:
+            return cast("Frontend", self._nfc.ContactlessFrontend(path))
+        except self._usb_error as error:
+            # nfcpy lets those through that libusb has before a device is looked for: a container without USB, say.
+            raise OSError(errno.EIO, f"USB failed: {error}") from error
 
     def open_udp_card(self, host: str, port: int) -> tuple[Frontend, int]:
         """Open nfcpy's UDP device to listen at ``host`` (port 0: any), and return it with its port.

@@ -296,6 +296,8 @@ def _remedy(path: str, error: OSError) -> str:
         return f"no permission for the NFC device {path!r}: add a udev rule, or your user to its group"
     if error.errno == errno.EBUSY:
         return f"the NFC device {path!r} is claimed: stop pcscd, and unload the kernel's pn533_usb"
+    if error.errno == errno.EIO:
+        return f"cannot look for the NFC device {path!r}: {error.strerror}"
     return f"no NFC device at {path!r}: plug one in, or name it as nfcpy does, as in usb or tty:USB0:pn532"
 
 
