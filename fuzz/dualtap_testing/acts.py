@@ -56,7 +56,7 @@ def _cut_of(draw: random.Random, faults: frozenset[str]) -> tuple[int, bool] | N
 
 
 def _fault_of(draw: random.Random, faults: frozenset[str]) -> str:
-    kinds = ("none", "none", "none", "unreachable", "reply lost", "twice", "slow")
+    kinds = ("none", "none", "none", "unreachable", "reply lost", "twice", "slow", "meanwhile")
     return draw.choice(kinds) if "network" in faults else "none"
 
 
@@ -83,8 +83,9 @@ def again(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     torn = [one for one in world.baskets if any(asked.basket == one[1] for asked in one[0].wallet.book.open.values())]
     till, basket, amount = draw.choice(torn if torn and draw.random() < 0.7 else world.baskets)
     payer, plan, starts = draw.choice(world.devices), plan_of(draw, faults), draw.random() < 0.5
+    part = draw.choice([0, 0, 0, 1, 2])
     if till in world.devices and not set(payer.keys) & set(till.keys):
-        world.tap(payer, till, amount, plan, basket=basket, payer_starts=starts)
+        world.tap(payer, till, amount, plan, basket=basket, part=part, payer_starts=starts)
 
 
 def heal(world: World, draw: random.Random, faults: frozenset[str]) -> None:
@@ -107,7 +108,8 @@ def refund(world: World, draw: random.Random, faults: frozenset[str]) -> None:
             customer = next((one for one in world.devices if payer in one.keys), None)
             if customer is not None and customer.key != till.key:
                 plan = plan_of(draw, faults)
-                world.tap(till, customer, max(1, left // 2), plan, refund_of=transfer)
+                amount = draw.choice([max(1, left // 2), left, left + 1, till.wallet.book.taken[transfer].amount])
+                world.tap(till, customer, amount, plan, refund_of=transfer)
                 return
 
 
@@ -147,7 +149,7 @@ def issue(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 def days(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Days pass."""
     del faults
-    world.pass_time(draw.randint(1, 5))
+    world.pass_time(draw.randint(1, 5) if draw.random() < 0.8 else draw.randint(8, 25))
 
 
 def power(world: World, draw: random.Random, faults: frozenset[str]) -> None:
@@ -202,6 +204,12 @@ def swell(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     thieves.swell(world, draw.choice([one for one in world.devices if one.name in THIEVES]), draw)
 
 
+def scrawl(world: World, draw: random.Random, faults: frozenset[str]) -> None:
+    """A thief answers a payment by an outcome that it did not sign."""
+    del faults
+    thieves.scrawl(world, draw.choice([one for one in world.devices if one.name in THIEVES]), draw)
+
+
 def collude(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """One thief closes, for another, the request whose transfer it accepted: both have the money."""
     del faults
@@ -226,6 +234,7 @@ ACTS: dict[str, tuple[float, str, Act]] = {
     "rewind": (0.7, "hostile", rewind),
     "lie": (1, "hostile", lie),
     "swell": (1, "hostile", swell),
+    "scrawl": (0.7, "hostile", scrawl),
     "collude": (0.7, "hostile", collude),
 }
 """By name: how often, the fault that it is part of, and what happens."""

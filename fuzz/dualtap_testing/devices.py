@@ -17,7 +17,8 @@ from dualtap_devices.slots import MemoryStore
 from dualtap_devices.wallet import Wallet
 from dualtap_testing.reading import Shelf
 
-STORE = 1 << 20
+STORE, SMALL = 1 << 20, 48 * 1024
+"""Bytes of flash, and of a card's, which may fill up between two syncs."""
 
 
 class Power:
@@ -53,8 +54,8 @@ class Power:
 class PoweredStore(MemoryStore):
     """A store in memory, atomic as a :class:`SlotStore` is, that needs power to be written."""
 
-    def __init__(self, power: Power, records: Sequence[bytes] = ()) -> None:
-        super().__init__(STORE)
+    def __init__(self, power: Power, records: Sequence[bytes] = (), size: int = STORE) -> None:
+        super().__init__(size)
         self._power = power
         super().append(records)
         self.journal = list(records)
@@ -87,7 +88,8 @@ class PoweredStore(MemoryStore):
 class PoweredKeystore(MemoryKeystore):
     """A keystore whose one cell needs power to be written, and that shows the checkers all that it signs.
 
-    ``lax`` is a broken chip: it signs whatever it is asked to, in whatever order.
+    ``lax`` is a broken chip: it signs whatever it is asked to, in whatever order. ``scrawls`` is one whose outcomes
+    carry no signature.
     """
 
     head: Head
@@ -96,7 +98,7 @@ class PoweredKeystore(MemoryKeystore):
         super().__init__(scheme, secret)
         self.secret = secret
         self._power = power
-        self.lax = False
+        self.lax = self.scrawls = False
         self.signed: list[tuple[Kind, bytes, TapeOpening]] = []
         """Tape entries signed: kind, H(public) and place."""
 
@@ -116,7 +118,7 @@ class PoweredKeystore(MemoryKeystore):
         finally:
             if not found:
                 self.head = before
-        return found
+        return bytes(len(found)) if self.scrawls and kind is not Kind.TRANSFER else found
 
     def sign(self, kind: Kind, public: bytes) -> bytes:
         """Sign what is off the tape; a Successor is written first, and may fail with the power."""

@@ -42,15 +42,19 @@ class Word(NamedTuple):
     place: tuple[int, int] | None
     renews: bool
     """Whether a deposit asks for fresh tokens in place of its credit."""
+    epoch: int
+    """Its signer's date."""
 
 
 class Coin(NamedTuple):
-    """A token: whose, how much, until when it can be claimed, and the hint of who issued it."""
+    """A token: whose, how much, until when it can be claimed and spent, who issued it (a hint), how far it travels."""
 
     owner: bytes
     amount: int
     claim_by: int
     issuer: bytes
+    spend_by: int
+    hops: int
 
 
 def _sha(*parts: bytes) -> bytes:
@@ -94,14 +98,14 @@ def word(scheme: bytes, raw: Raw) -> Word:
     place = (shown[1], shown[2]) if opened else None
     if kind == TRANSFER:
         asked = shown[4] if opened else b""
-        return Word(named, kind, key, body[0], pieces(body[1]), asked, b"", commitment, place, bool(body[3]))
+        return Word(named, kind, key, body[0], pieces(body[1]), asked, b"", commitment, place, bool(body[3]), body[2])
     accepts = body[1] if kind == RECEIPT else b""
-    return Word(named, kind, key, b"", (), body[0], accepts, commitment, place, False)
+    return Word(named, kind, key, b"", (), body[0], accepts, commitment, place, False, body[2])
 
 
 def coin(raw: Raw) -> Coin:
     """Return what a token says."""
-    return Coin(raw[3], raw[1], raw[5], raw[8])
+    return Coin(raw[3], raw[1], raw[5], raw[8], raw[4], raw[6])
 
 
 def coin_id(scheme: bytes, issuer: bytes, raw: Raw) -> bytes:

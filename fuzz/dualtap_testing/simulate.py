@@ -131,6 +131,7 @@ def _play(world: World, scenario: Scenario, every: int, told: Told) -> None:
     world.check()
     world.begin("the end")
     told(-1, "heal")
+    world.wait()
     world.heal()
     world.settle_all()
     world.faults += world.network.faults

@@ -68,6 +68,14 @@ class _Ephemeral:
         return _hash(b"shared", min(peer, self.public) + max(peer, self.public), 32)
 
 
+_sealed: dict[tuple[bytes, bytes], bytes] = {}
+
+
+def begin_session() -> None:
+    """Forget which nonces were used: a tap that is played again has the same keys, and may say something else."""
+    _sealed.clear()
+
+
 class _Sealer:
     __slots__ = ("_key",)
 
@@ -79,7 +87,10 @@ class _Sealer:
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
         del associated_data
-        return data + self._tag(nonce, data)
+        tag = self._tag(nonce, data)
+        if _sealed.setdefault((self._key, nonce), tag) != tag:
+            raise AssertionError("two plaintexts are sealed under one key with one nonce")
+        return data + tag
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
         del associated_data

@@ -14,6 +14,7 @@ from dualtap.suite import Ephemeral
 from dualtap_devices.driver import Driver
 from dualtap_devices.flash import PowerCut
 from dualtap_testing.devices import Device
+from dualtap_testing.stub import begin_session
 
 LONG = 61.0
 """Seconds after which every device gives a tap up."""
@@ -75,6 +76,11 @@ class Side:
         """How the tap ended for it, if it knows."""
         return self.driver.reports[-1] if self.driver is not None and self.driver.reports else None
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it would not even begin: it says why, or its log is full."""
+        return self.refused is not None or (self.report is not None and self.report.code == Code.STORE_FULL)
+
 
 class SimTap:
     """Runs a tap between two devices; what fails of it is in the plan alone."""
@@ -89,6 +95,7 @@ class SimTap:
 
     def run(self) -> None:
         """Run it to its end, and open again whoever lost power."""
+        begin_session()
         for side, cut in ((self.payer, self._plan.cuts[0]), (self.payee, self._plan.cuts[1])):
             side.device.power.plan(cut)
         for side in self._sides:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import cast
 
 from dualtap import codec
+from dualtap.book import Book
 from dualtap.errors import TapError
 from dualtap.forms import plain, signed
 from dualtap.keystore import Head, sign_with
@@ -26,6 +27,7 @@ from dualtap.statements import (
     Span,
     TapeStatement,
     TransferBody,
+    Warrant,
 )
 from dualtap.sync import SignedUpload, encode_signed_upload, encode_upload, sync_statement, upload_of
 from dualtap_devices.syncing import sync
@@ -94,8 +96,22 @@ def confuse(world: World, device: Device, draw: random.Random) -> None:
     close = signed(world.scheme.id, chest.key, CloseBody(draw.randbytes(32), 0, world.epoch), opening)
     with suppress(TapError):
         sign_with(chest.keystore, close)
+    for old in device.chests[:-1]:
+        _ask_retired(world, old, draw)
     device.touched = True
     world.read()
+
+
+def _ask_retired(world: World, chest: Chest, draw: random.Random) -> None:
+    """A confused host asks a chip that was retired to pay: it must refuse."""
+    head = chest.keystore.head
+    opening = Opening(draw.randbytes(16), head.ctr, head.ctr + 1, request=draw.randbytes(32))
+    span = Span(Parent(draw.randbytes(32), Side.TOKEN, 0), 0, 1)
+    body = TransferBody(draw.choice(world.devices).key, (span,), world.epoch, ())
+    if head.successor:
+        with suppress(TapError):
+            sign_with(chest.keystore, signed(world.scheme.id, chest.key, body, opening))
+            raise PromiseBroken(3, "a chip that was retired signs a payment")
 
 
 class _Reach:
@@ -212,15 +228,40 @@ def swell(world: World, device: Device, draw: random.Random) -> None:
     parent = draw.choice(roots)
     if parent.side is Side.TOKEN:
         start = draw.randrange(tokens[named].amount)
-        end = min(tokens[named].amount + 9, start + draw.randint(1, 9))
+        end = min(tokens[named].amount + draw.choice([1, 9]), start + draw.randint(1, 9))
     else:
         named = book.graph.origin(parent).token
         _, start, end = book.graph.transfers[parent.id].body.spans[0]
+        end += draw.random() < 0.3
+    if parent.side is Side.PAYER and parent.id not in book.graph.warrants:
+        _pretend(world, book, parent.id, draw)
     book.holdings[:] = [Holding(parent, named, start, end)]
     other = draw.choice([one for one in world.devices if not set(one.keys) & set(device.keys)])
     world.faults += 1
     world.tap(twin, other, end - start, TapPlan())
     world.devices.remove(twin)
+
+
+def _pretend(world: World, book: Book, transfer: bytes, draw: random.Random) -> None:
+    """Let a thief's wallet believe that a transfer is dead, by its payee's outcome of another request."""
+    sent = book.graph.transfers[transfer]
+    questions = [one for device in world.devices for one in device.wallet.book.questions.values()]
+    given = [one.outcome for one in questions if one.outcome is not None and one.outcome.key == sent.body.payee]
+    given = [one for one in given if one.signature and sent.opening is not None]
+    if given:
+        book.graph.warrants[transfer] = Warrant(sent.shown().answered(), draw.choice(given))
+
+
+def scrawl(world: World, device: Device, draw: random.Random) -> None:
+    """Answer a payment by an outcome without a signature; who answers is a copy, of which nobody else reads."""
+    payer = draw.choice(world.devices)
+    if not world.honest(payer) or payer.key == device.key:
+        return
+    twin = clone(world, device)
+    world.devices.remove(twin)
+    twin.chests[-1].keystore.scrawls = True
+    world.faults += 1
+    world.tap(payer, twin, draw.randint(1, 9), TapPlan())
 
 
 def collude(world: World, draw: random.Random) -> None:

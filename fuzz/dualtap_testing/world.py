@@ -29,17 +29,20 @@ from dualtap_devices.syncing import Prepared, close, tell
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.ledger import Ledger, Terms
+from dualtap_issuer.settling import all_liabilities, all_shares
 from dualtap_issuer.store import Store
 from dualtap_testing.bag import Name
 from dualtap_testing.checkers import Checkers, Credit, PromiseBroken
-from dualtap_testing.devices import Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.devices import SMALL, STORE, Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.rules import Bounds, Rules
+from dualtap_testing.screens import check_reason, check_told, is_paid
 from dualtap_testing.taps import Air, LinkFault, Side, SimTap, TapPlan
 
 START = 20_000
 """The first date of every world."""
 SPEND, GRACE = 12, 9
 LAST = START + 2_000
-TIER = Tier(1, payment=1_000, payments=1_000, receipts=1_000, received=100_000)
+TIER = Tier(1, payment=1_000, payments=12, receipts=14, received=100_000)
 TERMS = Terms("CNY", SPEND, GRACE, 4, (TIER,))
 Person: TypeAlias = tuple[str, Carrier, int, Profile]
 """A name, a carrier, the first token in minor units, and what the device can carry."""
@@ -84,11 +87,14 @@ class World:
         self.ledger = Ledger(store, SchemeAuthority(suite, secrets, store, LAST, 1_000), TERMS)
         self.scheme = self.ledger.scheme
         self.checkers = Checkers(self.scheme.id, [self.ledger.authority.institution], suite.verifier)
+        self.rules = Rules(self.scheme.id, suite.verifier, self.checkers.bag)
         self.devices: list[Device] = []
         self.taps = self.faults = 0
         self.baskets: list[tuple[Device, bytes, int]] = []
         self.tokens = 0
         self._proved: set[Name] = set()
+        self._taken: set[bytes] = set()
+        self._syncing: Device | None = None
         for name, carrier, fund, profile in people:
             self.join(name, carrier, fund, profile, LAST if name != EXPIRES else START + EXPIRED)
 
@@ -105,14 +111,15 @@ class World:
 
     # People
 
-    def _chest(self, power: Power, secret: bytes) -> Chest:
+    def _chest(self, power: Power, secret: bytes, profile: Profile) -> Chest:
         keystore = PoweredKeystore(self.scheme, secret, power)
-        return Chest(keystore, PoweredStore(power), self.checkers.shelf(keystore.public))
+        store = PoweredStore(power, size=SMALL if profile is limits.CARD else STORE)
+        return Chest(keystore, store, self.checkers.shelf(keystore.public))
 
     def join(self, name: str, carrier: Carrier, fund: int, profile: Profile, expires: int = LAST) -> Device:
         """Return a new device, certified and in the scheme, and funded by a first sync."""
         power = Power()
-        chest = self._chest(power, self.draw())
+        chest = self._chest(power, self.draw(), profile)
         device = Device(name, self.scheme, profile, chest, power)
         body = PresentBody(self.ledger.challenge(self.draw()), True, self.epoch)
         present = signed(self.scheme.id, device.key, body)
@@ -154,11 +161,12 @@ class World:
         plan: TapPlan,
         *,
         basket: bytes = b"",
+        part: int = 0,
         refund_of: bytes = b"",
         payer_starts: bool = True,
     ) -> SimTap:
         """Run a tap, and check what a clean one must leave."""
-        charge = Charge(amount, "CNY", basket or self.draw(16), person=True)
+        charge = Charge(amount, "CNY", basket or self.draw(16), part, person=True)
         sides = [
             Side(device, order, self.suite.ephemeral(self.draw()), self.draw())
             for device, order in ((payer, Pay(refund_of)), (payee, charge))
@@ -168,11 +176,37 @@ class World:
         self.taps += 1
         self.faults += tap.faults + plan.declines
         self.read()
-        moving = payer.wallet.book.successor or payee.wallet.book.successor
-        sound = self.honest(payer) and self.honest(payee) and not (sides[0].refused or sides[1].refused)
-        if plan.clean and sound and not moving:  # a torn rotation is finished first
+        moving = bool(payer.wallet.book.successor or payee.wallet.book.successor)
+        moving = moving or any(side.refuses for side in sides)
+        sound = self.honest(payer) and self.honest(payee)
+        if plan.clean and sound and not moving:  # a torn rotation is finished first; a full log waits for a sync
             self.check_healed(payer, payee)
+        elif plan.clean and not moving:
+            self.check_answered(payer, payee)
+        self._check_told(sides, charge, plain=plan.clean and sound and not moving)
         return tap
+
+    def _check_told(self, sides: list[Side], charge: Charge, *, plain: bool) -> None:
+        """What honest people are told of a tap is so."""
+        payee = sides[1].device
+        paid = not self.honest(payee) or is_paid([one.shelf for one in payee.chests], charge.basket, charge.part)
+        for side in sides:
+            for report in side.driver.reports if side.driver is not None and self.honest(side.device) else ():
+                check_told(self.checkers.bag, report, paid)
+                if plain:
+                    check_reason(report)
+
+    def check_answered(self, one: Device, other: Device) -> None:
+        """A cheat that has an outcome, and repeats it, heals an honest device all the same: no hotlist blocks that."""
+        for here, there in ((one, other), (other, one)):
+            if not self.honest(here) or self.honest(there) or there not in self.devices:
+                continue
+            known = there.chests[-1].shelf.questions
+            for chest in here.chests:
+                for sent in chest.shelf.pending.values():
+                    asked = known.get(sent.request)
+                    if sent.payee == there.key and asked is not None and asked.outcome is not None:
+                        raise PromiseBroken(4, "a stored outcome of a cheat does not heal")
 
     def check_healed(self, one: Device, other: Device) -> None:
         """Promise 4, after a clean tap between two honest devices."""
@@ -199,6 +233,8 @@ class World:
         reply = self.deliver(upload)
         if fault == "twice":
             self.network.limbo.append(upload)
+        if fault == "meanwhile":
+            self._meanwhile()
         if fault == "reply lost":
             raise TapError(Code.ISSUER_UNREACHABLE)
         return reply
@@ -206,11 +242,26 @@ class World:
     def deliver(self, upload: bytes) -> bytes:
         """Give the ledger an upload; the checkers see both."""
         reply = self.ledger.sync(upload, self.epoch)
+        if upload in self._taken:
+            raise PromiseBroken(5, "the ledger took an upload twice")
+        self._taken.add(upload)
+        self.rules.uploaded(upload, self.epoch)
         if self.ledger.refused and not self.checkers.bad:
             raise PromiseBroken(2, "the ledger left out a genuine statement")
         self.checkers.uploaded(upload)
         self.checkers.replied(reply)
         return reply
+
+    def _meanwhile(self) -> None:
+        """While a reply is on its way, its device is used."""
+        device = self._syncing
+        others = [one for one in self.devices if one is not device and one.key not in self.checkers.bad]
+        if device is None or device.is_moving or not self.honest(device) or not others:
+            return
+        other = self._random.choice(others)
+        pair = (device, other) if self._random.random() < 0.6 else (other, device)
+        plan = TapPlan(LinkFault("lose", self._random.randint(2, 5))) if self._random.random() < 0.5 else TapPlan()
+        self.tap(*pair, self._random.randint(1, 5), plan)
 
     def late(self) -> None:
         """Deliver what the network had kept; an answered challenge or a settled epoch is refused."""
@@ -237,7 +288,7 @@ class World:
     def rotate(self, device: Device, fault: str = "none", cut: tuple[int, bool] | None = None) -> None:
         """Move a device to a fresh key; torn, it goes on with the same one next time."""
         if device.heir is None:
-            device.heir = self._chest(device.power, self.draw())
+            device.heir = self._chest(device.power, self.draw(), device.profile)
         chest, entropy = device.heir, self.draw()
 
         def act() -> None:
@@ -252,8 +303,8 @@ class World:
         self.read()
 
     def _connected(self, device: Device, fault: str, cut: tuple[int, bool] | None, act: Callable[[], object]) -> None:
-        self.network.fault = fault
-        device.power.plan(cut)
+        self.network.fault, self._syncing = fault, device
+        device.power.plan(cut if fault != "meanwhile" else None)
         try:
             act()
         except PowerCut:
@@ -281,15 +332,20 @@ class World:
     # Time
 
     def pass_time(self, days: int) -> None:
-        """Let days pass; tokens that would end are settled first by whoever is honest coming in time."""
-        claim_by = [
-            coin.claim_by for named, coin in self.checkers.bag.coins.items() if named not in self.checkers.settled
-        ]
-        if any(last < self.epoch + days for last in claim_by):
-            for _ in range(2):
-                for device in self.devices:
-                    self.sync(device)
-        self._forward(days)
+        """Let days pass; on the last day of a token everybody comes in time, and some hand in what they hold."""
+        until = self.epoch + days
+        while self.epoch < until:
+            coins, settled = self.checkers.bag.coins, self.checkers.settled
+            ends = [coin.claim_by for named, coin in coins.items() if named not in settled]
+            last = min([until, *[day for day in ends if day >= self.epoch]])
+            if last > self.epoch:
+                self._forward(last - self.epoch)
+            if last in ends and last < until:
+                for _ in range(2):
+                    for device in self.devices:
+                        self.sync(device, deposit=self._random.random() < 0.2)
+                self.check_ledger()
+                self._forward(1)
 
     def _forward(self, days: int) -> None:
         self.late()
@@ -301,6 +357,8 @@ class World:
         for named, leaves in sorted(self.ledger.store.settled().items()):
             if named not in self.checkers.settled:
                 mine = [leaf for leaf in due if leaf.coin == named]
+                if self.checkers.told.coins[named].claim_by >= self.epoch:
+                    raise PromiseBroken(2, "a token is settled before its last day is over")
                 exact = not told.get(named) and all(leaf.owner not in self.checkers.bad for leaf in mine)
                 found = [(leaf.start, leaf.end, leaf.holder) for leaf in leaves]
                 self.checkers.settlement(named, found, mine, exact)
@@ -320,6 +378,9 @@ class World:
                     rest = place.private + place.request
                     self.checkers.signature(chest.key, int(kind), public, place.salt, (place.prev, place.ctr), rest)
                 chest.keystore.signed.clear()
+                if self.honest(device):
+                    bounds = Bounds(TIER.payments, TIER.receipts, device.profile.hops)
+                    self.rules.read(chest.shelf, chest.store.journal, bounds)
             if self.honest(device):
                 for wallet, chest in zip((*device.wallet.retired, device.wallet), device.chests, strict=True):
                     if wallet.quarantined:
@@ -327,6 +388,7 @@ class World:
                     held = [((one.parent.id, int(one.parent.side), one.parent.place), one.start, one.end)
                             for one in wallet.book.holdings]  # fmt: skip
                     self.checkers.claims(chest.shelf, held, wallet.book.pending)
+        self.rules.judge()
 
     def check(self) -> None:
         """Check what must hold at every instant, in every store and at the ledger."""
@@ -341,6 +403,7 @@ class World:
         named = {(one.key, one.fraud.name.lower()) for one in conflicts}
         tokens = sum(token.amount for token in self.checkers.told.coins.values())
         self.checkers.ledger(credits, named, tokens)
+        self._check_more(credits, {key for key, _ in named})
         for conflict in conflicts:
             name = Name(conflict.key, conflict.fraud.name.lower())
             if name not in self._proved:
@@ -350,7 +413,24 @@ class World:
                 if self.suite.name in SUITES and verify_evidence(data, self.scheme.root).key != name.key:
                     raise PromiseBroken(6, "evidence proves another name")
 
+    def _check_more(self, credits: list[Credit], named: set[bytes]) -> None:
+        """Check stamps, the hotlist, deposits that came in time, and who bears what was overspent."""
+        store = self.ledger.store
+        self.rules.stamps(store.stamps(self.rules.seen()))
+        if named - set(self.ledger.policy.hotlist):
+            raise PromiseBroken(1, "who is named is not on the hotlist")
+        self.checkers.deposited({(one.transfer, one.number) for one in credits}, self.rules.last)
+        shares = [(one.token, one.holder, one.claim, one.backed) for one in all_shares(store)]
+        self.rules.shares(shares, {(one.token, one.key) for one in all_liabilities(store)})
+
     # The end
+
+    def wait(self) -> None:
+        """In one life of three nobody heals until every token is past its last day."""
+        if self._random.random() < 1 / 3:
+            for device in self.devices:
+                device.power.plan(None)
+            self.pass_time(SPEND + GRACE + 2)
 
     def heal(self) -> None:
         """Nothing fails any more: honest devices tap whom they are in doubt to, and everybody syncs."""

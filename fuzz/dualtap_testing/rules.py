@@ -1,0 +1,217 @@
+"""Rules of SPEC that bind each wallet alone, as checkers: what it may accept, date, draw, count and believe.
+
+They read the same records as the promises' checkers, by hand: nothing here imports the core.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dualtap_testing.bag import Bag
+from dualtap_testing.checkers import PromiseBroken
+from dualtap_testing.reading import PAYEE, RECEIPT, TOKEN, Parent, Raw, Shelf, Word, unpack, word
+
+RESTORED = 2
+"""Dead transfers on one path that a payee takes offline (SPEC §10)."""
+
+
+class Bounds(NamedTuple):
+    """What one wallet is bound by: payments and receipts between syncs, and the hands that its device checks."""
+
+    payments: int
+    receipts: int
+    hops: int
+
+
+class _Path(NamedTuple):
+    """What lies behind a parent: its token, hands, restorations, and the date of the last hand."""
+
+    coin: bytes
+    hops: int
+    restored: int
+    epoch: int
+
+
+@dataclass
+class _Kept:
+    """What was read of one store."""
+
+    shelf: Shelf
+    bounds: Bounds
+    read: int = 0
+    epoch: int = 0
+    ctr: int = 0
+    payments: int = 0
+    receipts: int = 0
+    seeds: set[bytes] = field(default_factory=set[bytes])
+    asked: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    refunds: dict[bytes, set[bytes]] = field(default_factory=dict[bytes, set[bytes]])
+    taken: list[tuple[Parent, int, int, Parent]] = field(default_factory=list[tuple[Parent, int, int, Parent]])
+
+
+class Rules:
+    """Reads honest stores, and raises :class:`PromiseBroken` for the first rule that one breaks."""
+
+    def __init__(self, scheme: bytes, verifier: Callable[[bytes], Callable[..., None]], bag: Bag) -> None:
+        """``bag`` holds every statement of the world; ``verifier`` is the suite's."""
+        self._scheme, self._verifier, self._bag = scheme, verifier, bag
+        self._stores: dict[int, _Kept] = {}
+        self._waiting: list[tuple[_Kept, Word, Raw]] = []
+        self._seen: dict[bytes, int] = {}
+
+    # Stores
+
+    def read(self, shelf: Shelf, journal: Sequence[bytes], bounds: Bounds) -> None:
+        """Take in what became durable in an honest store; :meth:`judge` follows when every store was read."""
+        kept = self._stores.setdefault(id(shelf), _Kept(shelf, bounds))
+        for record in journal[kept.read :]:
+            self._take(kept, unpack(record))
+        kept.read = len(journal)
+
+    def _take(self, kept: _Kept, record: Raw) -> None:
+        match record:
+            case [3, request, _, _, amount, *_]:
+                kept.asked[request] = amount
+            case [4, statement, message]:
+                found = self._entry(kept, statement)
+                if found.kind == RECEIPT:
+                    kept.receipts += 1
+                    self._bounded(kept.receipts, kept.bounds.receipts, "accepted")
+                    self._waiting.append((kept, found, unpack(message)))
+            case [5, statement, *_]:
+                found = self._entry(kept, statement)
+                if found.request:
+                    kept.payments += 1
+                    self._bounded(kept.payments, kept.bounds.payments, "made")
+                refund_of = statement[3][3][1]
+                if refund_of:
+                    kept.refunds.setdefault(refund_of, set()).add(found.id)
+            case [8, _, outcome]:
+                self._genuine(word(self._scheme, outcome), outcome[4], "believed an outcome that nobody signed")
+            case [9, ctr, *_] if ctr >= kept.ctr:
+                kept.payments = kept.receipts = 0
+            case _:
+                pass
+
+    def _bounded(self, count: int, most: int, what: str) -> None:
+        if count > most:
+            raise PromiseBroken(2, f"an honest wallet has {what} more payments without a sync than its tier allows")
+
+    def _genuine(self, statement: Word, signature: bytes, what: str) -> None:
+        try:
+            self._verifier(statement.key)(signature, statement.id)
+        except Exception as error:
+            raise PromiseBroken(6, f"an honest wallet {what}") from error
+
+    def _entry(self, kept: _Kept, statement: Raw) -> Word:
+        """Look at one entry of a tape: its date, and the salt that hides the rest from later hands."""
+        found = word(self._scheme, statement)
+        if found.epoch < kept.epoch:
+            raise PromiseBroken(3, "an honest tape's dates go back")
+        kept.epoch, kept.ctr = found.epoch, max(kept.ctr, statement[3][2])
+        if statement[3][0] in kept.seeds:
+            raise PromiseBroken(6, "two entries of one tape have one salt")
+        kept.seeds.add(statement[3][0])
+        return found
+
+    def judge(self) -> None:
+        """Judge each payment that was accepted since the last time (SPEC §8.1), and each refund (§11.3-6)."""
+        waiting, self._waiting = self._waiting, []
+        for kept, receipt, message in waiting:
+            transfer = self._bag.transfers.get(receipt.accepts)
+            if transfer is not None:
+                self._accepted(kept, receipt, transfer, message)
+        for kept in self._stores.values():
+            for of, refunds in kept.refunds.items():
+                paid = sum(map(self._amount, refunds))
+                given = self._bag.transfers.get(of)
+                if given is not None and paid > _units(given):
+                    raise PromiseBroken(2, "an honest wallet gave back more than it was paid", paid - _units(given))
+
+    def _amount(self, named: bytes) -> int:
+        """Return what a transfer hands over; nothing if it is dead."""
+        transfer = self._bag.transfers.get(named)
+        return 0 if transfer is None or self._bag.dead(transfer) else _units(transfer)
+
+    def _path(self, parent: Parent) -> _Path:
+        named, side, place = parent
+        if side == TOKEN:
+            return _Path(named, 0, 0, 0)
+        transfer = self._bag.transfers[named]
+        up = self._path(transfer.pieces[place].parent)
+        epoch = max(up.epoch, transfer.epoch)
+        if side == PAYEE:
+            return _Path(up.coin, up.hops + 1, up.restored, epoch)
+        return _Path(up.coin, up.hops, up.restored + 1, epoch)
+
+    def _accepted(self, kept: _Kept, receipt: Word, transfer: Word, message: Raw) -> None:
+        self._genuine(transfer, message[10], "accepted what its payer did not sign")
+        wrong: list[str] = []
+        if transfer.epoch > receipt.epoch:
+            wrong.append("is dated after its Receipt")
+        if message[11][0][0][6] < receipt.epoch:
+            wrong.append("is of a payer whose certificate has ended")
+        if kept.asked.get(receipt.request, _units(transfer)) != _units(transfer):
+            wrong.append("is of another amount than was asked for")
+        for place, (parent, start, end) in enumerate(transfer.pieces):
+            path = self._path(parent)
+            coin = self._bag.coins[path.coin]
+            wrong += [
+                said
+                for said, is_so in (
+                    ("has too many hands behind it", path.hops >= min(coin.hops, kept.bounds.hops)),
+                    ("was restored too often", path.restored > RESTORED),
+                    ("is past its last day", receipt.epoch > coin.spend_by),
+                    ("is dated before what it spends", transfer.epoch < path.epoch),
+                    ("spends what this wallet holds already", self._held(kept, parent, start, end)),
+                )
+                if is_so
+            ]
+            kept.taken.append((parent, start, end, (transfer.id, PAYEE, place)))
+        if wrong:
+            raise PromiseBroken(1, f"an honest wallet accepted a payment that {wrong[0]}")
+
+    def _held(self, kept: _Kept, parent: Parent, start: int, end: int) -> bool:
+        """Whether this store still holds units that it was given by another cut of the same."""
+        return any(
+            parent == other and start < high and low < end and kept.shelf.held.get(side)
+            for other, low, high, side in kept.taken
+        )
+
+    # The ledger
+
+    def uploaded(self, data: bytes, epoch: int) -> None:
+        """Take in a signed upload that the ledger took at this date."""
+        upload = unpack(unpack(data)[0])
+        for statement in (*upload[3], *upload[5], *upload[6], *[outcome for _, (_, outcome) in upload[4]]):
+            self._seen.setdefault(word(self._scheme, statement).id, epoch)
+
+    def stamps(self, stamps: dict[bytes, int]) -> None:
+        """Compare when the ledger says that it first saw statements with when it did (SPEC §16)."""
+        for named, epoch in stamps.items():
+            if self._seen.get(named, epoch) != epoch:
+                raise PromiseBroken(5, "the ledger stamps a statement with another date than it was first seen")
+
+    def seen(self) -> list[bytes]:
+        """Return the statements that the ledger was told."""
+        return list(self._seen)
+
+    def last(self, deposit: bytes) -> int:
+        """Return the first date on which the ledger was told of a deposit."""
+        return self._seen[deposit]
+
+    def shares(self, shares: Sequence[tuple[bytes, bytes, int, int]], named: set[tuple[bytes, bytes]]) -> None:
+        """Of an overspent token a cheat gets nothing while somebody honest lacks any of it (SPEC §16-16).
+
+        ``shares`` are token, holder, claim and what is backed; ``named`` are tokens with who is liable for each.
+        """
+        lacking = Counter(token for token, key, claim, backed in shares if backed < claim and (token, key) not in named)
+        if any(backed and (token, key) in named and lacking[token] for token, key, _, backed in shares):
+            raise PromiseBroken(2, "a cheat is paid before those whom it cheated")
+
+
+def _units(transfer: Word) -> int:
+    return sum(end - start for _, start, end in transfer.pieces)
