@@ -48,7 +48,7 @@ def plan_of(draw: random.Random, faults: frozenset[str], odds: float = 0.4) -> T
     if draw.random() < 0.1:
         cuts = (cut, (draw.randrange(6), draw.random() < 0.5))
     link = LinkFault("lose", draw.randrange(7)) if draw.random() < 0.1 else None
-    return TapPlan(link, cuts)
+    return TapPlan(link, cuts, skip=draw.randint(1, 4) if draw.random() < 0.3 else 0)
 
 
 def _cut_of(draw: random.Random, faults: frozenset[str]) -> tuple[int, bool] | None:
@@ -70,6 +70,8 @@ def pay(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Somebody pays somebody."""
     pair = _two(world, draw)
     plan, amount, starts, basket = plan_of(draw, faults), draw.randint(1, 12), draw.random() < 0.5, draw.randbytes(16)
+    if draw.random() < 0.1:
+        amount *= 15
     if pair is None:
         return
     world.baskets = [*world.baskets, (pair[1], basket, amount)][-_BASKETS:]
@@ -129,7 +131,10 @@ def late(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 def rotate(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Somebody takes a fresh key."""
-    device, fault, cut = draw.choice(world.devices), _fault_of(draw, faults), _cut_of(draw, faults)
+    doubts = {sent.payee for one in world.devices for chest in one.chests for sent in chest.shelf.pending.values()}
+    asked = [one for one in world.devices if one.key in doubts]
+    device = draw.choice(asked if asked and draw.random() < 0.5 else world.devices)
+    fault, cut = _fault_of(draw, faults), _cut_of(draw, faults)
     if device.name not in THIEVES and world.honest(device) and len(device.chests) < 4:
         world.rotate(device, fault, cut)
 
@@ -210,6 +215,12 @@ def scrawl(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     thieves.scrawl(world, draw.choice([one for one in world.devices if one.name in THIEVES]), draw)
 
 
+def misname(world: World, draw: random.Random, faults: frozenset[str]) -> None:
+    """A thief's Receipt of a request is for a transfer that nobody made."""
+    del faults
+    thieves.misname(world, draw.choice([one for one in world.devices if one.name in THIEVES]), draw)
+
+
 def collude(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """One thief closes, for another, the request whose transfer it accepted: both have the money."""
     del faults
@@ -235,6 +246,7 @@ ACTS: dict[str, tuple[float, str, Act]] = {
     "lie": (1, "hostile", lie),
     "swell": (1, "hostile", swell),
     "scrawl": (0.7, "hostile", scrawl),
+    "misname": (0.7, "hostile", misname),
     "collude": (0.7, "hostile", collude),
 }
 """By name: how often, the fault that it is part of, and what happens."""

@@ -145,6 +145,11 @@ class Checkers:
             raise self.broken(3, "an honest keystore signed two statements at one place of its tape")
         known.append((prev, ctr, named))
 
+    def last_place(self, key: bytes) -> tuple[int, int] | None:
+        """Return where on its tape a keystore signed last."""
+        places = self._places.get(key)
+        return places[-1][:2] if places else None
+
     # What must be true
 
     def honest(self, key: bytes) -> bool:
@@ -335,7 +340,7 @@ class Checkers:
     ) -> None:
         """Promise 1 and 2 at ``claim_by``: what is credited of a token, and to whom, is what the statements say.
 
-        ``exact`` is for tokens of which every statement reached the ledger.
+        ``exact`` is for tokens of which every statement reached the ledger; an honest wallet's always does.
         """
         found = sorted(leaves)
         total, over = _sum((start, end) for start, end, _ in found), self.told.overspent().get(coin_, 0)
@@ -346,17 +351,19 @@ class Checkers:
         if total < amount:
             self.tally.value_lost += amount - total
             raise self.broken(2, "settled less than was issued", amount - total)
-        if not exact:
-            return
         by_owner: dict[bytes, list[tuple[int, int]]] = {}
         for leaf in due:
             by_owner.setdefault(leaf.owner, []).append((leaf.start, leaf.end))
         said: dict[bytes, list[tuple[int, int]]] = {}
         for start, end, owner in found:
             said.setdefault(owner, []).append((start, end))
-        if {key: _joined(parts) for key, parts in by_owner.items()} != {
+        if over:
+            return
+        short = [key for key, parts in by_owner.items() if self.honest(key) and _without(parts, said.get(key, []))]
+        same = {key: _joined(parts) for key, parts in by_owner.items()} == {
             key: _joined(parts) for key, parts in said.items()
-        }:
+        }
+        if short or (exact and not same):
             raise self.broken(2, "settled with another than its holder")
 
     def healed(self, key: bytes, others: Iterable[bytes]) -> None:
@@ -367,6 +374,14 @@ class Checkers:
             if left:
                 self.tally.unhealed += len(left)
                 raise self.broken(4, f"{len(left)} transfers are in doubt after a clean tap")
+
+    def healed_by_sync(self, keys: Iterable[bytes], told: set[bytes]) -> None:
+        """Promise 4, by a sync that came through: ``told`` are the requests of which the ledger had an outcome."""
+        for shelf in [shelf for key in keys for shelf in self.shelves[key]]:
+            left = [sent for sent in shelf.pending.values() if sent.request in told]
+            if left:
+                self.tally.unhealed += len(left)
+                raise self.broken(4, f"{len(left)} transfers are in doubt after a sync that had their outcomes")
 
     def evidence(self, data: bytes, named: Name) -> None:
         """Promise 6: evidence proves, by the named wallet's own signatures, what it says."""

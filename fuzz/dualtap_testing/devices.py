@@ -17,7 +17,7 @@ from dualtap_devices.slots import MemoryStore
 from dualtap_devices.wallet import Wallet
 from dualtap_testing.reading import Shelf
 
-STORE, SMALL = 1 << 20, 48 * 1024
+STORE, SMALL = 1 << 20, 24 * 1024
 """Bytes of flash, and of a card's, which may fill up between two syncs."""
 
 

@@ -1,15 +1,25 @@
-"""Plants each seeded bug and says which seed of the simulator finds it: ``python -m dualtap_testing.killing``."""
+"""Plants each seeded bug and says which life of the simulator finds it: ``python -m dualtap_testing.killing``.
+
+``--markdown`` prints the table of docs/simulator.md, whose last column is the checker, or the code, that failed.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 from dualtap_testing.acts import FAULTS
-from dualtap_testing.bugs import BUGS
+from dualtap_testing.bugs import BUGS, Bug
 from dualtap_testing.many import cores, spread
 from dualtap_testing.simulate import ACTS, Scenario, live
+from dualtap_testing.slip import Slip
+from dualtap_testing.slips import SLIPS
+
+SEEDED: Final[Mapping[str, Bug | Slip]] = {**BUGS, **SLIPS}
+"""Every seeded bug, whoever wrote it, by name."""
 
 
 class Killed(NamedTuple):
@@ -20,13 +30,13 @@ class Killed(NamedTuple):
     what: str
 
 
-LIVES = 10
+LIVES = 12
 """In which a bug is looked for."""
 
 
 def hunt(bug: str, lives: int = LIVES, first: int = 1) -> Killed:
     """Plant a bug, and live until something fails."""
-    with BUGS[bug].planted():
+    with SEEDED[bug].planted():
         for life in range(lives):
             what = live(Scenario(first, life, "stub", FAULTS, tuple(range(ACTS))), every=2)[1]
             if what:
@@ -36,12 +46,31 @@ def hunt(bug: str, lives: int = LIVES, first: int = 1) -> Killed:
 
 def main(arguments: Sequence[str]) -> int:
     """Hunt every bug, or those named; print a line each; return 1 if one was not found."""
+    parser = argparse.ArgumentParser(description="Plant seeded bugs, and see which life finds each.")
+    parser.add_argument("bugs", nargs="*", metavar="bug", help="by name; all without one")
+    parser.add_argument("--lives", type=int, default=LIVES, help="in which each is looked for")
+    parser.add_argument("--jobs", type=int, default=cores())
+    parser.add_argument("--markdown", action="store_true", help="print rows of a table")
+    given = parser.parse_args(arguments)
+    unknown = set(given.bugs) - SEEDED.keys()
+    if unknown:
+        parser.error(f"no seeded bug is called {', '.join(sorted(unknown))}")
     alive = 0
-    for killed in spread(hunt, arguments or list(BUGS), cores()):
+    for killed in spread(partial(hunt, lives=given.lives), given.bugs or list(SEEDED), given.jobs):
         alive += not killed.what
-        sys.stdout.write(f"{killed.bug:<24} {killed.lives:>3}  {killed.what or 'NOT FOUND'}\n")
+        sys.stdout.write(_row(killed) if given.markdown else _line(killed))
         sys.stdout.flush()
     return int(alive > 0)
+
+
+def _line(killed: Killed) -> str:
+    return f"{killed.bug:<32} {killed.lives:>3}  {killed.what or 'NOT FOUND'}\n"
+
+
+def _row(killed: Killed) -> str:
+    what = killed.what.partition(" b'")[0].partition("\n")[0][:90].replace("|", "/")
+    found = f"{killed.lives} | {what}" if killed.what else f"not in {killed.lives} | "
+    return f"| {killed.bug} | {SEEDED[killed.bug].what} | {found} |\n"
 
 
 if __name__ == "__main__":

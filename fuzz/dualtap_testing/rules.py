@@ -47,6 +47,8 @@ class _Kept:
     payments: int = 0
     receipts: int = 0
     seeds: set[bytes] = field(default_factory=set[bytes])
+    tail: Raw = field(default_factory=list[object])
+    entries: dict[int, bytes] = field(default_factory=dict[int, bytes])
     asked: dict[bytes, int] = field(default_factory=dict[bytes, int])
     refunds: dict[bytes, set[bytes]] = field(default_factory=dict[bytes, set[bytes]])
     taken: list[tuple[Parent, int, int, Parent]] = field(default_factory=list[tuple[Parent, int, int, Parent]])
@@ -91,10 +93,28 @@ class Rules:
                     kept.refunds.setdefault(refund_of, set()).add(found.id)
             case [8, _, outcome]:
                 self._genuine(word(self._scheme, outcome), outcome[4], "believed an outcome that nobody signed")
-            case [9, ctr, *_] if ctr >= kept.ctr:
-                kept.payments = kept.receipts = 0
+            case [7, _, prev, ctr]:
+                self._move(kept, prev, ctr)
+            case [9, ctr, *_]:
+                self._told(kept, ctr)
             case _:
                 pass
+
+    def _move(self, kept: _Kept, prev: int, ctr: int) -> None:
+        """The last entry, not signed yet, takes another place."""
+        kind, key, body, opening, signature = kept.tail
+        kept.entries.pop(opening[2], None)
+        kept.tail = [kind, key, body, [opening[0], prev, ctr, *opening[3:]], signature]
+        kept.ctr = max(kept.ctr, ctr)
+        kept.entries[ctr] = word(self._scheme, kept.tail).id
+
+    def _told(self, kept: _Kept, ctr: int) -> None:
+        """The wallet lets go of its tape up to a counter: the ledger must have it."""
+        for place in [place for place in kept.entries if place <= ctr]:
+            if kept.entries.pop(place) not in self._seen:
+                raise PromiseBroken(2, "an honest wallet lets go of an entry of its tape that it has not told")
+        if ctr >= kept.ctr:
+            kept.payments = kept.receipts = 0
 
     def _bounded(self, count: int, most: int, what: str) -> None:
         if count > most:
@@ -115,6 +135,7 @@ class Rules:
         if statement[3][0] in kept.seeds:
             raise PromiseBroken(6, "two entries of one tape have one salt")
         kept.seeds.add(statement[3][0])
+        kept.tail, kept.entries[statement[3][2]] = statement, found.id
         return found
 
     def judge(self) -> None:

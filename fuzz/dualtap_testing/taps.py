@@ -44,6 +44,8 @@ class TapPlan:
     cuts: tuple[tuple[int, bool] | None, tuple[int, bool] | None] = (None, None)
     """The payer's power, and the payee's."""
     declines: bool = False
+    skip: int = 0
+    """By how much the counter of a chip has skipped when its power comes back."""
 
     @property
     def clean(self) -> bool:
@@ -115,6 +117,8 @@ class SimTap:
         for side in self._sides:
             self.faults += side.device.power.dark
             if side.device.power.dark:
+                chip = side.device.chests[-1].keystore
+                chip.head = chip.head._replace(ctr=chip.head.ctr + self._plan.skip)
                 side.device.reopen()
             side.device.power.plan(None)
             side.device.touched = True

@@ -92,11 +92,13 @@ def confuse(world: World, device: Device, draw: random.Random) -> None:
     head = chest.keystore.head
     if not world.honest(device) or head.ctr < 2:
         return
-    opening = Opening(draw.randbytes(16), head.ctr - 1, head.ctr + 1)
+    last = world.checkers.last_place(device.key)
+    prev, ctr = last if last is not None and draw.random() < 0.5 else (head.ctr - 1, head.ctr + 1)
+    opening = Opening(draw.randbytes(16), prev, ctr)
     close = signed(world.scheme.id, chest.key, CloseBody(draw.randbytes(32), 0, world.epoch), opening)
     with suppress(TapError):
         sign_with(chest.keystore, close)
-    for old in device.chests[:-1]:
+    for old in [chest for one in world.devices if world.honest(one) for chest in one.chests[:-1]]:
         _ask_retired(world, old, draw)
     device.touched = True
     world.read()
@@ -224,7 +226,7 @@ def swell(world: World, device: Device, draw: random.Random) -> None:
     named = draw.choice(list(tokens))
     roots = [Parent(named, Side.TOKEN, 0)]
     for transfer in book.graph.transfers.values():
-        roots += [Parent(transfer.id, side, 0) for side in (Side.PAYEE, Side.PAYER)]
+        roots += [Parent(transfer.id, Side.PAYER if transfer.key == device.key else Side.PAYEE, 0)]
     parent = draw.choice(roots)
     if parent.side is Side.TOKEN:
         start = draw.randrange(tokens[named].amount)
@@ -262,6 +264,30 @@ def scrawl(world: World, device: Device, draw: random.Random) -> None:
     twin.chests[-1].keystore.scrawls = True
     world.faults += 1
     world.tap(payer, twin, draw.randint(1, 9), TapPlan())
+
+
+def misname(world: World, device: Device, draw: random.Random) -> None:
+    """Answer a payment by the Receipt of another transfer, which nobody made: it is dead by that."""
+    payer = draw.choice(world.devices)
+    if not world.honest(payer) or payer.key == device.key:
+        return
+    world.fall(device)
+    world.tap(payer, device, draw.randint(1, 9), TapPlan(LinkFault("lose", 2)), payer_starts=True)
+    twin = clone(world, device)
+    world.devices.remove(twin)
+    book = twin.wallet.book
+    for sent in payer.wallet.book.pending.values():
+        request = sent.transfer.shown().request
+        if sent.transfer.body.payee == device.key and request in book.open:
+            body = ReceiptBody(request, draw.randbytes(32), world.epoch)
+            given = _sealed(
+                world, device, cast("Signed[Body]", signed(world.scheme.id, device.key, body, _place(draw)))
+            )
+            book.questions[request] = book.questions[request]._replace(outcome=cast("Outcome", given))
+            book.open.pop(request)
+            world.faults += 1
+            world.tap(payer, twin, 1, TapPlan())
+            return
 
 
 def collude(world: World, draw: random.Random) -> None:

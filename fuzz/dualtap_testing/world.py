@@ -42,7 +42,7 @@ START = 20_000
 """The first date of every world."""
 SPEND, GRACE = 12, 9
 LAST = START + 2_000
-TIER = Tier(1, payment=1_000, payments=12, receipts=14, received=100_000)
+TIER = Tier(1, payment=1_000, payments=9, receipts=9, received=100_000)
 TERMS = Terms("CNY", SPEND, GRACE, 4, (TIER,))
 Person: TypeAlias = tuple[str, Carrier, int, Profile]
 """A name, a carrier, the first token in minor units, and what the device can carry."""
@@ -274,7 +274,12 @@ class World:
                     raise
 
     def reach(self, wallet: Wallet, prepared: Prepared) -> Reply:
-        """Reach the issuer for a device."""
+        """Reach the issuer for a device, which has closed what was open first."""
+        for chest in [chest for device in self.devices for chest in device.chests if chest.key == wallet.book.key]:
+            if chest.store is wallet.store and not wallet.quarantined:
+                self.checkers.read(chest.shelf, chest.store.journal)
+                if any(asked.outcome is None for asked in chest.shelf.questions.values()):
+                    raise PromiseBroken(7, "a request is open while its wallet syncs")
         return tell(wallet, prepared, _Office(self))
 
     def sync(
@@ -282,8 +287,11 @@ class World:
     ) -> None:
         """Sync a device; the network or the power may fail on the way."""
         entropy = Drbg(self.draw())
-        self._connected(device, fault, cut, lambda: sync_device(device.wallet, self.reach, entropy, deposit))
+        told = {named for (_, named), given in self.checkers.told.answers.items() if given}
+        done = self._connected(device, fault, cut, lambda: sync_device(device.wallet, self.reach, entropy, deposit))
         self.read()
+        if done and fault in {"none", "meanwhile"} and self.honest(device):
+            self.checkers.healed_by_sync(device.keys, told)
 
     def rotate(self, device: Device, fault: str = "none", cut: tuple[int, bool] | None = None) -> None:
         """Move a device to a fresh key; torn, it goes on with the same one next time."""
@@ -302,11 +310,14 @@ class World:
             device.promote()
         self.read()
 
-    def _connected(self, device: Device, fault: str, cut: tuple[int, bool] | None, act: Callable[[], object]) -> None:
+    def _connected(self, device: Device, fault: str, cut: tuple[int, bool] | None, act: Callable[[], object]) -> bool:
+        """Let a device use the network; return whether it came through."""
+        done = False
         self.network.fault, self._syncing = fault, device
         device.power.plan(cut if fault != "meanwhile" else None)
         try:
             act()
+            done = True
         except PowerCut:
             self.faults += 1
             device.reopen()
@@ -317,6 +328,7 @@ class World:
             self.network.fault = "none"
             device.power.plan(None)
         device.touched = True
+        return done
 
     def close_open(self, device: Device) -> None:
         """A person cancels: every open request is closed."""
@@ -453,6 +465,9 @@ class World:
                 doubts = [sent.payee for chest in payer.chests for sent in chest.shelf.pending.values()]
                 if payer is not payee and any(key in doubts for key in payee.keys):
                     self.tap(payer, payee, 1, TapPlan())
+            for cheat in [one for one in self.devices if not self.honest(one)]:
+                if any(sent.payee == cheat.key for chest in payer.chests for sent in chest.shelf.pending.values()):
+                    self.tap(payer, cheat, 1, TapPlan())
         self.check()
 
     def _tear_before_it_ends(self) -> None:
@@ -475,6 +490,7 @@ class World:
             honest = [device for device in honest if self._has_more(device)]
         self.check()
         self.check_ledger()
+        self.ledger.audit()
         for device in self.devices:
             if self.honest(device):
                 self._at_peace(device)
@@ -536,6 +552,6 @@ class _Office:
 
 def taken_of(device: Device) -> Iterable[tuple[bytes, bytes, int]]:
     """Yield what a device could refund: the transfer, its payer and how much is left of it."""
-    for taken in device.wallet.book.taken.values():
+    for taken in sorted(device.wallet.book.taken.values(), key=lambda one: -one.refunded):
         if taken.amount > taken.refunded:
             yield taken.transfer, taken.payer, taken.amount - taken.refunded
