@@ -319,6 +319,14 @@ class Checkers:
                 return False
         return True
 
+    def delivered(self) -> None:
+        """Promise 2, once everybody has synced: each token that was issued to an honest wallet is there."""
+        for named in self.issued - self.settled:
+            coin_ = self.bag.coins[named]
+            if self.honest(coin_.owner) and not any(named in one.funded for one in self.shelves.get(coin_.owner, [])):
+                self.tally.value_lost += coin_.amount
+                raise self.broken(2, "a token that was issued is never delivered", coin_.amount)
+
     def conserved(self, leaves: Iterable[Leaf], credited: Iterable[tuple[bytes, int]]) -> None:
         """Promise 2 as it is written: issued and overspent are held, in doubt and settled, by every store."""
         paid, counted = set(credited), Counter[bytes]()

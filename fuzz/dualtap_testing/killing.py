@@ -23,7 +23,10 @@ SEEDED: Final[Mapping[str, Bug | Slip]] = {**BUGS, **SLIPS}
 
 
 class Killed(NamedTuple):
-    """A bug, in how many lives it was looked for, and how it was found; nothing if it was not."""
+    """A bug, in how many lives it was looked for, and how it was found; nothing if it was not.
+
+    In none, if none can find it; ``what`` is why.
+    """
 
     bug: str
     lives: int
@@ -35,8 +38,11 @@ LIVES = 12
 
 
 def hunt(bug: str, lives: int = LIVES, first: int = 1) -> Killed:
-    """Plant a bug, and live until something fails."""
-    with SEEDED[bug].planted():
+    """Plant a bug, and live until something fails; one that no life can find is not planted."""
+    seeded = SEEDED[bug]
+    if isinstance(seeded, Slip) and seeded.elsewhere:
+        return Killed(bug, 0, seeded.elsewhere)
+    with seeded.planted():
         for life in range(lives):
             what = live(Scenario(first, life, "stub", FAULTS, tuple(range(ACTS))), every=2)[1]
             if what:
@@ -69,7 +75,7 @@ def _line(killed: Killed) -> str:
 
 def _row(killed: Killed) -> str:
     what = killed.what.partition(" b'")[0].partition("\n")[0][:90].replace("|", "/")
-    found = f"{killed.lives} | {what}" if killed.what else f"not in {killed.lives} | "
+    found = f"{killed.lives or 'none'} | {what}" if killed.what else f"not in {killed.lives} | "
     return f"| {killed.bug} | {SEEDED[killed.bug].what} | {found} |\n"
 
 

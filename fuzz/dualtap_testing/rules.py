@@ -62,6 +62,7 @@ class Rules:
         self._scheme, self._verifier, self._bag = scheme, verifier, bag
         self._stores: dict[int, _Kept] = {}
         self._waiting: list[tuple[_Kept, Word, Raw]] = []
+        self._refunded: list[tuple[_Kept, bytes]] = []
         self._seen: dict[bytes, int] = {}
 
     # Stores
@@ -91,6 +92,7 @@ class Rules:
                 refund_of = statement[3][3][1]
                 if refund_of:
                     kept.refunds.setdefault(refund_of, set()).add(found.id)
+                    self._refunded.append((kept, refund_of))
             case [8, _, outcome]:
                 self._genuine(word(self._scheme, outcome), outcome[4], "believed an outcome that nobody signed")
             case [7, _, prev, ctr]:
@@ -145,12 +147,12 @@ class Rules:
             transfer = self._bag.transfers.get(receipt.accepts)
             if transfer is not None:
                 self._accepted(kept, receipt, transfer, message)
-        for kept in self._stores.values():
-            for of, refunds in kept.refunds.items():
-                paid = sum(map(self._amount, refunds))
-                given = self._bag.transfers.get(of)
-                if given is not None and paid > _units(given):
-                    raise PromiseBroken(2, "an honest wallet gave back more than it was paid", paid - _units(given))
+        refunded, self._refunded = self._refunded, []
+        for kept, of in refunded:
+            paid = sum(map(self._amount, kept.refunds[of]))
+            given = self._bag.transfers.get(of)
+            if given is not None and paid > _units(given):
+                raise PromiseBroken(2, "an honest wallet gave back more than it was paid", paid - _units(given))
 
     def _amount(self, named: bytes) -> int:
         """Return what a transfer hands over; nothing if it is dead."""

@@ -14,12 +14,16 @@ from typing import Any, NamedTuple, cast
 
 
 class Slip(NamedTuple):
-    """One wrong line: what is wrong then, the function or property that holds it, and what ``old`` there becomes."""
+    """One wrong line: what is wrong then, the function or property that holds it, and what ``old`` there becomes.
+
+    ``elsewhere`` says why no life can find it, and which net does; empty for what the simulator must find.
+    """
 
     what: str
     where: Callable[..., Any] | property
     old: str
     new: str
+    elsewhere: str = ""
 
     @contextmanager
     def planted(self) -> Generator[None]:

@@ -76,6 +76,7 @@ _COLLECTING: Final = {
     "repeated wrongly": Slip(
         "a stored Receipt is repeated as if it were for what is shown", outcome.send_outcome,
         "if not fresh and not answers(", "if not fresh and answers(",
+        "it hurts only a payer that shows another transfer than was accepted",
     ),
     "receipt without its transfer": Slip(
         "what was accepted is not kept", outcome.decide, "Answered(outcome, kept)", 'Answered(outcome, b"")'
@@ -91,6 +92,7 @@ _COLLECTING: Final = {
     "a date ahead": Slip(
         "a payee accepts what is dated after the day it knows", outcome.examine,
         "if message.epoch > trust.epoch:", "if message.epoch > trust.epoch + limits.EPOCH_STEP:",
+        "no thief hides the date that it signs with",
     ),
     "no date is brought": Slip(
         "a payer does not prove its date to a payee that is behind", heal.transfer_message,
@@ -99,9 +101,11 @@ _COLLECTING: Final = {
     "header too far ahead": Slip(
         "a tap moves the date by any step", Trust.adopt,
         "if not any_step and header.epoch > self.epoch + limits.EPOCH_STEP:", "if False:",
+        "no life takes 400 days, and no thief has the policy key",
     ),
     "date goes back": Slip(
-        "an older header replaces a later one", Trust.adopt, "header.epoch < self.epoch or (", "("
+        "an older header replaces a later one", Trust.adopt, "header.epoch < self.epoch or (", "(",
+        "no machine shows a date to who knows a later one",
     ),
     "hotlist blocks healing": Slip(
         "a key on the hotlist heals nothing", Context.prove,
@@ -161,16 +165,19 @@ _BOOK: Final = {
         "    signature = sign_with(wallet.keystore, statement)\n    wallet.write(entry)\n",
     ),
     "a unit twice in a deposit": Slip(
-        "spans of one token that overlap are handed in together", syncing._batches, "and not clash", ""
+        "spans of one token that overlap are handed in together", syncing._batches, "and not clash", "",
+        "a wallet that knows both ways of a unit takes it once",
     ),
     "a unit twice in a payment": Slip(
         "spans of one token that overlap pay together", select._take,
         "held.token == c.token and held.start < c.end and c.start < held.end", "False",
+        "a wallet that knows both ways of a unit takes it once",
     ),
     "another's outcome": Slip(
         "an outcome that a sync brings heals all that its payee was paid", sync.take_reply,
         "transfer.body.payee == outcome.key and transfer.shown().request == outcome.body.request",
         "transfer.body.payee == outcome.key",
+        "who heals before it pays has one doubt for each payee's key",
     ),
     "a doubt ends early": Slip(
         "a transfer in doubt is given up on the last day to claim it", sync.take_reply,
@@ -182,6 +189,7 @@ _BOOK: Final = {
     "heir joins before it is told": Slip(
         "a retired key does not hand back what it holds", syncing.prepare,
         "deposited += _deposit(wallet, random, list(wallet.book.holdings), ())", "pass",
+        "only value with conditions is not renewed, and lives have none",
     ),
     "retired with nothing to do": Slip(
         "a retired wallet with doubts alone does not sync", rotation.has_business,
@@ -249,9 +257,11 @@ _CHIP: Final = {
         "a log is retired before its successor is durable", SlotStore._move,
         "    self._confirm(target * self._half, entry)\n    self._retire(self._live, generation)\n",
         "    self._retire(self._live, generation)\n    self._confirm(target * self._half, entry)\n",
+        "stores of lives are atomic",
     ),
     "no sync after a write": Slip(
-        "an append is acknowledged before it is synced", SlotStore.append, "self._flash.sync()", "pass"
+        "an append is acknowledged before it is synced", SlotStore.append, "self._flash.sync()", "pass",
+        "stores of lives are atomic",
     ),
 }  # fmt: skip
 
@@ -278,7 +288,8 @@ _LEDGER: Final = {
         "a ledger gives out the last token again", Store.deliveries, "number > %s", "number >= %s"
     ),
     "told as deposited": Slip(
-        "a deposit that is not credited counts as done", Ledger._reply, " if row.credited", ""
+        "a deposit that is not credited counts as done", Ledger._reply, " if row.credited", "",
+        "what an honest wallet hands in is whole when it is told",
     ),
     "not on the last day": Slip(
         "a deposit on the last day is not credited", World.credits_of, "epoch <= self", "epoch < self"
@@ -303,9 +314,11 @@ _LEDGER: Final = {
     "renewed twice": Slip(
         "what a deposit is renewed with counts restored units twice", renewals.fresh_tokens,
         "+= credit.amount", "+= credit.amount + bool(dates)",
+        "lives have no value with conditions",
     ),
     "any heir": Slip(
-        "a key may name a second successor", Lines.admit, "if known is None and self._is_fresh(heir):", "if True:"
+        "a key may name a second successor", Lines.admit, "if known is None and self._is_fresh(heir):", "if True:",
+        "who changes keys is honest there",
     ),
 }  # fmt: skip
 

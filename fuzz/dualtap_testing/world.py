@@ -133,8 +133,8 @@ class World:
         return device
 
     def issue(self, device: Device, amount: int) -> Token:
-        """Issue a token, to be fetched at the next sync."""
-        token = self.ledger.issue(device.key, amount, self.epoch, self.draw(8))
+        """Issue a token to any key of a device, to be fetched at the next sync."""
+        token = self.ledger.issue(self._random.choice(device.keys), amount, self.epoch, self.draw(8))
         self.checkers.issue(list(token))
         return token
 
@@ -426,9 +426,8 @@ class World:
                     raise PromiseBroken(6, "evidence proves another name")
 
     def _check_more(self, credits: list[Credit], named: set[bytes]) -> None:
-        """Check stamps, the hotlist, deposits that came in time, and who bears what was overspent."""
+        """Check the hotlist, deposits that came in time, and who bears what was overspent."""
         store = self.ledger.store
-        self.rules.stamps(store.stamps(self.rules.seen()))
         if named - set(self.ledger.policy.hotlist):
             raise PromiseBroken(1, "who is named is not on the hotlist")
         self.checkers.deposited({(one.transfer, one.number) for one in credits}, self.rules.last)
@@ -490,6 +489,8 @@ class World:
             honest = [device for device in honest if self._has_more(device)]
         self.check()
         self.check_ledger()
+        self.rules.stamps(self.ledger.store.stamps(self.rules.seen()))
+        self.checkers.delivered()
         self.ledger.audit()
         for device in self.devices:
             if self.honest(device):

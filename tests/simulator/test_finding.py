@@ -10,8 +10,10 @@ from dualtap.errors import TapError
 from dualtap_testing.acts import FAULTS
 from dualtap_testing.bugs import BUGS
 from dualtap_testing.exhaustive import FLOWS, exhaust
+from dualtap_testing.killing import SEEDED
 from dualtap_testing.shrink import shrink
 from dualtap_testing.simulate import ACTS, Scenario, live, shortened
+from dualtap_testing.slips import SLIPS
 
 LIFE = Scenario(1, 0, "stub", FAULTS, tuple(range(ACTS)))
 
@@ -42,11 +44,30 @@ def test_what_does_not_matter_is_left_out() -> None:
 
 
 def test_every_bug_names_what_it_replaces() -> None:
-    assert len(BUGS) >= 8
-    for bug in BUGS.values():
+    assert len(SLIPS) - sum(bool(slip.elsewhere) for slip in SLIPS.values()) >= 30
+    for bug in SEEDED.values():
         with bug.planted():
             pass
     assert live(Scenario(1, 0, "stub", FAULTS, tuple(range(5))))[1] == ""
+
+
+def test_a_line_that_is_not_there_is_no_slip() -> None:
+    with pytest.raises(LookupError, match="0 times"), SLIPS["salt of zeros"]._replace(old="no such line").planted():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        ("salt of zeros", "promise 6: two entries"),
+        ("one key both ways", "the code failed: AssertionError two plaintexts"),
+        ("what it holds is not compared", "promise 1: an honest wallet accepted a payment that spends"),
+        ("no date is brought", "promise 4: a clean tap of two honest devices ends with EPOCH_AHEAD"),
+    ],
+)
+def test_rules_of_single_wallets_and_sessions_are_watched(slip: str, said: str) -> None:
+    with SLIPS[slip].planted():
+        assert live(LIFE, every=2)[1].startswith(said)
 
 
 def test_single_faults_everywhere_in_a_tap_cost_nothing() -> None:
