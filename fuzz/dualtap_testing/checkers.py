@@ -292,41 +292,6 @@ class Checkers:
             self.tally.value_created += tokens - issued - renewed
             raise self.broken(1, "the ledger renewed more than it was handed", tokens - issued - renewed)
 
-    def deposited(self, credited: set[tuple[bytes, int]], last: Callable[[bytes], int]) -> None:
-        """Promise 2: what an honest wallet handed in by ``claim_by``, with all behind it, is credited.
-
-        ``last`` tells when the ledger was first told of a deposit.
-        """
-        for deposit in self.told.transfers.values():
-            if deposit.payee not in self.told.offices or not self.honest(deposit.key) or not self._whole(deposit):
-                continue
-            for number, (parent, start, end) in enumerate(deposit.pieces):
-                source = self.told.source(parent)
-                in_time = source is not None and last(deposit.id) <= self.told.coins[source.coin].claim_by
-                if in_time and (deposit.id, number) not in credited:
-                    self.tally.value_lost += end - start
-                    raise self.broken(2, "a deposit that came in time is not credited", end - start)
-
-    def _whole(self, transfer: Word) -> bool:
-        """Whether the ledger was told all behind a transfer, and that what was restored is dead."""
-        if not self.told.good(transfer.id):
-            return False
-        for named, side, _ in (piece.parent for piece in transfer.pieces):
-            if side == TOKEN:
-                continue
-            above = self.told.transfers[named]
-            if (side == PAYER and not self.told.dead(above)) or not self._whole(above):
-                return False
-        return True
-
-    def delivered(self) -> None:
-        """Promise 2, once everybody has synced: each token that was issued to an honest wallet is there."""
-        for named in self.issued - self.settled:
-            coin_ = self.bag.coins[named]
-            if self.honest(coin_.owner) and not any(named in one.funded for one in self.shelves.get(coin_.owner, [])):
-                self.tally.value_lost += coin_.amount
-                raise self.broken(2, "a token that was issued is never delivered", coin_.amount)
-
     def conserved(self, leaves: Iterable[Leaf], credited: Iterable[tuple[bytes, int]]) -> None:
         """Promise 2 as it is written: issued and overspent are held, in doubt and settled, by every store."""
         paid, counted = set(credited), Counter[bytes]()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dualtap.issued import Carrier
 from dualtap_testing.devices import Device
+from dualtap_testing.ending import heal, settle_all
 from dualtap_testing.exhaustive import FIRST, NEXT, Counted
 from dualtap_testing.simulate import SIMULATED
 from dualtap_testing.taps import LinkFault, TapPlan
@@ -100,9 +101,9 @@ def _settled(world: World, counted: Counted, *played: Trouble) -> None:
     try:
         world.check()
         world.begin("the end")
-        world.heal()
+        heal(world)
         anna, _, till = world.devices
         world.tap(anna, till, 3, TapPlan())
-        world.settle_all()
+        settle_all(world)
     except Exception as error:
         counted.failures.append(f"{counted.flow}: {played}: {type(error).__name__} {error}")

@@ -17,6 +17,7 @@ from dualtap.errors import Code, TapError
 from dualtap.suite import SUITES, Suite
 from dualtap_testing.acts import FAULTS, happen
 from dualtap_testing.checkers import PromiseBroken, Tally
+from dualtap_testing.ending import heal, settle_all, wait
 from dualtap_testing.shrink import shrink
 from dualtap_testing.stub import STUB
 from dualtap_testing.world import World
@@ -131,9 +132,10 @@ def _play(world: World, scenario: Scenario, every: int, told: Told) -> None:
     world.check()
     world.begin("the end")
     told(-1, "heal")
-    world.wait()
-    world.heal()
-    world.settle_all()
+    wait(world)
+    heal(world)
+    settle_all(world)
+    world.ledger.audit()
     world.faults += world.network.faults
 
 

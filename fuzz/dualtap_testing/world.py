@@ -31,6 +31,7 @@ from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.settling import all_liabilities, all_shares
 from dualtap_issuer.store import Store
+from dualtap_testing.arrivals import deposited
 from dualtap_testing.bag import Name
 from dualtap_testing.checkers import Checkers, Credit, PromiseBroken
 from dualtap_testing.devices import SMALL, STORE, Chest, Device, Power, PoweredKeystore, PoweredStore
@@ -78,7 +79,7 @@ class World:
 
     def __init__(self, suite: Suite, seed: str, people: Iterable[Person] = PEOPLE) -> None:
         self.suite, self.seed = suite, seed
-        self._random = random.Random(f"{seed}/people")  # noqa: S311 - a simulation's, to be repeated
+        self.random = random.Random(f"{seed}/people")  # noqa: S311 - a simulation's, to be repeated
         self.epoch = START
         self.air = Air(float(START * limits.EPOCH_SECONDS))
         self.network = Network()
@@ -102,12 +103,12 @@ class World:
 
     def begin(self, act: str) -> random.Random:
         """Draw from this act's own sub-seed from now on."""
-        self._random = random.Random(f"{self.seed}/{act}")  # noqa: S311 - as above
-        return self._random
+        self.random = random.Random(f"{self.seed}/{act}")  # noqa: S311 - as above
+        return self.random
 
     def draw(self, size: int = 32) -> bytes:
         """Return the next bytes of the present sub-seed."""
-        return self._random.randbytes(size)
+        return self.random.randbytes(size)
 
     # People
 
@@ -134,7 +135,7 @@ class World:
 
     def issue(self, device: Device, amount: int) -> Token:
         """Issue a token to any key of a device, to be fetched at the next sync."""
-        token = self.ledger.issue(self._random.choice(device.keys), amount, self.epoch, self.draw(8))
+        token = self.ledger.issue(self.random.choice(device.keys), amount, self.epoch, self.draw(8))
         self.checkers.issue(list(token))
         return token
 
@@ -258,10 +259,10 @@ class World:
         others = [one for one in self.devices if one is not device and one.key not in self.checkers.bad]
         if device is None or device.is_moving or not self.honest(device) or not others:
             return
-        other = self._random.choice(others)
-        pair = (device, other) if self._random.random() < 0.6 else (other, device)
-        plan = TapPlan(LinkFault("lose", self._random.randint(2, 5))) if self._random.random() < 0.5 else TapPlan()
-        self.tap(*pair, self._random.randint(1, 5), plan)
+        other = self.random.choice(others)
+        pair = (device, other) if self.random.random() < 0.6 else (other, device)
+        plan = TapPlan(LinkFault("lose", self.random.randint(2, 5))) if self.random.random() < 0.5 else TapPlan()
+        self.tap(*pair, self.random.randint(1, 5), plan)
 
     def late(self) -> None:
         """Deliver what the network had kept; an answered challenge or a settled epoch is refused."""
@@ -355,7 +356,7 @@ class World:
             if last in ends and last < until:
                 for _ in range(2):
                     for device in self.devices:
-                        self.sync(device, deposit=self._random.random() < 0.2)
+                        self.sync(device, deposit=self.random.random() < 0.2)
                 self.check_ledger()
                 self._forward(1)
 
@@ -430,86 +431,11 @@ class World:
         store = self.ledger.store
         if named - set(self.ledger.policy.hotlist):
             raise PromiseBroken(1, "who is named is not on the hotlist")
-        self.checkers.deposited({(one.transfer, one.number) for one in credits}, self.rules.last)
+        deposited(self.checkers, {(one.transfer, one.number) for one in credits}, self.rules.last)
         shares = [(one.token, one.holder, one.claim, one.backed) for one in all_shares(store)]
         self.rules.shares(shares, {(one.token, one.key) for one in all_liabilities(store)})
 
-    # The end
-
-    def wait(self) -> None:
-        """In one life of three nobody heals until every token is past its last day."""
-        if self._random.random() < 1 / 3:
-            for device in self.devices:
-                device.power.plan(None)
-            self.pass_time(SPEND + GRACE + 2)
-
-    def heal(self) -> None:
-        """Nothing fails any more: honest devices tap whom they are in doubt to, and everybody syncs."""
-        honest = [device for device in self.devices if self.honest(device)]
-        for device in self.devices:
-            device.power.plan(None)
-            device.ahead = 0.0
-        self._tear_before_it_ends()
-        self.pass_time(EXPIRED)
-        for device in honest:
-            if device.name in INFORMED:
-                self.sync(device)  # they know the date, and whose certificate has ended
-        for device in honest:
-            if device.is_moving and device.wallet.book.successor is not None:
-                self.rotate(device)
-                if device.is_moving:
-                    raise PromiseBroken(4, "a rotation that was torn cannot be finished")
-        for payer in honest:
-            for payee in honest:
-                doubts = [sent.payee for chest in payer.chests for sent in chest.shelf.pending.values()]
-                if payer is not payee and any(key in doubts for key in payee.keys):
-                    self.tap(payer, payee, 1, TapPlan())
-            for cheat in [one for one in self.devices if not self.honest(one)]:
-                if any(sent.payee == cheat.key for chest in payer.chests for sent in chest.shelf.pending.values()):
-                    self.tap(payer, cheat, 1, TapPlan())
-        self.check()
-
-    def _tear_before_it_ends(self) -> None:
-        """Whose certificate ends soon is in doubt, and others are in doubt to it: that must heal afterwards."""
-        by_name = {device.name: device for device in self.devices}
-        if EXPIRES in by_name:
-            card, others = by_name[EXPIRES], [one for one in self.devices if one.name in {*INFORMED, "ben"}]
-            self.tap(card, others[0], 1, TapPlan(LinkFault("lose", self._random.randint(2, 5))))
-            for other in others:
-                self.tap(other, card, 1, TapPlan(LinkFault("lose", self._random.randint(2, 5))))
-
-    def settle_all(self) -> None:
-        """Everybody syncs, cheats first; then the honest hand in what they hold, until nothing of it is left."""
-        for device in sorted(self.devices, key=self.honest):
-            self.sync(device)
-        honest = [device for device in self.devices if self.honest(device)]
-        for _ in range(4):
-            for device in honest:
-                self.sync(device, deposit=True)
-            honest = [device for device in honest if self._has_more(device)]
-        self.check()
-        self.check_ledger()
-        self.rules.stamps(self.ledger.store.stamps(self.rules.seen()))
-        self.checkers.delivered()
-        self.ledger.audit()
-        for device in self.devices:
-            if self.honest(device):
-                self._at_peace(device)
-
-    def _has_more(self, device: Device) -> bool:
-        return any(chest.shelf.pending or any(chest.shelf.held.values()) for chest in device.chests)
-
-    def _at_peace(self, device: Device) -> None:
-        """Liveness: nothing of an honest device is in doubt but with a cheat, and nothing is left to hand in."""
-        for chest in device.chests:
-            doubts = [sent for sent in chest.shelf.pending.values() if sent.payee not in self.checkers.bad]
-            alive = [sent for sent in doubts if not self.checkers.is_settled(sent)]
-            if alive:
-                self.checkers.tally.unhealed += len(alive)
-                raise PromiseBroken(4, f"{len(alive)} transfers stay in doubt, or deposits uncredited")
-            held = [parent for parent, parts in chest.shelf.held.items() if parts]
-            if held:
-                raise PromiseBroken(2, "what an honest device holds cannot be handed in")
+    # What it came to
 
     def digest(self) -> bytes:
         """Return a digest of everything durable: each store, each keystore's cell, and the ledger."""
