@@ -61,7 +61,6 @@ def test_a_line_that_is_not_there_is_no_slip() -> None:
     [
         ("salt of zeros", "promise 6: two entries"),
         ("one key both ways", "the code failed: AssertionError two plaintexts"),
-        ("what it holds is not compared", "promise 1: an honest wallet accepted a payment that spends"),
         ("no date is brought", "promise 4: a clean tap of two honest devices ends with EPOCH_AHEAD"),
     ],
 )
