@@ -170,7 +170,7 @@ _BOOK: Final = {
     ),
     "a unit twice in a payment": Slip(
         "spans of one token that overlap pay together", select._take,
-        "held.token == c.token and held.start < c.end and c.start < held.end", "False",
+        "piece.token == c.token and piece.start < c.end and c.start < piece.end", "False",
         "a wallet that knows both ways of a unit takes it once",
     ),
     "another's outcome": Slip(
