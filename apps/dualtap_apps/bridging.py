@@ -1,39 +1,28 @@
-"""``bridge`` and ``card``: a phone or till between two devices that only listen, and such a device."""
+"""``bridge``: a phone or till between two devices that only listen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 from dualtap import wire
 from dualtap.call import Call, Charged, Introduction, decode_call, encode_call, is_call
 from dualtap.errors import Code, TapError
-from dualtap.events import Consent, Decline
-from dualtap.owning import AskOwner, Told
 from dualtap.session import NO_HANDOVER
 from dualtap.wire import Want
 from dualtap_apps.exits import Exit
 from dualtap_apps.hosting import host
-from dualtap_apps.linking import Met, must_compare, opened_door, reach, saying, wait
+from dualtap_apps.linking import Met, must_compare, opened_door, reach, saying
 from dualtap_apps.money import parse, show
-from dualtap_apps.output import emit, note, wallet_id
-from dualtap_apps.taps import Confirm, asks, basket_of, tell
-from dualtap_apps.traffic import TRAFFIC, told
-from dualtap_apps.wallets import synced
+from dualtap_apps.output import emit, note
+from dualtap_apps.taps import basket_of
+from dualtap_apps.traffic import TRAFFIC
 from dualtap_devices.bridge import Bridged, bridge
-from dualtap_devices.disk import Label, opened, read_label
-from dualtap_devices.driver import Driver, always
 from dualtap_devices.frames import wants
-from dualtap_devices.owning import Press, typed
-from dualtap_devices.passive import ANY, Waiting, attend
-from dualtap_devices.verifying import Keypad
 from dualtap_transports.link import Link
-from dualtap_transports.nearness import round_trip_of
 
 JOINED = 3
 """Frames after which both devices have spoken and one of them has sealed what it said."""
-_WANTS = {"pay": Want.PAY, "collect": Want.COLLECT, "sync": Want.SYNC, "own": Want.OWN}
 
 
 class Watched:
@@ -148,49 +137,3 @@ def _held(on: str, timeout: float, stack: ExitStack) -> Met:
     met = reach(on, timeout, saying(f"no device at {on}: hold it there, and bridge again"))
     stack.callback(met.link.close)
     return met
-
-
-def card_once(
-    folder: Path, on: str, only: tuple[str, ...], confirm: Confirm | None, timeout: float, as_json: bool,
-    log_level: str = "", keypad: Keypad | None = None,
-) -> Exit:  # fmt: skip
-    """Be a card for one link: pay whoever charges, or begin what a reader calls for."""
-    label = read_label(folder)
-    allowed = ANY | Want.OWN
-    if only:
-        allowed = Want(sum(_WANTS[item] for item in set(only)))
-    with opened(folder) as wallet:
-        nobody = saying(f"nobody came within {timeout:g} s; try again")
-        met = wait(
-            on, wallet.book.scheme.suite, f"{label.name} waits to {' or '.join(only or tuple(_WANTS))}", timeout, nobody
-        )
-        link = told(met.link, wallet, log_level)
-        # A card has no screen: what it is held to, and its tier's limits, are its owner's word (SPEC §10.1-8).
-        person = asks(confirm, link) if confirm is not None and label.device.screen else always
-        waiting = Waiting(
-            allowed, person=person, ephemeral=met.ephemeral, handover=met.handover, deposits=label.device.deposits,
-            within=round_trip_of(met.scheme), press=typed(wallet, keypad, _press(label, confirm, named="own" in only)),
-        )  # fmt: skip
-        done = attend(wallet, link, waiting, timeout)
-        if isinstance(done, Driver):
-            return tell(done, done.result, as_json)
-        if isinstance(done, Told):
-            owner = "" if done.peer is None else wallet_id(done.peer.key)
-            bound = wallet_id(wallet.book.ties.owner)
-            whose = f"it is bound to wallet {bound}" if bound else "it is bound to nobody"
-            emit(as_json, {"result": "owned", "peer": owner, "owner": bound}, f"Served wallet {owner}; {whose}")
-            return Exit.OK
-        synced(done, wallet, label, as_json)
-    return Exit.OK
-
-
-def _press(label: Label, confirm: Confirm | None, *, named: bool) -> Press:
-    """Return who is asked whether this wallet may be bound: a person at a screen, or whoever typed ``--only own``."""
-
-    def press(ask: AskOwner) -> Consent | Decline:
-        what = "Bind this wallet to" if ask.bind else "Show what this wallet holds to"
-        if confirm is not None and label.device.screen:
-            return Consent() if confirm(f"{what} wallet {wallet_id(ask.owner.key)}?") else Decline()
-        return Consent() if named else Decline()
-
-    return press

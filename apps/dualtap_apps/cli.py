@@ -321,7 +321,7 @@ def sync(
 ) -> None:
     """Tell the issuer everything, and take its news. A till deposits what it holds."""
     if on is not None:
-        from dualtap_apps.bridging import card_once
+        from dualtap_apps.cards import card_once
 
         if issuer or via:
             raise click.UsageError("--on takes no --issuer or --via: the device that reads this one knows the issuer")

@@ -83,8 +83,8 @@ def card(
     folder: Path, on: str, only: tuple[str, ...], yes: bool, pin_file: Path | None, timeout: float, log_level: str,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Be a card for one link: pay whoever charges, serve its owner, or collect, pay or sync as a reader asks."""
-    from dualtap_apps.bridging import card_once
+    """Be a card, once: pay whoever charges, serve its owner, or collect, pay or sync as a reader asks."""
+    from dualtap_apps.cards import card_once
     from dualtap_apps.pins import Prompt
 
     def confirm(question: str) -> bool:

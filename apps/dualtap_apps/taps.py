@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,15 +17,16 @@ from dualtap.states import Part
 from dualtap.suite import Drbg, sha256
 from dualtap.wire import Want, decode_hello
 from dualtap_apps.exits import Exit, exit_of_report
-from dualtap_apps.hosting import host
-from dualtap_apps.linking import Met, must_compare, opened_door, reach, saying, wait, waits
+from dualtap_apps.hosting import host, in_vain
+from dualtap_apps.linking import Met, must_compare, opened_door, reach, saying, waits
 from dualtap_apps.money import parse, show
 from dualtap_apps.output import emit, note, report_fields, report_text, wallet_id
 from dualtap_apps.pacing import paced, within_of
+from dualtap_apps.paying_once import PayingOnce
 from dualtap_apps.traffic import told
 from dualtap_devices.disk import opened, read_label
 from dualtap_devices.driver import Driver, Person, run
-from dualtap_devices.passive import Waiting, attend
+from dualtap_devices.passive import Waiting, attend, check_first
 from dualtap_devices.syncing import close
 from dualtap_devices.verifying import Keypad, verified
 from dualtap_transports.link import Link
@@ -66,8 +68,8 @@ def charge(
             driver = Driver.fresh(wallet, order, met.initiator, ephemeral=met.ephemeral, handover=met.handover)
             taps.append(driver)
             link = told(paced(met.link, pace), wallet, log_level)
-            report = run(driver, Coded(link, driver) if met.compare else link, timeout)
-            return None if driver.tap.joined else TapError(report.code or Code.LINK_LOST, report.detail)
+            run(driver, Coded(link, driver) if met.compare else link, timeout)
+            return None if driver.tap.joined else in_vain(driver)
 
         if waits(on, side, otherwise=True):
             nobody = saying(f"nobody came to pay within {timeout:g} s; charge again")
@@ -140,22 +142,33 @@ def _pay(
         listens = waits(on, side, otherwise=False)
         if confirm is None and must_compare(on, listens):
             raise TapError(Code.BAD_INPUT, f"at {on} only a person can compare the code: name the text that is shown")
-        if listens:
-            nobody = saying(f"nobody came to charge within {timeout:g} s; pay again")
-            met = wait(on, wallet.book.scheme.suite, "paying whoever reads this card", timeout, nobody)
-        else:
-            met = reach(on, timeout, saying(f"nobody charges at {on}: start `dualtap charge` there first"))
-        link, taps = told(paced(met.link, pace), wallet, log_level), list[Driver]()
-        codes = (lambda: taps[-1].tap.transcript) if met.compare else None
-        verify: Verify = (lambda ask: verified(ask, wallet.keystore, keypad)) if keypad is not None else present
-        person = agrees(verify) if confirm is None else asks(confirm, link, codes, verify)
-        within, handover = within_of(pace) or round_trip_of(met.scheme), met.handover
-        if listens:
+        once = PayingOnce(wallet)
+        taps = once.taps
+
+        def serve(met: Met) -> TapError | None:
+            link = told(paced(met.link, pace), wallet, log_level)
+            codes = (lambda: taps[-1].tap.transcript) if met.compare else None
+            verify: Verify = (lambda ask: verified(ask, wallet.keystore, keypad)) if keypad is not None else present
+            person = once.only(agrees(verify) if confirm is None else asks(confirm, link, codes, verify))
+            within, handover = within_of(pace) or round_trip_of(met.scheme), met.handover
+            if met.initiator:
+                taps.append(Driver.fresh(wallet, order, True, person, handover=handover, within=within))
+                run(taps[-1], link, timeout)
+                return None
             waiting = Waiting(Want.PAY, order, person, met.ephemeral, handover, within=within, begun=taps.append)
             attend(wallet, link, waiting, timeout)
+            return once.in_vain()
+
+        if listens:
+            nobody = saying(f"nobody came to charge within {timeout:g} s; pay again")
+            door = opened_door(on, wallet.book.scheme.suite, "paying whoever reads this card", nobody)
+            try:
+                host(door, timeout, nobody, partial(check_first, allowed=Want.PAY), serve)
+            except TapError as error:
+                if error.code is not Code.TIMEOUT or not taps:
+                    raise
         else:
-            taps.append(Driver.fresh(wallet, order, initiator=True, person=person, handover=handover, within=within))
-            run(taps[-1], link, timeout)
+            serve(reach(on, timeout, saying(f"nobody charges at {on}: start `dualtap charge` there first")))
         return tell(taps[-1], taps[-1].result, as_json)
 
 

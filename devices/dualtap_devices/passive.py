@@ -88,10 +88,10 @@ def attend(wallet: Wallet, link: Link, waiting: Waiting, timeout: float | None =
     """
     try:
         frame = link.receive(timeout)
+        check_first(frame, waiting.allowed)
         if not is_call(frame):
             return _answer(wallet, Again(link, frame), wire.decode_hello(frame).want, waiting, timeout)
         call = decode_call(frame)
-        check_call(call, waiting.allowed & ANY)
         if call.want == Want.SYNC:
             return sync_sealed(wallet, LinkCarrier(link, timeout), secrets.token_bytes(32), waiting.deposits)
         driver = _called(wallet, call, waiting)
@@ -99,6 +99,16 @@ def attend(wallet: Wallet, link: Link, waiting: Waiting, timeout: float | None =
         return driver
     finally:
         link.close()
+
+
+def check_first(frame: bytes, allowed: Want) -> None:
+    """Raise ``WRONG_ROLE``, or as a decoder, for a first frame that asks for nothing which a device does."""
+    if is_call(frame):
+        check_call(decode_call(frame), allowed & ANY)
+        return
+    want = wire.decode_hello(frame).want
+    if not (want & allowed & Want.OWN or (want & Want.COLLECT and allowed & Want.PAY)):
+        raise TapError(Code.WRONG_ROLE, "the other device wants what this one does not do by itself")
 
 
 def told_by(call: Call) -> Handover:
@@ -127,8 +137,6 @@ def _answer(wallet: Wallet, link: Link, want: Want, waiting: Waiting, timeout: f
     if want & Want.OWN and waiting.allowed & Want.OWN:
         end = WalletEnd(wallet.book, waiting.ephemeral or fresh(wallet), least(wallet), waiting.handover)
         return serve(Session(wallet, end, waiting.press, waiting.clock or time.time), link, timeout)
-    if not want & Want.COLLECT or not waiting.allowed & Want.PAY:
-        raise TapError(Code.WRONG_ROLE, "the other device wants what this one does not do by itself")
     driver = _driver(wallet, waiting.pay, False, waiting, waiting.ephemeral, waiting.handover)
     run(driver, link, timeout)
     return driver
