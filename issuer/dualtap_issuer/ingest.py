@@ -45,6 +45,7 @@ class Ingest:
         self._facts: dict[bytes, Fact] = {}
         self._values: dict[bytes, FactValue] = {}
         self._genuine: set[bytes] = set()
+        self._likely: set[bytes] = set()
         self._loaded: tuple[bytes, Verify] | None = None
 
     # What comes in
@@ -96,11 +97,14 @@ class Ingest:
         """
         if KIND[type(statement.body)] not in ON_TAPE:
             raise TapError(Code.MALFORMED, "a statement that is on no tape")
-        if statement.id not in self._genuine:
+        known, found = statement.id in self._genuine, statement_values(statement)
+        if not known:
             self._verify(statement)
             self._genuine.add(statement.id)
-        for fact, value in statement_values(statement):
+        for fact, value in found:
             self._take(fact, value)
+            if known:
+                self._likely.add(fact.digest)
 
     def _verify(self, statement: TapeStatement) -> None:
         # A tape is one key's: to load it once for each of its entries would take a fifth of verifying them.
@@ -130,7 +134,7 @@ class Ingest:
 
     def finish(self) -> set[bytes]:
         """Keep what came, and all that follows from it; return the digests of what is new."""
-        kept = self.store.put_facts(self._facts.values(), self.epoch)
+        kept = self.store.put_facts(self._facts.values(), self.epoch, self._likely)
         new = {digest for digest, change in kept.items() if change is Kept.NEW}
         moved = {digest for digest, change in kept.items() if change is Kept.EARLIER}
         left = set(self.store.pending(kept))

@@ -46,6 +46,7 @@ class PostgresStore(Store):
 
     def __init__(self, where: str, create: bool) -> None:
         self._where = where.rpartition("@")[2]  # a password is nobody's to read in an error
+        self._batches_known: dict[bytes, set[TodoRow]] = {}
         with self._explained():
             self._db = psycopg.connect(where, autocommit=True)
         try:
@@ -64,6 +65,11 @@ class PostgresStore(Store):
     def _run(self, query: str, values: Sequence[object] = ()) -> psycopg.Cursor[Raw]:
         with self._explained():
             return self._db.execute(cast("LiteralString", query), values or None, binary=True)
+
+    def _at_once(self, *queries: str) -> None:
+        """Run queries without values in one round trip."""
+        with self._explained():
+            self._db.execute(cast("LiteralString", "; ".join(queries)))
 
     def _migrate(self, create: bool) -> None:
         if self._missing(create):
@@ -93,18 +99,17 @@ class PostgresStore(Store):
         The gate is the session's, not the transaction's: it stays held from one publish to the next.
         """
         shared = "" if alone else "_shared"
-        self._run(f"SELECT pg_advisory_lock{shared}({_GATE})")
+        unlock = f"SELECT pg_advisory_unlock{shared}({_GATE})"
+        self._batches_known.clear()
+        self._at_once(f"SELECT pg_advisory_lock{shared}({_GATE})", "BEGIN")
         try:
-            self._run("BEGIN")
             yield
-            self._run("COMMIT")
+            self._at_once("COMMIT", unlock)
         except BaseException:
-            with suppress(TapError):
-                self._run("ROLLBACK")
+            for query in ("ROLLBACK", unlock):
+                with suppress(TapError):
+                    self._run(query)
             raise
-        finally:
-            with suppress(TapError):
-                self._run(f"SELECT pg_advisory_unlock{shared}({_GATE})")
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
@@ -130,10 +135,10 @@ class PostgresStore(Store):
         """
         body = b"".join(row.digest + bytes([row.moved]) for row in sorted(todo))
         if body:
-            self.insert("todo", ("batch", "body"), [(sha256(body), body)])
-        self._run("SET LOCAL synchronous_commit = off")
-        self._run("COMMIT")
-        self._run("BEGIN")
+            batch = sha256(body)
+            self.insert("todo", ("batch", "body"), [(batch, body)])
+            self._batches_known[batch] = _rows(body)
+        self._at_once("SET LOCAL synchronous_commit = off", "COMMIT", "BEGIN")
         return True
 
     def pending(self, digests: Collection[bytes]) -> list[TodoRow]:
@@ -143,19 +148,16 @@ class PostgresStore(Store):
 
     def unfinished(self) -> list[TodoRow]:
         """Return every fact that is still to be looked at: of the few batches that are being written, or were left."""
-        return [row for _, rows in self._batches() for row in rows]
-
-    def _batches(self) -> list[tuple[bytes, set[TodoRow]]]:
-        found = self.ask("SELECT batch, body FROM todo")
-        return [(batch, {_todo(body, place) for place in range(0, len(body), _TODO)}) for batch, body in found]
+        self._batches_known = {batch: _rows(body) for batch, body in self.ask("SELECT batch, body FROM todo")}
+        return [row for rows in self._batches_known.values() for row in rows]
 
     def finish(self, todo: Collection[TodoRow]) -> None:
-        """Forget them, except those that another process is forgetting."""
+        """Forget them, as far as this transaction knows of them, except those that another process is forgetting."""
         done = set(todo)
         self.ask(
             "DELETE FROM todo WHERE batch IN (SELECT t.batch FROM {wanted} CROSS JOIN todo t "
             "WHERE t.batch = w.a FOR UPDATE OF t SKIP LOCKED) RETURNING batch",
-            sorted((batch,) for batch, rows in self._batches() if rows <= done),
+            sorted((batch,) for batch, rows in self._batches_known.items() if rows <= done),
         )
 
     def lock(self, name: str) -> None:
@@ -223,5 +225,7 @@ def _arrays(rows: Sequence[Raw]) -> tuple[list[list[object]], str]:
     return columns, ", ".join(f"%b::{kind}[]" for kind in kinds)
 
 
-def _todo(body: bytes, place: int) -> TodoRow:
-    return TodoRow(body[place : place + _TODO - 1], body[place + _TODO - 1])
+def _rows(body: bytes) -> set[TodoRow]:
+    """Return the facts of a batch of ``todo``."""
+    last = _TODO - 1
+    return {TodoRow(body[place : place + last], body[place + last]) for place in range(0, len(body), _TODO)}

@@ -125,12 +125,11 @@ class SqliteStore(Store):
             yield from self._db.execute(query)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Raw]) -> set[object]:
-        """Insert rows where they are missing. Only of facts, which are asked for first, is it told which were new."""
-        if rows:
-            marks = ", ".join("?" * len(columns))
-            names = ", ".join(columns)
-            self._write(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)
-        return {row[0] for row in rows}
+        """Insert rows where they are missing; return the new ones' first column."""
+        query = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
+            insert = self._db.cursor().execute
+            return {row[0] for row in rows if insert(query, row).rowcount}
 
     def size(self) -> int:
         """Return the bytes of the file's pages that are in use."""

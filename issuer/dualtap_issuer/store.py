@@ -150,12 +150,16 @@ class Store(Door, ABC):
 
     # Facts
 
-    def put_facts(self, facts: Collection[Fact], epoch: int) -> dict[bytes, Kept]:
+    def put_facts(
+        self, facts: Collection[Fact], epoch: int, likely: Collection[bytes] | None = None
+    ) -> dict[bytes, Kept]:
         """Keep facts with their smallest stamps; return, by digest, whether each, or its stamp, is new.
 
-        Inserting and comparing are two statements: one alone does not see what a rival has just committed.
+        Only those that are ``likely`` known, or all, are asked for before they are inserted: most are new, and
+        inserting tells. Inserting and comparing are two statements: one alone does not see what a rival has just
+        committed.
         """
-        known = self.stamps([fact.digest for fact in facts])
+        known = self.stamps([fact.digest for fact in facts if likely is None or fact.digest in likely])
         rows = [(fact.digest, int(fact.kind), fact.body, epoch) for fact in facts if fact.digest not in known]
         new = self.insert("fact", ("digest", "kind", "body", "epoch"), sorted(rows))
         known |= self.stamps([row[0] for row in rows if row[0] not in new])
