@@ -65,7 +65,7 @@ class Duo:
         """Run one tap of this basket, and read both stores."""
         suite, number = self.world.suite, iter(range(4))
         sides = [
-            Side(device, order, suite.ephemeral(_fresh(name, next(number))), _fresh(name, next(number)))
+            Side(device, order, suite.ephemeral(fresh(name, next(number))), fresh(name, next(number)))
             for device, order in (
                 (self.payer, Pay(refund_of)),
                 (self.payee, Charge(amount, "CNY", name, person=True)),
@@ -76,9 +76,14 @@ class Duo:
         self.read()
         return tap
 
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Every device that this trial may change."""
+        return (self.payer, self.payee)
+
     def read(self) -> None:
         """Take note of what became durable, and compare what the wallets say with their stores."""
-        for device in (self.payer, self.payee):
+        for device in self.devices:
             chest = device.chests[-1]
             self.checkers.read(chest.shelf, chest.store.journal)
             for kind, public, place in chest.keystore.signed:
@@ -90,9 +95,9 @@ class Duo:
             self.checkers.claims(chest.shelf, held, device.wallet.book.pending)
 
     def state(self) -> bytes:
-        """Return a digest of all that the two devices are, durable or not."""
+        """Return a digest of all that the devices are, durable or not."""
         found = hashlib.sha256()
-        for device in (self.payer, self.payee):
+        for device in self.devices:
             chest, book = device.chests[-1], device.wallet.book
             memory = [encode_record(item) for item in (*book.compacted(), *([book.unsaved] if book.unsaved else []))]
             for part in (repr(chest.keystore.head).encode(), *chest.store.log, *memory):
@@ -108,7 +113,8 @@ class Duo:
             self.checkers.healed(here.key, there.keys)
 
 
-def _fresh(name: bytes, number: int) -> bytes:
+def fresh(name: bytes, number: int) -> bytes:
+    """Return 32 bytes for one side of a tap, or session, of this name."""
     return sha256(name + bytes([number]))
 
 
@@ -119,8 +125,8 @@ class Stage:
         self.flow = flow
         people = [one for one in PEOPLE if one[0] in {flow.payer, flow.payee}]
         self.world = World(SIMULATED[suite], "exhaustive", [*people, *[one for one in PEOPLE if one[0] == "market"]])
-        self._people = {device.name: device for device in self.world.devices}
-        payer, payee = self._people[flow.payer], self._people[flow.payee]
+        self.people = {device.name: device for device in self.world.devices}
+        payer, payee = self.people[flow.payer], self.people[flow.payee]
         self.refund_of = b""
         if flow.refunds:
             self.world.tap(payee, payer, 9, TapPlan(), basket=FIRST)
@@ -128,16 +134,21 @@ class Stage:
         if flow.torn is not None:
             plan = TapPlan(LinkFault("lose", flow.torn))
             self.world.tap(payer, payee, 9, plan, basket=FIRST, payer_starts=flow.payer_starts)
-        self._now = self.world.air.now
+        self.now = self.world.air.now
 
     def duo(self) -> Duo:
         """Return the two devices as they are when the flow begins."""
+        checkers, (payer, payee) = self.copies(self.flow.payer, self.flow.payee)
+        return Duo(self.world, checkers, payer, payee, Air(self.now))
+
+    def copies(self, *names: str) -> tuple[Checkers, list[Device]]:
+        """Return copies of these devices, and checkers that watch them."""
         checkers = self.world.checkers.copy()
-        devices = [self._copied(self._people[name], checkers) for name in (self.flow.payer, self.flow.payee)]
+        devices = [self._copied(self.people[name], checkers) for name in names]
         for device in self.world.devices:
-            if device.name not in {self.flow.payer, self.flow.payee}:
+            if device.name not in names:
                 checkers.resume(device.key, device.chests[-1].shelf)
-        return Duo(self.world, checkers, devices[0], devices[1], Air(self._now))
+        return checkers, devices
 
     def _copied(self, device: Device, checkers: Checkers) -> Device:
         power, chest = Power(), device.chests[-1]
@@ -196,11 +207,16 @@ def exhaust(flow: Flow, suite: str = "stub", stride: int = 1, doubles: bool = Tr
 
     Of the bytes at which a frame is torn, every ``first_stride``-th is tried, and while recovering every ``stride``-th.
     """
-    counted = Counted(flow.name)
+    return exhaust_on(flow.name, lambda: Stage(flow, suite), stride, doubles, first_stride)
+
+
+def exhaust_on(name: str, stage: Callable[[], Stage], stride: int, doubles: bool, first_stride: int) -> Counted:
+    """Try every fault of the flow on a stage, as :func:`exhaust`."""
+    counted = Counted(name)
     try:
-        _exhaust(Stage(flow, suite), stride, doubles, first_stride, counted)
+        _exhaust(stage(), stride, doubles, first_stride, counted)
     except Exception as error:
-        counted.failures.append(f"{flow.name}: {type(error).__name__} {error}")
+        counted.failures.append(f"{name}: {type(error).__name__} {error}")
     return counted
 
 

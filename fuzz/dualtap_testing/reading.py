@@ -103,6 +103,11 @@ def word(scheme: bytes, raw: Raw) -> Word:
     return Word(named, kind, key, b"", (), body[0], accepts, commitment, place, False, body[2])
 
 
+def untaped_id(scheme: bytes, raw: Raw) -> bytes:
+    """Return the id of a statement off the tape, from its whole form."""
+    return _sha(scheme, bytes([raw[0]]), raw[1], _public(raw[2]), _ZERO)
+
+
 def coin(raw: Raw) -> Coin:
     """Return what a token says."""
     return Coin(raw[3], raw[1], raw[5], raw[8], raw[4], raw[6])

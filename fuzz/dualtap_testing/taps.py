@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from dualtap.context import Order
 from dualtap.errors import Code, TapError
@@ -61,22 +62,43 @@ class Air:
     stale: deque[bytes] = field(default_factory=lambda: deque[bytes](maxlen=32))
 
 
+class Talker(Protocol):
+    """One end of a tap, or of an owner's session, as the devices' own drivers run it."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        ...
+
+    def begin(self) -> list[bytes]:
+        """Start; return the frames to send."""
+        ...
+
+    def receive(self, frame: bytes) -> list[bytes]:
+        """Take a frame; return the frames to send."""
+        ...
+
+    def stop(self, code: Code) -> None:
+        """End because the link ended."""
+        ...
+
+
 @dataclass
 class Side:
     """One device in a tap: its driver while it has power."""
 
     device: Device
-    order: Order
+    order: Order | None
     ephemeral: Ephemeral
     entropy: bytes
-    driver: Driver | None = None
+    driver: Talker | None = None
     said: list[bytes] = field(default_factory=list[bytes])
     refused: TapError | None = None
 
     @property
     def report(self) -> Report | None:
         """How the tap ended for it, if it knows."""
-        return self.driver.reports[-1] if self.driver is not None and self.driver.reports else None
+        return self.driver.reports[-1] if isinstance(self.driver, Driver) and self.driver.reports else None
 
     @property
     def refuses(self) -> bool:
@@ -88,7 +110,7 @@ class SimTap:
     """Runs a tap between two devices; what fails of it is in the plan alone."""
 
     def __init__(self, payer: Side, payee: Side, payer_starts: bool, plan: TapPlan, air: Air) -> None:
-        self.payer, self.payee, self._plan, self._air = payer, payee, plan, air
+        self.payer, self.payee, self._plan, self.air = payer, payee, plan, air
         self._sides = (payer, payee) if payer_starts else (payee, payer)
         self._starts = payer_starts
         self.frames = 0
@@ -113,7 +135,7 @@ class SimTap:
                 break
         for side in self._sides:
             self._feed(side, _stop)
-        self._air.stale.extend(frame for side in self._sides for frame in side.said)
+        self.air.stale.extend(frame for side in self._sides for frame in side.said)
         for side in self._sides:
             self.faults += side.device.power.dark
             if side.device.power.dark:
@@ -124,19 +146,24 @@ class SimTap:
             side.device.touched = True
 
     def _open(self, side: Side) -> list[bytes]:
+        side.driver = self.driver(side)
+        return []
+
+    def driver(self, side: Side) -> Talker:
+        """Return what runs this side."""
         device = side.device
-        side.driver = Driver(
+        assert side.order is not None, "a session has no order"
+        return Driver(
             device.wallet,
             side.order,
             side is self._sides[0],
             side.ephemeral,
             side.entropy,
             _declines if self._plan.declines else _agrees,
-            clock=lambda: device.clock(self._air.now),
+            clock=lambda: device.clock(self.air.now),
         )
-        return []
 
-    def _feed(self, side: Side, act: Callable[[Driver], list[bytes]]) -> list[bytes]:
+    def _feed(self, side: Side, act: Callable[[Talker], list[bytes]]) -> list[bytes]:
         driver = side.driver
         if driver is None or driver.ended:
             return []
@@ -159,7 +186,7 @@ class SimTap:
         number, fault = self.frames, self._plan.link
         self.frames += 1
         self.lengths.append(len(frame))
-        self._air.now += FRAME
+        self.air.now += FRAME
         speaker = self.payer if hearer is self.payee else self.payee
         speaker.said.append(frame)
         kind = fault.kind if fault is not None and fault.frame == number else ""
@@ -177,15 +204,15 @@ class SimTap:
                 arriving = [frame[:place] + bytes([frame[place] ^ 0x40]) + frame[place + 1 :]]
             case "twice":
                 arriving = [frame, frame]
-            case "stale" if self._air.stale:
+            case "stale" if self.air.stale:
                 assert fault is not None
-                arriving = [self._air.stale[fault.byte % len(self._air.stale)], frame]
+                arriving = [self.air.stale[fault.byte % len(self.air.stale)], frame]
             case "late":
-                self._air.now += LONG
+                self.air.now += LONG
             case _:
                 pass
         for item in arriving:
-            answers = self._feed(hearer, partial(Driver.receive, frame=item))
+            answers = self._feed(hearer, partial(_receive, item))
             if kind != "tear":
                 waiting.extend((speaker, answer) for answer in answers)
         return kind != "tear"
@@ -207,6 +234,10 @@ def _declines(ask: Ask) -> Decline:
     return Decline()
 
 
-def _stop(driver: Driver) -> list[bytes]:
+def _receive(frame: bytes, driver: Talker) -> list[bytes]:
+    return driver.receive(frame)
+
+
+def _stop(driver: Talker) -> list[bytes]:
     driver.stop(Code.LINK_LOST)
     return []

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from dualtap.errors import TapError
+from dualtap.records import Record
+from dualtap.walletend import WalletEnd
 from dualtap_testing.acts import FAULTS
 from dualtap_testing.bugs import BUGS
 from dualtap_testing.exhaustive import FLOWS, exhaust
+from dualtap_testing.exhaustive_binds import TIES, exhaust_tie
 from dualtap_testing.killing import SEEDED
 from dualtap_testing.shrink import shrink
 from dualtap_testing.simulate import ACTS, Scenario, live, shortened
@@ -81,3 +84,36 @@ def test_a_debit_that_comes_late_is_found_by_a_power_cut() -> None:
     with BUGS["spent and kept"].planted():
         found = exhaust(FLOWS[0], doubles=False, first_stride=400)
     assert found.failures
+
+
+def test_single_faults_everywhere_in_an_owners_session_cost_nothing() -> None:
+    """§23-4, §23-6 to §23-8, §23-12: `make simulate` has each byte, all wishes, and pairs."""
+    for flow in (TIES[0], TIES[-1]):
+        found = exhaust_tie(flow, doubles=False, first_stride=48)
+        assert not found.failures
+        assert found.singles > 30
+        assert found.states > 2
+
+
+def _forgotten(end: WalletEnd, *records: Record) -> None:
+    for record in records:
+        end.book.apply(record)
+
+
+def _anybody(end: WalletEnd) -> None:
+    del end
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "said"),
+    [
+        ("_persist", _forgotten, "a card says another owner than its store"),
+        ("_check_owner", _anybody, "a wallet binds itself to another while it has an owner"),
+    ],
+)
+def test_a_card_that_forgets_or_changes_its_owner_is_found(
+    name: str, broken: object, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WalletEnd, name, broken)
+    found = exhaust_tie(TIES[0], doubles=False, first_stride=400)
+    assert any(said in failure for failure in found.failures)
