@@ -98,7 +98,12 @@ class Side:
     @property
     def report(self) -> Report | None:
         """How the tap ended for it, if it knows."""
-        return self.driver.reports[-1] if isinstance(self.driver, Driver) and self.driver.reports else None
+        return self.reports[-1] if self.reports else None
+
+    @property
+    def reports(self) -> list[Report]:
+        """All that it reported, while it had power."""
+        return self.driver.reports if isinstance(self.driver, Driver) else []
 
     @property
     def refuses(self) -> bool:

@@ -192,7 +192,7 @@ class World:
         payee = sides[1].device
         paid = not self.honest(payee) or is_paid([one.shelf for one in payee.chests], charge.basket, charge.part)
         for side in sides:
-            for report in side.driver.reports if side.driver is not None and self.honest(side.device) else ():
+            for report in side.reports if self.honest(side.device) else ():
                 check_told(self.checkers.bag, report, paid)
                 if plain:
                     check_reason(report)
