@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from pathlib import Path
 
 from dualtap.call import Call, Charged, encode_call
@@ -54,7 +53,7 @@ def recharge(folder: Path, amount: str, where: Where, keypad: Keypad, as_json: b
 def _why(payer: Report, card: Report) -> Report:
     """Return how a payment ended; where the card had reasons not to ask for it, which it tells nobody, with these."""
     silent = payer.result is Result.NOT_PAID and payer.code is Code.LINK_LOST and card.code is not None
-    return replace(payer, code=card.code, detail=card.detail or "the card asks for nothing") if silent else payer
+    return payer._replace(code=card.code, detail=card.detail or "the card asks for nothing") if silent else payer
 
 
 def _owner(wallet: Wallet, keypad: Keypad) -> Person:

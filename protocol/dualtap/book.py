@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import cast
 
 from dualtap import allowance, limits
@@ -421,7 +420,7 @@ class Book:
             raise TapError(Code.STORE_FAILED, "a signature of something else than the tape's last entry")
         if tail.signature:
             return
-        self._replace_tail(replace(tail, signature=signature))
+        self._replace_tail(tail.sealed(signature))
 
     def _replace_tail(self, tail: TapeStatement) -> None:
         old = self.tape[-1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from dualtap.errors import Code
 from dualtap.issued import WalletCertificate
@@ -20,22 +20,19 @@ class Begin:
     """Start the tap."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A frame arrived."""
 
     frame: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """The keystore signed what :class:`Sign` asked for: 64 bytes."""
 
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(NamedTuple):
     """The person agreed, verified in this way: never claim more than the keystore has seen (SPEC §22-6)."""
 
     verification: Verification = Verification.PRESENCE
@@ -46,8 +43,7 @@ class Decline:
     """The person did not agree."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """The link ended or the device must stop; ``code`` says why."""
 
     code: Code = Code.LINK_LOST
@@ -56,8 +52,7 @@ class Stop:
 Event: TypeAlias = Begin | Received | Signature | Consent | Decline | Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(NamedTuple):
     """Make these records durable, all or none, before anything else.
 
     ``key`` names the wallet of this device whose they are, if it is not the present one.
@@ -67,22 +62,19 @@ class Persist:
     key: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     """Sign this statement, with the key that it names; answer with :class:`Signature`."""
 
     statement: Signed[Body]
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Send this frame."""
 
     frame: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Ask the person whether to pay; answer with :class:`Consent` or :class:`Decline`.
 
     A consent with less than ``verification`` ends the tap as ``UNVERIFIED``.
@@ -106,8 +98,7 @@ class Result(Enum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a person is told: amount in minor units, the transfer's id, and the error if there was one."""
 
     result: Result

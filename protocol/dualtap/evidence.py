@@ -19,7 +19,7 @@ whatever the statement is about. No certificate's expiry, and no hotlist, excuse
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from itertools import product
@@ -91,7 +91,7 @@ class Evidence:
 
 def _closed(statement: Signed[T]) -> Signed[T]:
     """Return a statement without its opening: evidence shows no more than it must."""
-    return replace(statement, opening=None, place=None)
+    return statement._replace(opening=None, place=None)
 
 
 def outcome_of(outcome: Outcome) -> bytes:

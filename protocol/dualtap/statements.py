@@ -324,8 +324,7 @@ _NOTHING_PRIVATE = sha256(bytes([_UNSAID.verification]) + _UNSAID.refund_of)
 B_co = TypeVar("B_co", bound=Body, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Signed(Generic[B_co]):
+class Signed(NamedTuple, Generic[B_co]):
     """A wallet's statement. ``signature`` is empty until the keystore has signed ``id``.
 
     ``public`` is H(body). ``place`` follows from ``opening``, and is kept for the keystore, which is shown it.

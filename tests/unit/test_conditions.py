@@ -353,7 +353,7 @@ def test_a_second_signature_cannot_be_taken_for_another_statement() -> None:
     bench.trust.verify_statement(grant)
     assert keystore.head.ctr == 0
     assert decode_grant(bench.world.scheme.id, keystore.public, encode_grant(grant)) == grant
-    bent = replace(grant, body=grant.body._replace(amount=10))
+    bent = grant._replace(body=grant.body._replace(amount=10))
     other = decode_grant(bench.world.scheme.id, keystore.public, encode_grant(bent))
     with pytest.raises(TapError):
         bench.trust.verify_statement(other)

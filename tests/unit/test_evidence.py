@@ -250,7 +250,7 @@ def test_spending_what_was_accepted_is_honest(bench: Bench) -> None:
     evidence = bench.dead_spent()
     warrant = evidence.warrant
     assert warrant is not None
-    kept = replace(warrant, outcome=replace(bench.answer(FAR, evidence.first.id), opening=None))
+    kept = replace(warrant, outcome=bench.answer(FAR, evidence.first.id)._replace(opening=None))
     assert bench.refused(replace(evidence, warrant=kept)) is Code.BROKEN_PROVENANCE
     other = RequestOpening(warrant.opening.place, warrant.opening.salt, bytes(32))
     assert bench.refused(replace(evidence, warrant=replace(warrant, opening=other))) is Code.BROKEN_PROVENANCE
@@ -259,7 +259,7 @@ def test_spending_what_was_accepted_is_honest(bench: Bench) -> None:
 def test_a_dead_transfer_that_nobody_spent_names_nobody(bench: Bench) -> None:
     """§15-5, §15-8."""
     evidence = bench.dead_spent()
-    elsewhere = replace(bench.pay(0, 10), opening=None)
+    elsewhere = bench.pay(0, 10)._replace(opening=None)
     assert bench.refused(replace(evidence, second=elsewhere)) is Code.NOT_EVIDENCE
     assert bench.refused(replace(evidence, warrant=None)) is Code.NOT_EVIDENCE
     given = bench.pay(500, 600)
@@ -346,7 +346,7 @@ def test_statements_off_the_tape_or_open_are_refused(bench: Bench) -> None:
     evidence = bench.fork()
     opened = replace(evidence, first=bench.pay(0, 600))
     assert bench.refused(opened) is Code.MALFORMED
-    answer = cast("Transfer", replace(bench.answer(FAR), opening=None))
+    answer = cast("Transfer", bench.answer(FAR)._replace(opening=None))
     assert bench.refused(replace(evidence, transfers=(answer,))) is Code.MALFORMED
     first, second = sorted((evidence.first, answer), key=lambda statement: statement.id)
     mixed = replace(evidence, key=bench.peer.book.key, certificate=bench.peer.book.certificate)

@@ -108,7 +108,7 @@ def _outcomes(stage: Stage) -> Iterator[Vector]:
     deposit = scene.keep(stage.transfer("anna", "ben", (Span(token, 0, 60),), opening))
     shown = Opening(opening.seed, opening.prev, opening.ctr, opening.private, bytes(32)).answered()
     scene.keep(deposit)
-    close = scene.close(replace(deposit, opening=opening._replace(request=bytes(32))))
+    close = scene.close(deposit._replace(opening=opening._replace(request=bytes(32))))
     scene.warrants[deposit.id] = Warrant(shown, close.outcome)
     message = scene.pay("anna", back(deposit, 0, 60))
     yield scene.refused(FORGED, "8.2-4 4.2-2", flag, "A transfer that answers no request is called dead.", message)

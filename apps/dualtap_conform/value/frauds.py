@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 
 from dualtap.errors import Code
@@ -33,7 +32,7 @@ B = TypeVar("B", bound=Body)
 
 def closed(statement: Signed[B]) -> Signed[B]:
     """Return a statement that shows nothing of its commitment."""
-    return replace(statement, opening=None, place=None)
+    return statement._replace(opening=None, place=None)
 
 
 def closed_warrant(warrant: Warrant) -> Warrant:

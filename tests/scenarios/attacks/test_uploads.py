@@ -7,7 +7,6 @@ and everybody honest is credited all that it deposits. Last, what a bank is aske
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -113,7 +112,7 @@ def with_annas_signature(t: Till) -> None:
 def repeated(t: Till) -> None:
     """Anna's own statement again, without its opening, and once more with it."""
     real = t.hands[0]
-    t.arena.loot += [replace(real, opening=None, place=None), real, real]
+    t.arena.loot += [real._replace(opening=None, place=None), real, real]
 
 
 def spends_annas(t: Till) -> None:
