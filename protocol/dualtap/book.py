@@ -47,11 +47,13 @@ from dualtap.records import (
 from dualtap.renewal import is_renewal
 from dualtap.standing import OPEN
 from dualtap.statements import (
+    UNSAID,
     Close,
     CloseBody,
     Opening,
     Outcome,
     Parent,
+    Private,
     ReceiptBody,
     Scheme,
     Side,
@@ -247,13 +249,13 @@ class Book:
 
     # What this wallet signs next
 
-    def place(self, random: Drbg, request: bytes = b"") -> Opening:
+    def place(self, random: Drbg, request: bytes = b"", private: Private = UNSAID) -> Opening:
         """Return the next place on this wallet's tape, with a random skip; ``request`` is what a transfer answers.
 
-        SPEC §4.1-6.
+        ``private`` is a transfer's private half. SPEC §4.1-6.
         """
         seed = random.take(16)
-        return Opening(seed, self.counter, self.counter + 1 + random.below(limits.COUNTER_STEP), request=request)
+        return Opening(seed, self.counter, self.counter + 1 + random.below(limits.COUNTER_STEP), private, request)
 
     def close_of(self, request: bytes, reason: Code | int, random: Drbg) -> Close:
         """Return the Close of a request, not yet signed."""

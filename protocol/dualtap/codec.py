@@ -36,19 +36,27 @@ def unpack(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEME
 
     ``limit`` is in bytes; ``items`` is the longest array. SPEC §5.1-2 to §5.1-5, §5.1-9.
     """
-    if len(data) > limit:
-        raise TapError(Code.TOO_LARGE, f"{len(data)} bytes, at most {limit}")
-    if len(data) > limits.MESSAGE:
-        check_elements(data)
-    try:
-        value = _unpackb(data, max_array_len=items, max_map_len=0, max_ext_len=0, max_str_len=32)
-    except ValueError as error:
-        raise TapError(Code.MALFORMED, "not msgpack") from error
+    value = parse(data, limit, items)
     if pack(value) != data:
         if _is_foreign(value):
             raise malformed("not of the types of this protocol")
         raise TapError(Code.NOT_CANONICAL)
     return value
+
+
+def parse(data: bytes, limit: int = limits.MESSAGE, items: int = limits.STATEMENTS) -> object:
+    """Return the object in ``data``, canonical or not: for what this device packed itself.
+
+    Raises ``TOO_LARGE`` or ``MALFORMED``.
+    """
+    if len(data) > limit:
+        raise TapError(Code.TOO_LARGE, f"{len(data)} bytes, at most {limit}")
+    if len(data) > limits.MESSAGE:
+        check_elements(data)
+    try:
+        return _unpackb(data, max_array_len=items, max_map_len=0, max_ext_len=0, max_str_len=32)
+    except ValueError as error:
+        raise TapError(Code.MALFORMED, "not msgpack") from error
 
 
 def _is_foreign(value: object) -> bool:

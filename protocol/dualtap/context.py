@@ -88,6 +88,8 @@ class Context:
     ) -> None:
         self.book = book
         self.retired = retired
+        self.books = {one.key: one for one in (*retired, book)}
+        """Every wallet of this device by its key, the present one last."""
         self.order = order
         self.part = Part.PAYEE if isinstance(order, Charge) else Part.PAYER
         self.initiator = initiator
@@ -149,14 +151,9 @@ class Context:
 
     # The wallets of this device
 
-    @property
-    def books(self) -> tuple[Book, ...]:
-        """Every wallet of this device, the present one last."""
-        return (*self.retired, self.book)
-
     def holder(self, key: bytes) -> Book:
         """Return this device's wallet with this key."""
-        return next(book for book in self.books if book.key == key)
+        return self.books[key]
 
     # What actions use
 
@@ -182,22 +179,23 @@ class Context:
 
     def answer_hello(self, hello: Hello) -> None:
         """Derive the channel as responder; the Welcome goes out with the first message, or alone."""
-        session.check_hello(self.book.scheme, hello, self.want())
+        want = self.want()
+        session.check_hello(self.book.scheme, hello, want)
         self._peer_wants(hello.want)
         self.hello = hello
-        welcome = Welcome(wire.VERSION, self.ephemeral.public, self.want(), b"")
+        welcome = Welcome(wire.VERSION, self.ephemeral.public, want, b"")
         self.channel = session.establish(self.book.scheme, self.ephemeral, False, hello, welcome, self.handover)
         self.welcome_with = welcome
 
     def take_welcome(self, welcome: Welcome) -> None:
         """Derive the channel as initiator."""
-        session.check_welcome(welcome, self.want())
-        self._peer_wants(welcome.want)
         hello = cast("Hello", self.hello)
+        session.check_welcome(welcome, hello.want)
+        self._peer_wants(welcome.want)
         self.channel = session.establish(self.book.scheme, self.ephemeral, True, hello, welcome, self.handover)
 
     def _peer_wants(self, want: Want) -> None:
-        self.peer_wants_authorities = bool(want & Want.AUTHORITIES)
+        self.peer_wants_authorities = Want.AUTHORITIES in want
 
     def send(self, message: Message) -> None:
         """Seal and send a message, in the Welcome if that is still to go."""
@@ -262,7 +260,7 @@ class Context:
     def prove(self, certificate: WalletCertificate, statement: Signed[Body]) -> Verify:
         """Believe that the peer holds this key, also where it is not the one with which it pays or collects."""
         trust = self.book.trust
-        if any(certificate.key == book.key for book in self.books):
+        if certificate.key in self.books:
             raise TapError(Code.SELF_PAYMENT)
         trust.check_genuine(certificate)
         verify = trust.scheme.suite.verifier(certificate.key)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dualtap.conditions import Bound, Here, check_met
@@ -48,17 +47,17 @@ def overlaps(taken: list[Interval], start: int, end: int) -> bool:
     return before or (place < len(taken) and taken[place].start < end)
 
 
-@dataclass(slots=True)
 class Graph:
     """Statements by id (tokens, transfers), by transfer (warrants) and by key (certificates, opened tapes)."""
 
-    tokens: dict[bytes, Token] = field(default_factory=dict[bytes, Token])
-    transfers: dict[bytes, Transfer] = field(default_factory=dict[bytes, Transfer])
-    warrants: dict[bytes, Warrant] = field(default_factory=dict[bytes, Warrant])
-    certificates: dict[bytes, WalletCertificate] = field(default_factory=dict[bytes, WalletCertificate])
-    spends: dict[Parent, list[Interval]] = field(default_factory=dict[Parent, list[Interval]])
-    tapes: dict[bytes, list[Interval]] = field(default_factory=dict[bytes, list[Interval]])
-    _origins: dict[Parent, Origin] = field(default_factory=dict[Parent, Origin])
+    def __init__(self) -> None:
+        self.tokens: dict[bytes, Token] = {}
+        self.transfers: dict[bytes, Transfer] = {}
+        self.warrants: dict[bytes, Warrant] = {}
+        self.certificates: dict[bytes, WalletCertificate] = {}
+        self.spends: dict[Parent, list[Interval]] = {}
+        self.tapes: dict[bytes, list[Interval]] = {}
+        self._origins: dict[Parent, Origin] = {}
 
     def origin(self, parent: Parent) -> Origin:
         """Return what a parent gives; raise ``BROKEN_PROVENANCE`` if this graph does not hold it."""

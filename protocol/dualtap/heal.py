@@ -60,7 +60,7 @@ def show_pending(context: Context) -> bool:
 
     SPEC §11.4-1, §11.4-2 and §20.1-6.
     """
-    pending = [sent for book in context.books for key in context.proved for sent in book.pending_to(key)]
+    pending = [sent for book in context.books.values() for key in context.proved for sent in book.pending_to(key)]
     if not pending:
         context.shown = None
         return False

@@ -91,12 +91,12 @@ def encoder(scheme: bytes) -> Callable[[Record], bytes]:
 
     It raises ``BAD_INPUT`` for a record that could not be read again: once written, it would close its wallet for good.
     """
-    decode = decoder(scheme, identified=False)
+    check = record_check(scheme, identified=False)
 
     def encode(item: Record) -> bytes:
         try:
             data = encode_record(item)
-            decode(data)
+            check(codec.parse(data, BYTES, ITEMS))
         except (TapError, TypeError, ValueError, OverflowError) as error:
             raise TapError(Code.BAD_INPUT, "a record that could not be read again") from error
         return data
@@ -147,11 +147,19 @@ def _snapshot(
     )
 
 
-def decoder(scheme: bytes, *, identified: bool = True) -> Check[Record]:
+def decoder(scheme: bytes) -> Check[Record]:
     """Return the check that reads a record from its bytes, for a wallet of this scheme (its 32-byte id).
 
-    Unless ``identified``, it only checks their form: the statements' ids are not computed.
     It raises ``MALFORMED`` or ``NOT_CANONICAL``: a log that holds such bytes was not written by a wallet.
+    """
+    check = record_check(scheme)
+    return lambda data: check(codec.unpack(any_blob(data), BYTES, ITEMS))
+
+
+def record_check(scheme: bytes, *, identified: bool = True) -> Check[Record]:
+    """Return the check that reads a record from the array that was its bytes; it raises ``MALFORMED``.
+
+    Unless ``identified``, it only checks their form: the statements' ids are not computed.
     """
     statement = cast("Check[Transfer]", statement_check(scheme, identified=identified))
     outcome = cast("Check[Outcome]", statement)
@@ -179,8 +187,7 @@ def decoder(scheme: bytes, *, identified: bool = True) -> Check[Record]:
     }
     numbered = {_NUMBER[kind]: check for kind, check in checks.items()}
 
-    def decode(data: object) -> Record:
-        value = codec.unpack(any_blob(data), BYTES, ITEMS)
+    def read(value: object) -> Record:
         if type(value) is not list or not value:
             raise TapError(Code.MALFORMED, "not a record")
         kind, *fields = cast("list[object]", value)
@@ -189,4 +196,4 @@ def decoder(scheme: bytes, *, identified: bool = True) -> Check[Record]:
             raise TapError(Code.MALFORMED, "a record of an unknown kind")
         return check(fields)
 
-    return decode
+    return read

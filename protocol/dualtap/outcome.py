@@ -31,7 +31,7 @@ def answer(context: Context, message: TransferMessage, request: bytes) -> None:
 
     Raises ``UNKNOWN_REQUEST`` for a request that this wallet never made: never a Close from ignorance.
     """
-    book = next((book for book in context.books if request in book.questions), None)
+    book = next((book for book in context.books.values() if request in book.questions), None)
     if book is None:
         raise TapError(Code.UNKNOWN_REQUEST)
     context.answering, question = message, book.questions[request]
@@ -143,7 +143,7 @@ def send_outcome(context: Context, outcome: Outcome, fresh: bool) -> None:
 def answers(context: Context, message: TransferMessage, body: ReceiptBody) -> bool:
     """Return whether a Receipt is for the transfer in this message."""
     try:
-        book = next(book for book in context.books if body.request in book.questions)
+        book = next(book for book in context.books.values() if body.request in book.questions)
         shown = rebuild(context.book.trust, message, book.key, body.request)
     except TapError:
         return False

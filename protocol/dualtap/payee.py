@@ -41,6 +41,10 @@ from dualtap.wire import (
     Welcome,
 )
 
+_amount = uint(limits.AMOUNT, 1)
+_part = uint(255)
+_verification = enumeration(Verification)
+
 
 def order_of(context: Context) -> Charge:
     """Return what this payee asks for."""
@@ -61,7 +65,7 @@ def begin(context: Context, event: Begin) -> None:
 
 def accepted(context: Context, charge: Charge) -> bool:
     """Return whether this part is paid, by whatever key of this device."""
-    return any(book.accepted(charge.basket, charge.part) for book in context.books)
+    return any(book.accepted(charge.basket, charge.part) for book in context.books.values())
 
 
 def in_doubt(context: Context) -> bool:
@@ -74,12 +78,12 @@ def in_doubt(context: Context) -> bool:
 def check_charge(charge: Charge) -> None:
     """Raise ``BAD_INPUT`` for what no Request can ask, by the checks of whoever reads it."""
     for check, value, rule in (
-        (uint(limits.AMOUNT, 1), charge.amount, "an amount is from 1 to 2**53 - 1 minor units"),
+        (_amount, charge.amount, "an amount is from 1 to 2**53 - 1 minor units"),
         (currency, charge.currency, "a currency is three capital letters, as in ISO 4217"),
         (basket, charge.basket, "a basket has 16 bytes"),
-        (uint(255), charge.part, "a part is from 0 to 255"),
+        (_part, charge.part, "a part is from 0 to 255"),
         (details, charge.details, "details are a hash of 32 bytes, or empty"),
-        (enumeration(Verification), int(charge.verification), "a verification is one that the scheme knows"),
+        (_verification, int(charge.verification), "a verification is one that the scheme knows"),
     ):
         try:
             check(value)

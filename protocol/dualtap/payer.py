@@ -268,7 +268,7 @@ def consent(context: Context, event: Consent) -> None:
     if chosen.bound or not all(book.holds(span) for span in chosen.spans):
         chosen = choose_fitting(context)  # another tap of this wallet was quicker, or brought a later date
     private = Private(event.verification, cast("Pay", context.order).refund_of)
-    opening = book.place(context.random, asked.id)._replace(private=private)
+    opening = book.place(context.random, asked.id, private)
     transfer = made(context, asked, chosen, opening)
     sent = Sent(transfer, body.basket, body.part)
     context.persist(sent)

@@ -42,7 +42,7 @@ def recall(context: Context) -> bool:
     context.recalled = {}
     if context.recall_over:
         return False
-    for book in context.books:
+    for book in context.books.values():
         for sent in book.pending.values():
             payee = sent.transfer.body.payee
             if sent.transfer.shown().request and payee not in context.proved and len(context.recalled) < limits.RECALLS:

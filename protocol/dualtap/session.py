@@ -120,7 +120,7 @@ def check_welcome(welcome: Welcome, own: Want) -> None:
         raise TapError(Code.WRONG_VERSION)
     _check_parts(own, welcome.want)
     speaks = Want.SYNC if own == Want.SYNC else Want.COLLECT
-    if bool(welcome.sealed) != bool(welcome.want & speaks):
+    if bool(welcome.sealed) != (speaks in welcome.want):
         raise TapError(Code.MALFORMED, "a Welcome carries the payee's or issuer's message, and only that")
 
 
@@ -129,8 +129,8 @@ def _check_parts(own: Want, peer: Want) -> None:
     if own == Want.SYNC:
         if peer != Want.SYNC:
             raise TapError(Code.WRONG_ROLE)
-    elif own & Want.OWN:
+    elif Want.OWN in own:
         if peer & ~Want.AUTHORITIES != Want.OWN:
             raise TapError(Code.WRONG_ROLE)
-    elif peer & (Want.COLLECT | Want.PAY) != (Want.PAY if own & Want.COLLECT else Want.COLLECT):
+    elif (Want.PAY in peer, Want.COLLECT in peer) != (Want.COLLECT in own, Want.PAY in own):
         raise TapError(Code.WRONG_ROLE)

@@ -259,6 +259,10 @@ class Private(NamedTuple):
         return bytes([self.verification]) + self.refund_of
 
 
+UNSAID = Private()
+"""The private half of what says nothing there: every outcome, and a transfer that needs no word of its user."""
+
+
 class TapeOpening(NamedTuple):
     """Shows a statement's place on its tape, ``(prev, ctr]``, and nothing else."""
 
@@ -296,7 +300,7 @@ class Opening(NamedTuple):
     seed: bytes
     prev: int
     ctr: int
-    private: Private = Private()
+    private: Private = UNSAID
     request: bytes = b""
 
     def tape(self) -> TapeOpening:
@@ -316,11 +320,10 @@ class Opening(NamedTuple):
 
 def private_digest(private: Private) -> bytes:
     """Return the digest of a transfer's private half: the verification's byte, then what it refunds."""
-    return _NOTHING_PRIVATE if private == _UNSAID else sha256(private.half())
+    return _NOTHING_PRIVATE if private == UNSAID else sha256(private.half())
 
 
-_UNSAID = Private()
-_NOTHING_PRIVATE = sha256(bytes([_UNSAID.verification]) + _UNSAID.refund_of)
+_NOTHING_PRIVATE = sha256(UNSAID.half())
 B_co = TypeVar("B_co", bound=Body, covariant=True)
 
 

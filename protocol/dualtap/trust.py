@@ -67,8 +67,7 @@ class Trust:
     @property
     def lacks_authorities(self) -> bool:
         """Whether the policy in force names an authority whose certificate is not here (SPEC §7-3)."""
-        named = self.policy.authorities if self.policy else ()
-        return any(hint not in self._authorities for hint in named)
+        return self.policy is not None and not self._authorities.keys() >= set(self.policy.authorities)
 
     def verify(self, key: bytes, signature: bytes, digest: bytes) -> None:
         """Verify by an authority's key, which stays loaded; raise ``BAD_SIGNATURE`` or ``BAD_KEY``."""

@@ -220,8 +220,11 @@ _hello = record(Hello, hint, list_of(uint(255), 8, 1), public_key, enumeration(W
 _welcome = record(Welcome, uint(255), public_key, enumeration(Want), any_blob)
 
 
+_outcome_number = uint(Kind.CLOSE, Kind.RECEIPT)
+
+
 def _outcome_kind(value: object) -> Kind:
-    return Kind(uint(Kind.CLOSE, Kind.RECEIPT)(value))
+    return Kind(_outcome_number(value))
 
 
 def _outcome_message(value: object) -> OutcomeMessage:
