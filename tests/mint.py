@@ -69,22 +69,22 @@ class Mint:
 
     # Wallets
 
-    def wallet(self, fund: int = 0) -> Wallet:
+    def wallet(self, fund: int = 0, tier: int = 1) -> Wallet:
         secret = self.draw()
         keystore = MemoryKeystore(self.scheme, secret)
         wallet = Wallet(self.scheme, limits.FULL, keystore, MemoryStore.open(1 << 23))
         self.secrets[keystore.public] = secret
         self.wallets.append(wallet)
-        wallet.write(self.ledger.news(self.epoch, self.certify(wallet)))
+        wallet.write(self.ledger.news(self.epoch, self.certify(wallet, tier)))
         if fund:
             self.fund(wallet, fund)
         return wallet
 
-    def certify(self, wallet: Wallet) -> WalletCertificate:
+    def certify(self, wallet: Wallet, tier: int = 1) -> WalletCertificate:
         body = PresentBody(self.challenge(), initiator=False, epoch=self.epoch)
         blank = signed(self.scheme.id, wallet.book.key, body)
         proof = blank.sealed(sign_with(wallet.keystore, blank))
-        return self.ledger.certify(proof, Carrier.PHONE, 1, Role.PAY | Role.COLLECT, self.epoch + 300)
+        return self.ledger.certify(proof, Carrier.PHONE, tier, Role.PAY | Role.COLLECT, self.epoch + 300)
 
     def fund(self, wallet: Wallet, amount: int) -> None:
         self.ledger.issue(wallet.book.key, amount, self.epoch, self.draw(8))

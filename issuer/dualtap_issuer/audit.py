@@ -15,6 +15,7 @@ from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, asked_fact, certificate_fact, statement_facts, token_fact
 from dualtap_issuer.findings import Finding
 from dualtap_issuer.marks import Mark, marks_of, overspent
+from dualtap_issuer.payouts import paid_out
 from dualtap_issuer.quotas import Fault
 from dualtap_issuer.renewals import renewals
 from dualtap_issuer.rules import EVER, NEVER, Leaf, Lot, World
@@ -34,8 +35,9 @@ class Audit(NamedTuple):
     """What a ledger holds, in minor units of one currency.
 
     ``settled`` is what deposits credited and what was credited at ``claim_by``; ``at_risk`` is the part of it that is
-    provisional; ``outstanding`` is what is still in wallets: issued + overspend - settled. ``renewed`` is what was
-    deposited for fresh tokens: it counts neither as settled nor as issued again, so that each unit is counted once.
+    provisional; ``outstanding`` is what is still in wallets: issued + overspend - settled. ``renewed`` is what fresh
+    tokens were given for: to who deposited it for that, or was paid out what was credited at ``claim_by``. It counts
+    neither as settled nor as issued again, so that each unit is counted once.
     ``questions`` are gaps on tapes and ordinals that certificates tell otherwise: they name nobody.
     """
 
@@ -118,7 +120,8 @@ def totals(
     """Return the totals of a currency."""
     tokens = {key: token for key, token in world.facts.tokens.items() if token.currency == currency}
     fresh = renewals(world)
-    renewed = sum(tokens[key].amount for given in fresh.values() for key in given if key in tokens)
+    anew = {key for given in fresh.values() for key in given} | paid_out(world.facts, settled)
+    renewed = sum(tokens[key].amount for key in anew if key in tokens)
     issued = sum(token.amount for token in tokens.values()) - renewed
     overspend = overspend_of(world, marks, settled, currency)
     final = sum(leaf.amount for key, leaves in settled.items() if key in tokens for leaf in leaves)
@@ -184,6 +187,6 @@ def account(
                 final += leaf.amount
             else:
                 in_doubt += leaf.amount
-    fresh = [token for given in renewals(ledger).values() for token in given]
+    fresh = {token for given in renewals(ledger).values() for token in given} | paid_out(ledger.facts, settled)
     renewed = sum(token.amount for token in map(ledger.facts.tokens.__getitem__, fresh) if token.currency == currency)
     return Account(issued - renewed, known, unseen, held, in_doubt, final - renewed)

@@ -67,20 +67,32 @@ class Liability(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """What a settlement of a token was computed with, beside the statements: recorded, since both may change."""
+    """What a settlement of a token was computed with, beside the statements: recorded, since all of it may change.
+
+    ``accounts`` are the holders whose persons were credited what they never deposited, for good (SPEC §16-25);
+    ``None`` in a settlement from before that was recorded.
+    """
 
     epoch: int
     caps: Caps
     bound: frozenset[bytes]
-
-    def record(self) -> bytes:
-        """Return the keys that were bound, joined in order."""
-        return b"".join(sorted(self.bound))
+    accounts: frozenset[bytes] | None = None
 
     def seal(self, token: bytes) -> bytes:
         """Return the digest under which this is recorded for a token."""
         numbers = b"".join(number.to_bytes(8, "big") for number in (self.epoch, *self.caps))
-        return sha256(b"dualtap settled" + token + numbers + self.record())
+        seal = sha256(b"dualtap settled" + token + numbers + joined(self.bound))
+        return seal if self.accounts is None else sha256(b"dualtap accounts" + seal + joined(self.accounts))
+
+
+def joined(keys: Collection[bytes]) -> bytes:
+    """Return keys as one record: joined in order."""
+    return b"".join(sorted(keys))
+
+
+def parted(record: bytes, size: int) -> frozenset[bytes]:
+    """Return the keys, of ``size`` bytes each, that :func:`joined` has joined."""
+    return frozenset(record[place : place + size] for place in range(0, len(record), size))
 
 
 def split(total: int, weights: Mapping[K, int]) -> dict[K, int]:

@@ -37,6 +37,7 @@ from dualtap.sync import (
     sync_statement,
 )
 from dualtap_issuer import audit, settling
+from dualtap_issuer.accounts import Accounts
 from dualtap_issuer.audit import Audit, Named
 from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.facts import Facts, token_fact
@@ -397,7 +398,7 @@ class Ledger:
                 self._revise(epoch)
             self.store.close_epoch(epoch)
         people = people or Bound(self.store, self.scheme, self.institutions, self.terms.anonymous)
-        total = settling.settle(self.store, self.trust, epoch, self.guarantee, people)
+        total = settling.settle(self.store, self.trust, epoch, self.guarantee, people, Accounts(self, epoch))
         pay_heirs(self, epoch)
         return total
 

@@ -24,14 +24,18 @@ def give(
     """Sign an order about a wallet, keep it, stamped ``epoch``, and return it.
 
     ``restraint`` is of RESTRAIN, ``to`` (a wallet's key) of MOVE. Raises ``BAD_KEY``, ``BAD_INPUT`` for what has no
-    place in such an order or is missing, or ``NOT_BOUND`` where a wallet is to be unbound that nobody owns.
+    place in such an order or is missing, or would take back in passing that the wallet is lost, or ``NOT_BOUND`` where
+    a wallet is to be unbound that nobody owns.
     """
+    office = ledger.authority.office.key
     if restraint != FREE and errand is not Errand.RESTRAIN:
         raise TapError(Code.BAD_INPUT, f"limits have no place in an order {errand.name}; give another")
     if bool(to) != (errand is Errand.MOVE):
         raise TapError(Code.BAD_INPUT, "MOVE names the key to which value is moved, and no other order does")
     if to == wallet and to:
         raise TapError(Code.BAD_INPUT, "value is moved to another wallet's key")
+    if errand is Errand.RESTRAIN and restraint != FREE and known_of(ledger, wallet).says_lost(office, wallet):
+        raise TapError(Code.BAD_INPUT, "this would take back that it is lost; if it was found, free it first")
     tie = known_of(ledger, wallet).tie(wallet) if errand is Errand.UNBIND else None
     if errand is Errand.UNBIND and tie is None:
         raise TapError(Code.NOT_BOUND, "the ledger knows no owner of this wallet")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dualtap_issuer.findings import Finding, Wrong, about
 from dualtap_issuer.lines import line_of
@@ -12,10 +12,13 @@ from dualtap_issuer.rules import Lot, World
 from dualtap_issuer.store import Store
 
 
-def payouts(world: World, store: Store, held: dict[bytes, dict[bytes, int]]) -> list[Finding]:
+def payouts(
+    world: World, store: Store, held: dict[bytes, dict[bytes, int]], on_account: Collection[tuple[bytes, bytes]]
+) -> list[Finding]:
     """Return the rows that are missing, those that no token bears out, and those of another amount or another's.
 
-    ``held`` has what settlements paid for what was not deposited, by token and holder.
+    ``held`` has what settlements paid for what was not deposited, by token and holder; what is ``on_account``, by token
+    and holder, is not paid out as well (SPEC §16-25).
     """
     facts = world.facts
     rows = {PayoutRow(*row) for row in store.ask("SELECT token, holder, epoch, fresh FROM payout")}
@@ -27,7 +30,8 @@ def payouts(world: World, store: Store, held: dict[bytes, dict[bytes, int]]) -> 
         fresh, amount = facts.tokens[row.fresh], held.get(row.token, {}).get(row.holder)
         home = world.trust.issuer_key(fresh.issuer)
         heirs = {*line_of(store, people.heir(row.holder, home, row.epoch - 1)), *line_of(store, row.holder)}
-        if (amount is not None and fresh.amount != amount) or fresh.owner not in heirs:
+        twice = (row.token, row.holder) in on_account
+        if twice or (amount is not None and fresh.amount != amount) or fresh.owner not in heirs:
             wrong.append(Finding("payout", tuple(row), Wrong.ALTERED, *about(facts, row.fresh)))
     return sorted(wrong, key=str)
 

@@ -1,39 +1,31 @@
 """Who is paid what a wallet held at ``claim_by``, in a fresh token, once (SPEC §16-22, §16-23).
 
 A settlement credits a leaf to its holder, for good. What the holder never deposited is paid out to the wallet's heir,
-if it was moved, or is lost and bound; and to the wallet itself, if nobody knows its person, when it is presented. The
-serial follows from the settled token and the holder: nothing that is ordered, presented or repeated pays it out twice.
+if it was moved, or is lost and bound; and to the wallet itself, if nobody knows its person, when it is presented; or it
+was credited to its person (:mod:`dualtap_issuer.accounts`), and is not paid out. The serial follows from the settled
+token and the holder: nothing that is ordered, presented or repeated pays it out twice.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dualtap.errors import Code, TapError
-from dualtap.issued import Token, WalletCertificate
+from dualtap.issued import Token
 from dualtap.statements import Present
 from dualtap.suite import sha256
-from dualtap_issuer.facts import decode_fact
+from dualtap_issuer.accounts import WALLETS, homes, open_tokens, payable
+from dualtap_issuer.facts import Facts, decode_fact
 from dualtap_issuer.ingest import Ingest
-from dualtap_issuer.insured import Certified
-from dualtap_issuer.netting import institution_of
 from dualtap_issuer.registry import people_of
-from dualtap_issuer.rules import Lot
+from dualtap_issuer.rules import Leaf, Lot
 from dualtap_issuer.settling import Settled
 from dualtap_issuer.states import NOTHING, Paid, divided, paid
 
 if TYPE_CHECKING:
     from dualtap_issuer.ledger import Ledger
-
-_UNPAID: Final = (
-    "FROM leaf l WHERE l.lot <> 3 AND NOT EXISTS "
-    "(SELECT 1 FROM payout p WHERE p.token = l.token AND p.holder = l.holder) "
-)
-"""Leaves that were not deposited, and that nobody was paid: see :class:`Lot`."""
-WALLETS: Final = 500
-"""Wallets of which words are read at once."""
 
 
 class PayoutRow(NamedTuple):
@@ -48,6 +40,15 @@ class PayoutRow(NamedTuple):
 def payout_serial(token: bytes, holder: bytes) -> bytes:
     """Return the serial (8 bytes) of the fresh token that pays out what a holder was credited of a settled token."""
     return sha256(b"dualtap payout" + token + holder)[:8]
+
+
+def paid_out(facts: Facts, settled: Mapping[bytes, Collection[Leaf]]) -> set[bytes]:
+    """Return the fresh tokens that paid out what was held of these settled tokens, and was not deposited."""
+    holders = {
+        (token, leaf.holder) for token, held in settled.items() for leaf in held if leaf.lot is not Lot.DEPOSITED
+    }
+    serials = {payout_serial(token, holder) for token, holder in holders}
+    return {key for key, token in facts.tokens.items() if token.serial in serials}
 
 
 def undeposited(one: Settled, renewed: Collection[bytes]) -> dict[bytes, int]:
@@ -71,7 +72,11 @@ def pay_heirs(ledger: Ledger, epoch: int) -> int:
     Returns the minor units. Each wallet is a transaction of its own: an interrupted call is gone on with by the next.
     """
     epoch = max(epoch, ledger.store.closed_epoch())
-    told = "SELECT DISTINCT l.holder " + _UNPAID + "AND l.holder IN (SELECT wallet FROM word) ORDER BY 1"  # noqa: S608
+    told = (
+        "SELECT DISTINCT l.holder FROM leaf l WHERE l.lot <> 3 AND NOT EXISTS "
+        "(SELECT 1 FROM payout p WHERE p.token = l.token AND p.holder = l.holder) "
+        "AND l.holder IN (SELECT wallet FROM word) ORDER BY 1"
+    )
     rows = ledger.store.ask(told)
     wallets, total = [row[0] for row in rows], 0
     for place in range(0, len(wallets), WALLETS):
@@ -87,12 +92,13 @@ def pay_heirs(ledger: Ledger, epoch: int) -> int:
 def redeem(ledger: Ledger, proof: Present, epoch: int) -> int:
     """Pay out to a wallet that answered a challenge what it held of tokens that are settled; return the minor units.
 
-    Raises ``REPLAYED_REQUEST``, ``BAD_SIGNATURE``, and ``BAD_INPUT`` for a wallet whose person is known, which has an
-    account for that, that is named, or that is not this institution's. SPEC §16-23.
+    Raises ``REPLAYED_REQUEST``, ``BAD_SIGNATURE``, and ``BAD_INPUT`` for a wallet whose person has it on account,
+    that has an heir, that is named, or that is not this institution's. SPEC §16-23.
     """
     ledger.trust.verify_statement(proof)
     key = proof.key
-    if Certified(ledger.store, ledger.scheme, ledger.terms.anonymous).bound([key]):
+    tokens, credited = open_tokens(ledger, key)
+    if credited and not tokens:
         raise TapError(Code.BAD_INPUT, "this wallet's value is on its person's account; an anonymous one's is redeemed")
     people = people_of(ledger.store, ledger.scheme, ledger.institutions, [key])
     if people.heir(key, ledger.authority.office.key):
@@ -107,21 +113,7 @@ def redeem(ledger: Ledger, proof: Present, epoch: int) -> int:
 
 def _may(ledger: Ledger, holder: bytes, heir: bytes) -> bool:
     """Return whether this institution keeps the holder's account, and nobody is named; the heir must be certified."""
-    homes = _homes(ledger, {holder, heir})
-    new = ledger.store.ask("SELECT number FROM ordinal WHERE key = %s", values=(heir,))  # and has not synced yet
-    mine = homes.get(holder) == ledger.authority.office.key and (heir in homes or bool(new))
-    return mine and not ledger.lines.is_named(holder) and not ledger.lines.is_named(heir)
-
-
-def _homes(ledger: Ledger, keys: Collection[bytes]) -> dict[bytes, bytes]:
-    """Return the institutions above these keys' first certificates, as :func:`dualtap_issuer.netting.homes` does."""
-    ledger.trust.refresh(ledger.store)
-    found = ledger.store.find([row.certificate for row in ledger.store.certificates(keys)])
-    homes: dict[bytes, bytes] = {}
-    for fact, _ in sorted(found, key=lambda one: (one[1], one[0].digest)):
-        certificate = cast("WalletCertificate", decode_fact(ledger.scheme, fact))
-        homes.setdefault(certificate.key, institution_of(ledger.trust, certificate.issuer))
-    return homes
+    return homes(ledger, [holder]).get(holder) == ledger.authority.office.key and payable(ledger, holder, heir)
 
 
 def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int) -> int:
@@ -129,14 +121,8 @@ def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int) -> int:
     store, terms, total = ledger.store, ledger.terms, 0
     with store.transaction():
         store.lock("payout " + holder.hex())
-        rows = store.ask(
-            "SELECT DISTINCT l.token " + _UNPAID + "AND l.holder = %s ORDER BY l.token",
-            values=(holder,),
-        )
-        facts = {
-            fact.digest: cast("Token", decode_fact(ledger.scheme, fact))
-            for fact, _ in store.find(row[0] for row in rows)
-        }
+        tokens, _ = open_tokens(ledger, holder)
+        facts = {fact.digest: cast("Token", decode_fact(ledger.scheme, fact)) for fact, _ in store.find(tokens)}
         ingest = Ingest(store, ledger.trust, ledger.institutions, epoch)
         for token, known in sorted(facts.items()):
             given = paid(store, ledger.scheme, holder, [token])

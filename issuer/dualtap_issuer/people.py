@@ -94,16 +94,16 @@ class People:
                 found.setdefault(one.signer, []).append(one)
         return found
 
-    def _state(self, wallet: bytes, by: int) -> list[OrderBody]:
+    def _states(self, wallet: bytes, by: int) -> dict[bytes, OrderBody]:
         """Return the last order of each signer about a wallet's state: RESTRAIN or LOST."""
         wanted = {Errand.RESTRAIN, Errand.LOST}
-        found = [[one.body for one in given if one.body.errand in wanted] for given in self.orders(wallet, by).values()]
-        return [bodies[-1] for bodies in found if bodies]
+        given = [(one.signer, one.body) for orders in self.orders(wallet, by).values() for one in orders]
+        return {signer: body for signer, body in given if body.errand in wanted}
 
     def restraint(self, wallet: bytes, by: int = ALWAYS) -> Restraint:
         """Return what owner and institutions leave a wallet: the stricter of each (SPEC §23-14)."""
         frozen, payment, day = False, limits.AMOUNT, limits.AMOUNT
-        for body in self._state(wallet, by):
+        for body in self._states(wallet, by).values():
             frozen = frozen or body.frozen or body.errand is Errand.LOST
             if body.errand is Errand.RESTRAIN:
                 payment, day = min(payment, body.payment), min(day, body.day)
@@ -111,7 +111,12 @@ class People:
 
     def is_lost(self, wallet: bytes, by: int = ALWAYS) -> bool:
         """Return whether a wallet was reported lost, last, by its owner or an institution."""
-        return any(body.errand is Errand.LOST for body in self._state(wallet, by))
+        return any(body.errand is Errand.LOST for body in self._states(wallet, by).values())
+
+    def says_lost(self, signer: bytes, wallet: bytes) -> bool:
+        """Return whether LOST is the last that this owner or institution ordered of a wallet's state."""
+        last = self._states(wallet, ALWAYS).get(signer)
+        return last is not None and last.errand is Errand.LOST
 
     def heir(self, wallet: bytes, home: bytes, by: int = ALWAYS) -> bytes:
         """Return the key to which belongs what a wallet was credited for what it held at ``claim_by``; empty: its own.

@@ -26,14 +26,14 @@ from dualtap_issuer.findings import (
     valued,
 )
 from dualtap_issuer.following import death, introduction, lacking
-from dualtap_issuer.guarantee import Caps, Ruling
+from dualtap_issuer.guarantee import Caps, Ruling, parted
 from dualtap_issuer.marks import FAR, marks_of, overspent
 from dualtap_issuer.payoutcheck import payouts
 from dualtap_issuer.payouts import undeposited
 from dualtap_issuer.renewals import renewals, replaced
 from dualtap_issuer.roll import charter
 from dualtap_issuer.rules import Credit, World, gaps, union
-from dualtap_issuer.settling import settled_of
+from dualtap_issuer.settling import keepers, settled_of
 from dualtap_issuer.store import Store
 
 
@@ -223,17 +223,18 @@ def settlement(world: World, store: Store) -> list[Finding]:
     """Return every row of a settlement that does not follow from the statements and the caps and people recorded."""
     facts = world.facts
     leaves, owed, given = _by_token(store, "leaf"), _by_token(store, "liability"), _by_token(store, "share")
-    rows = store.ask("SELECT token, epoch, payee_cap, token_cap, bound, seal FROM settled ORDER BY token")
+    rows = store.ask("SELECT token, epoch, payee_cap, token_cap, bound, seal, accounts FROM settled ORDER BY token")
     settled = {row[0] for row in rows}
     proved = overspent(world, marks_of(world), lambda token: facts.tokens[token].claim_by)
     closed, fresh = {row[0] for row in store.ask("SELECT epoch FROM closed")}, renewals(world).keys()
     held: dict[bytes, dict[bytes, int]] = {}
+    on_account: set[tuple[bytes, bytes]] = set()
     found: list[Finding] = []
-    for token, epoch, payee, whole, bound, seal in rows:
-        amount = about(facts, token)
-        size = world.trust.scheme.suite.public_size
-        people = frozenset(bound[place : place + size] for place in range(0, len(bound), size))
-        ruling = Ruling(epoch, Caps(payee, whole), people)
+    size = world.trust.scheme.suite.public_size
+    for token, epoch, payee, whole, bound, seal, known_to in rows:
+        amount, people = about(facts, token), parted(bound, size)
+        accounts = None if known_to is None else parted(known_to, size)
+        ruling = Ruling(epoch, Caps(payee, whole), people, accounts)
         old = not seal and not given[token] and not owed[token]  # settled before there was a guarantee
         known = facts.tokens.get(token)
         if (
@@ -241,17 +242,22 @@ def settlement(world: World, store: Store) -> list[Finding]:
             or not known.claim_by < epoch
             or not (old or (min(ruling[0], *ruling[1]) >= 0 and seal == ruling.seal(token)))
         ):
-            found.append(Finding("settled", (token, epoch, payee, whole, bound, seal), Wrong.ALTERED, *amount))
+            found.append(
+                Finding("settled", (token, epoch, payee, whole, bound, seal, known_to), Wrong.ALTERED, *amount)
+            )
             continue
         if epoch not in closed:
             found.append(Finding("closed", (epoch,), Wrong.MISSING, *amount))
         one = settled_of(world, proved.get(token, {}), token, epoch, ruling.caps, people, fresh.__and__)
+        if not (accounts or frozenset()) <= keepers(one):
+            found.append(Finding("settled", (token,), Wrong.ALTERED, *amount))
+        on_account |= {(token, holder) for holder in accounts or ()}
         held[token] = undeposited(one, fresh)
         found += differences(world, "leaf", one.leaves, leaves[token])
         if not old:
             found += differences(world, "liability", one.liabilities, owed[token])
             found += differences(world, "share", one.shares, given[token])
-    found += payouts(world, store, held)
+    found += payouts(world, store, held, on_account)
     for token in sorted((leaves.keys() | owed.keys() | given.keys()) - settled):
         found += _unsettled(world, token, leaves[token], owed[token], given[token])
     return sorted(set(found), key=str)

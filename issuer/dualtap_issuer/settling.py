@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 from dualtap.issued import Token
 from dualtap_issuer.facts import Fact, FactKind, decode_fact
 from dualtap_issuer.following import behind
-from dualtap_issuer.guarantee import Caps, Liability, Registry, Ruling, Share, owed, shares, short
+from dualtap_issuer.guarantee import Caps, Liability, Registry, Ruling, Share, joined, owed, shares, short
 from dualtap_issuer.marks import marks_of, overspent
 from dualtap_issuer.renewals import renewed_in
 from dualtap_issuer.roll import Roll
@@ -62,17 +62,21 @@ def settled_of(
     return Settled(token, ruling, leaves, liable, shares(token, backed, named, ruling))
 
 
-def settle(store: Store, trust: Roll, epoch: int, caps: Caps, people: Registry) -> int:
+def settle(
+    store: Store, trust: Roll, epoch: int, caps: Caps, people: Registry, accounts: Registry | None = None
+) -> int:
     """Settle every token whose ``claim_by`` is before an epoch that is closed; return the minor units of its leaves.
 
-    Each batch is a transaction of its own.
+    ``accounts`` knows of which holders a person is credited what they never deposited (SPEC §16-25); without it, that
+    is not recorded. Each batch is a transaction of its own.
     """
     total = 0
     for batch in _batches(store, _due(store, trust, epoch)):
         with store.transaction():
             store.lock("settle")
             todo = set(batch) - done(store, batch)
-            for one in _settle(store, trust, todo, epoch, caps, people):
+            found = list(_settle(store, trust, todo, epoch, caps, people))
+            for one in found if accounts is None else credited(found, accounts):
                 put(store, one)
                 total += sum(leaf.amount for leaf in one.leaves)
     return total
@@ -127,6 +131,18 @@ def _settle(
         yield settled_of(world, proved.get(token, {}), token, epoch, caps, people, renewed)
 
 
+def keepers(one: Settled) -> set[bytes]:
+    """Return the holders of what was not deposited of a token."""
+    return {leaf.holder for leaf in one.leaves if leaf.lot is not Lot.DEPOSITED}
+
+
+def credited(batch: Collection[Settled], accounts: Registry) -> Iterator[Settled]:
+    """Yield settled tokens with those of their holders whose persons are credited, for good."""
+    known = frozenset(accounts.bound(set().union(*map(keepers, batch))))
+    for one in batch:
+        yield one._replace(ruling=one.ruling._replace(accounts=known & keepers(one)))
+
+
 def done(store: Store, tokens: Iterable[bytes]) -> set[bytes]:
     """Return those of these tokens that are settled."""
     query = "SELECT s.token FROM {wanted} CROSS JOIN settled s WHERE s.token = w.a"
@@ -138,9 +154,10 @@ def done(store: Store, tokens: Iterable[bytes]) -> set[bytes]:
 
 def put(store: Store, one: Settled) -> None:
     """Keep what follows for a token."""
-    epoch, caps, _ = one.ruling
-    columns = ("token", "epoch", "payee_cap", "token_cap", "bound", "seal")
-    row = (one.token, epoch, *caps, one.ruling.record(), one.ruling.seal(one.token))
+    epoch, caps, bound, accounts = one.ruling
+    columns = ("token", "epoch", "payee_cap", "token_cap", "bound", "seal", "accounts")
+    people = None if accounts is None else joined(accounts)
+    row = (one.token, epoch, *caps, joined(bound), one.ruling.seal(one.token), people)
     store.insert("settled", columns, [row])
     store.put(one.leaves)
     store.insert("share", Share._fields, one.shares)

@@ -10,6 +10,7 @@ from tests.property import test_settlement as worlds
 from tests.property.test_books import check_books
 from tests.unit import test_insured as insured
 from tests.unit import test_ledger as ledgers
+from tests.unit import test_paid_once as once
 from tests.unit import test_payouts as payouts
 from tests.unit import test_renewal as renewals
 from tests.unit import test_renewed_shares as shares
@@ -22,7 +23,7 @@ OVER_SQLITE = {"test_an_audit_names_the_row_that_is_wrong", "test_an_audit_finds
 mint = ledgers.mint
 TESTS = {
     name: test
-    for module in (insured, ledgers, payouts, renewals, shares, standings, syncs)
+    for module in (insured, ledgers, once, payouts, renewals, shares, standings, syncs)
     for name, test in vars(module).items()
     if name.startswith("test_") and name not in OVER_SQLITE
 }
@@ -30,7 +31,7 @@ globals().update(TESTS)
 
 
 def test_the_ledgers_tests_are_here() -> None:
-    assert len(TESTS) == 79
+    assert len(TESTS) == 87
 
 
 @pytest.mark.parametrize("seed", range(30))

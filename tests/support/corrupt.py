@@ -55,6 +55,9 @@ def rich(where: str) -> Mint:
         mint.pay(clone, till, 90)
     for wallet in (*tills, shop, payer):
         mint.settle_in(wallet, deposit=wallet is not payer)
+    mint.ledger.terms = mint.ledger.terms._replace(anonymous=frozenset({1}))
+    for _ in range(2):
+        mint.wallet(20, tier=2)  # of a person who is known
     mint.ledger.settle(LAST + 1, Some(*(till.book.key for till in tills[:2])))
     mint.epoch = LAST + 1
     redeemed(mint, payer)
@@ -91,7 +94,6 @@ def ties(mint: Mint, owner: Wallet, wallet: Wallet) -> tuple[Word, ...]:
 
 def redeemed(mint: Mint, wallet: Wallet) -> None:
     """Let a wallet that nobody knows be presented, and be paid what it held of settled tokens."""
-    mint.ledger.terms = mint.ledger.terms._replace(anonymous=frozenset({1}))
     proof = mint.sign(wallet, PresentBody(mint.challenge(), initiator=True, epoch=mint.epoch))
     assert redeem(mint.ledger, proof, mint.epoch) > 0
 

@@ -82,8 +82,8 @@ def test_a_lost_wallets_value_is_its_owners_at_claim_by_and_never_before() -> No
 
 
 def test_who_reports_it_later_is_paid_by_the_next_settlement() -> None:
-    """§16-22: the card was credited at claim_by; nobody has been paid for it yet."""
-    family = Family()
+    """§16-22: nobody knows the card's person, and nobody has been paid for it yet."""
+    family = Family(anonymous=True)
     family.bind()
     family.settle()
     assert family.funded(family.phone) == 0
@@ -229,6 +229,8 @@ def test_redeeming_is_refused() -> None:
     """§16-23: with a reason, and nothing is changed."""
     family = Family()
     family.settle()
+    other = Family(anonymous=True)
+    other.settle()
 
     def refused(code: Code, detail: str, action: Callable[[], object]) -> None:
         with pytest.raises(TapError, match=detail) as caught:
@@ -236,15 +238,15 @@ def test_redeeming_is_refused() -> None:
         assert caught.value.code is code
 
     refused(Code.BAD_INPUT, "on its person's account", lambda: family.present(family.card))
-    family.mint.ledger.terms = TERMS._replace(anonymous=frozenset({1}))
-    proof = family.mint.sign(family.card, PresentBody(b"c" * 32, initiator=True, epoch=family.mint.epoch))
-    refused(Code.REPLAYED_REQUEST, "challenge", lambda: redeem(family.mint.ledger, proof, LAST + 1))
+    proof = other.mint.sign(other.card, PresentBody(b"c" * 32, initiator=True, epoch=other.mint.epoch))
+    refused(Code.REPLAYED_REQUEST, "challenge", lambda: redeem(other.mint.ledger, proof, LAST + 1))
     forged = proof.sealed(bytes(64))
-    refused(Code.BAD_SIGNATURE, "signature", lambda: redeem(family.mint.ledger, forged, LAST + 1))
-    family.bind()
-    family.order(Errand.LOST)
-    refused(Code.BAD_INPUT, "lost or replaced", lambda: family.present(family.card))
-    assert family.mint.store.ask("SELECT token FROM payout") == []
+    refused(Code.BAD_SIGNATURE, "signature", lambda: redeem(other.mint.ledger, forged, LAST + 1))
+    other.bind()
+    other.order(Errand.LOST)
+    refused(Code.BAD_INPUT, "lost or replaced", lambda: other.present(other.card))
+    for each in (family, other):
+        assert each.mint.store.ask("SELECT token FROM payout") == []
 
 
 def test_an_anonymous_card_that_a_known_person_owns_is_covered_by_the_guarantee() -> None:
@@ -275,7 +277,7 @@ def identify(mint: Mint, wallet: Wallet) -> None:
 @pytest.mark.parametrize(("amount", "whose"), [(80, "card"), (79, "card"), (80, "shop")])
 def test_an_audit_finds_a_payout_of_another_amount_or_to_another(amount: int, whose: str) -> None:
     """§16-14, §16-22."""
-    family = Family()
+    family = Family(anonymous=True)
     family.settle()
     mint, holder = family.mint, family.card.book.key
     ((token, _),) = mint.store.settled().items()
