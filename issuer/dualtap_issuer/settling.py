@@ -155,10 +155,13 @@ def done(store: Store, tokens: Iterable[bytes]) -> set[bytes]:
 def put(store: Store, one: Settled) -> None:
     """Keep what follows for a token."""
     epoch, caps, bound, accounts = one.ruling
-    columns = ("token", "epoch", "payee_cap", "token_cap", "bound", "seal", "accounts")
-    people = None if accounts is None else joined(accounts)
-    row = (one.token, epoch, *caps, joined(bound), one.ruling.seal(one.token), people)
-    store.insert("settled", columns, [row])
+    row = {
+        "token": one.token, "epoch": epoch, "payee_cap": caps.payee, "token_cap": caps.token, "bound": joined(bound),
+        "seal": one.ruling.seal(one.token),
+    }  # fmt: skip
+    if accounts is not None:
+        row["accounts"] = joined(accounts)
+    store.insert("settled", tuple(row), [tuple(row.values())])
     store.put(one.leaves)
     store.insert("share", Share._fields, one.shares)
     store.insert("liability", Liability._fields, one.liabilities)

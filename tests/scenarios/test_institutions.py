@@ -31,7 +31,7 @@ from tests.support.league import League
 
 def test_no_institution_moves_what_anothers_customer_holds() -> None:
     """§16-22: its own, which pays, does."""
-    league = League(2)
+    league = League(2, terms=TERMS._replace(anonymous=frozenset({1})))
     one, two = league.members
     anna, thief, spare = league.customer(one, 80), league.customer(two), league.customer(one)
     body = OrderBody(anna.book.key, 0, 0, Errand.MOVE, False, 0, 0, 0, thief.book.key, EPOCH)
