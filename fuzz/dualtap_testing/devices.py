@@ -34,12 +34,17 @@ class Power:
         """Plan the next cut, or none; count anew."""
         self.writes, self.cut, self.dark = 0, cut, False
 
-    def write(self, write: Callable[[], None]) -> None:
-        """Carry out one atomic write, unless the power fails before it; raise :class:`PowerCut` where it fails."""
+    def write(self, write: Callable[[], None], torn: Callable[[], None] | None = None) -> None:
+        """Carry out one atomic write, unless the power fails before it; raise :class:`PowerCut` where it fails.
+
+        What is not atomic is ``torn`` by it.
+        """
         if self.dark:
             raise PowerCut
         number, self.writes = self.writes, self.writes + 1
         if self.cut == (number, False):
+            if torn is not None:
+                torn()
             self._fail()
         write()
         if self.cut == (number, True):
@@ -56,7 +61,7 @@ class PoweredStore(MemoryStore):
 
     def __init__(self, power: Power, records: Sequence[bytes] = (), size: int = STORE) -> None:
         super().__init__(size)
-        self._power = power
+        self.power = power
         super().append(records)
         self.journal = list(records)
         """Every record that was ever durable; a compacted log follows what it replaced."""
@@ -66,6 +71,9 @@ class PoweredStore(MemoryStore):
         """All records, not copied."""
         return self._records
 
+    def power_up(self) -> None:
+        """The power comes back: nothing is torn here."""
+
     def append(self, records: Sequence[bytes]) -> None:
         """Add records, or fail with the power."""
 
@@ -73,7 +81,7 @@ class PoweredStore(MemoryStore):
             super(PoweredStore, self).append(records)
             self.journal += records
 
-        self._power.write(write)
+        self.power.write(write)
 
     def compact(self, records: Sequence[bytes]) -> None:
         """Replace all records, or fail with the power."""
@@ -82,7 +90,7 @@ class PoweredStore(MemoryStore):
             super(PoweredStore, self).compact(records)
             self.journal += records
 
-        self._power.write(write)
+        self.power.write(write)
 
 
 class PoweredKeystore(MemoryKeystore):
@@ -97,7 +105,7 @@ class PoweredKeystore(MemoryKeystore):
     def __init__(self, scheme: Scheme, secret: bytes, power: Power) -> None:
         super().__init__(scheme, secret)
         self.secret = secret
-        self._power = power
+        self.power = power
         self.lax = self.scrawls = False
         self.signed: list[tuple[Kind, bytes, TapeOpening]] = []
         """Tape entries signed: kind, H(public) and place."""
@@ -114,7 +122,7 @@ class PoweredKeystore(MemoryKeystore):
             self.signed.append((kind, public, opening))
 
         try:
-            self._power.write(write)
+            self.power.write(write)
         finally:
             if not found:
                 self.head = before
@@ -130,8 +138,11 @@ class PoweredKeystore(MemoryKeystore):
             nonlocal found
             found = super(PoweredKeystore, self).sign(kind, public)
 
-        self._power.write(write)
+        self.power.write(write)
         return found
+
+    def power_up(self) -> None:
+        """The power comes back: nothing is torn here."""
 
     def clone(self, power: Power) -> PoweredKeystore:
         """Return what a thief makes of it."""
@@ -186,6 +197,9 @@ class Device:
         """Come back: only what was durable is left. The power may fail again as it is opened."""
         while True:
             self.power.dark = False
+            for chest in [*self.chests, *([self.heir] if self.heir else [])]:
+                chest.keystore.power_up()
+                chest.store.power_up()
             try:
                 self.wallet = self._open()
             except PowerCut:

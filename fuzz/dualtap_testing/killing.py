@@ -37,14 +37,15 @@ LIVES = 40
 """In which a bug is looked for."""
 
 
-def hunt(bug: str, lives: int = LIVES, first: int = 1) -> Killed:
+def hunt(bug: str, lives: int = LIVES) -> Killed:
     """Plant a bug, and live until something fails; one that no life can find is not planted."""
     seeded = SEEDED[bug]
+    seed = seeded.seed if isinstance(seeded, Slip) else 1
     if isinstance(seeded, Slip) and seeded.elsewhere:
         return Killed(bug, 0, seeded.elsewhere)
     with seeded.planted():
         for life in range(lives):
-            what = live(Scenario(first, life, "stub", FAULTS, tuple(range(ACTS))), every=2)[1]
+            what = live(Scenario(seed, life, "stub", FAULTS, tuple(range(ACTS))), every=2)[1]
             if what:
                 return Killed(bug, life + 1, what)
     return Killed(bug, lives, "")

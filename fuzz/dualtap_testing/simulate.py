@@ -26,6 +26,8 @@ ACTS = 120
 """Acts in one life."""
 CHECK = 6
 """Of so many acts, after one every store is looked at."""
+TORN_SHARE = 4
+"""Of so many seeds, one has its devices on flash that power cuts tear in the middle of a write."""
 SIMULATED: dict[str, Suite] = {**SUITES, STUB.name: STUB}
 VERSION = 1
 """Of scenario files."""
@@ -51,6 +53,11 @@ class Scenario:
     faults: tuple[str, ...]
     acts: tuple[int, ...]
     what: str = ""
+
+    @property
+    def torn(self) -> bool:
+        """Whether its devices are on flash that power cuts tear."""
+        return self.seed % TORN_SHARE == 0 and "power" in self.faults
 
     def save(self, path: Path, commit: str) -> None:
         """Write it to a file."""
@@ -113,7 +120,7 @@ def silent(number: int, name: str) -> None:
 
 def live(scenario: Scenario, every: int = CHECK, told: Told = silent) -> tuple[World, str]:
     """Live one life; return its world, and what failed in it, if anything did."""
-    world = World(SIMULATED[scenario.suite], f"{scenario.seed}/{scenario.life}")
+    world = World(SIMULATED[scenario.suite], f"{scenario.seed}/{scenario.life}", torn=scenario.torn)
     try:
         _play(world, scenario, every, told)
     except PromiseBroken as error:

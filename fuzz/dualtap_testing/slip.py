@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, cast
 class Slip(NamedTuple):
     """One wrong line: what is wrong then, the function or property that holds it, and what ``old`` there becomes.
 
-    ``elsewhere`` says why no life can find it, and which net does; empty for what the simulator must find.
+    ``elsewhere`` says why no life can find it, and which net does; empty for what the simulator must find. It is looked
+    for in lives of ``seed``.
     """
 
     what: str
@@ -24,6 +25,7 @@ class Slip(NamedTuple):
     old: str
     new: str
     elsewhere: str = ""
+    seed: int = 1
 
     @contextmanager
     def planted(self) -> Generator[None]:

@@ -25,6 +25,7 @@ from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.lines import Lines
 from dualtap_issuer.rules import World
 from dualtap_issuer.store import Store
+from dualtap_testing.simulate import TORN_SHARE
 from dualtap_testing.slip import Slip
 
 _PAYING: Final = {
@@ -257,11 +258,11 @@ _CHIP: Final = {
         "a log is retired before its successor is durable", SlotStore._move,
         "    self._confirm(target * self._half, entry)\n    self._retire(self._live, generation)\n",
         "    self._retire(self._live, generation)\n    self._confirm(target * self._half, entry)\n",
-        "stores of lives are atomic",
+        seed=TORN_SHARE,
     ),
     "no sync after a write": Slip(
         "an append is acknowledged before it is synced", SlotStore.append, "self._flash.sync()", "pass",
-        "stores of lives are atomic",
+        seed=TORN_SHARE,
     ),
 }  # fmt: skip
 

@@ -38,6 +38,7 @@ from dualtap_testing.devices import SMALL, STORE, Chest, Device, Power, PoweredK
 from dualtap_testing.rules import Bounds, Rules
 from dualtap_testing.screens import check_reason, check_told, is_paid
 from dualtap_testing.taps import Air, LinkFault, Side, SimTap, TapPlan
+from dualtap_testing.torn import TORN, TornKeystore, TornStore
 
 START = 20_000
 """The first date of every world."""
@@ -77,8 +78,9 @@ class Network:
 class World:
     """One world: its people, its ledger, its checkers."""
 
-    def __init__(self, suite: Suite, seed: str, people: Iterable[Person] = PEOPLE) -> None:
-        self.suite, self.seed = suite, seed
+    def __init__(self, suite: Suite, seed: str, people: Iterable[Person] = PEOPLE, *, torn: bool = False) -> None:
+        """``torn``: stores and chips are on flash, which a power cut tears in the middle of a write."""
+        self.suite, self.seed, self._torn = suite, seed, torn
         self.random = random.Random(f"{seed}/people")  # noqa: S311 - a simulation's, to be repeated
         self.epoch = START
         self.air = Air(float(START * limits.EPOCH_SECONDS))
@@ -113,8 +115,13 @@ class World:
     # People
 
     def _chest(self, power: Power, secret: bytes, profile: Profile) -> Chest:
+        card = profile is limits.CARD
+        if self._torn:
+            seed = f"{self.seed}/flash/{secret.hex()}"
+            chip = TornKeystore(self.scheme, secret, power, f"{seed}/chip")
+            return Chest(chip, TornStore(power, SMALL if card else TORN, seed), self.checkers.shelf(chip.public))
         keystore = PoweredKeystore(self.scheme, secret, power)
-        store = PoweredStore(power, size=SMALL if profile is limits.CARD else STORE)
+        store = PoweredStore(power, size=SMALL if card else STORE)
         return Chest(keystore, store, self.checkers.shelf(keystore.public))
 
     def join(self, name: str, carrier: Carrier, fund: int, profile: Profile, expires: int = LAST) -> Device:

@@ -9,6 +9,7 @@ import pytest
 from dualtap.errors import TapError
 from dualtap.records import Record
 from dualtap.walletend import WalletEnd
+from dualtap_devices import slots
 from dualtap_testing.acts import FAULTS
 from dualtap_testing.bugs import BUGS
 from dualtap_testing.exhaustive import FLOWS, exhaust
@@ -17,6 +18,8 @@ from dualtap_testing.killing import SEEDED
 from dualtap_testing.shrink import shrink
 from dualtap_testing.simulate import ACTS, Scenario, live, shortened
 from dualtap_testing.slips import SLIPS
+from dualtap_testing.torn import TornKeystore, TornStore
+from dualtap_testing.world import World
 
 LIFE = Scenario(1, 0, "stub", FAULTS, tuple(range(ACTS)))
 
@@ -117,3 +120,32 @@ def test_a_card_that_forgets_or_changes_its_owner_is_found(
     monkeypatch.setattr(WalletEnd, name, broken)
     found = exhaust_tie(TIES[0], doubles=False, first_stride=400)
     assert any(said in failure for failure in found.failures)
+
+
+TORN = Scenario(44, 0, "stub", FAULTS, tuple(range(40)))
+"""A life on flash, in which the power fails in the middle of writes."""
+
+
+def _tears(world: World) -> int:
+    chests = [chest for device in world.devices for chest in device.chests]
+    stores = [chest.store.tears for chest in chests if isinstance(chest.store, TornStore)]
+    chips = [chest.keystore.tears for chest in chests if isinstance(chest.keystore, TornKeystore)]
+    return sum(one.count for one in (*stores, *chips))
+
+
+def test_a_life_on_torn_flash_keeps_every_promise_and_is_the_same_again() -> None:
+    """§12-4, §12-5, §1-2."""
+    first, what = live(TORN)
+    again, _ = live(TORN)
+    assert not what
+    assert _tears(first) >= 2
+    assert first.digest() == again.digest()
+
+
+def test_a_store_that_believes_what_was_torn_is_found_by_a_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unchecked(generation: int, sequence: int, payload: bytes) -> bytes:
+        del generation, sequence, payload
+        return bytes(32)
+
+    monkeypatch.setattr(slots, "_digest", unchecked)
+    assert "STORE_FAILED" in live(TORN)[1]
