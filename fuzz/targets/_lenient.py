@@ -8,15 +8,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 
 from cryptography.exceptions import InvalidTag
 
 from dualtap.suite import ED25519, SUITES, TAG, Suite, Verify
 
 
+@cache
+def _public(secret: bytes) -> bytes:
+    """Return a key's public half, which is half of what opening a ledger costs."""
+    return ED25519.signer(secret).public
+
+
 class _Signer:
     def __init__(self, secret: bytes) -> None:
-        self.public = ED25519.signer(secret).public
+        self.public = _public(secret)
 
     def sign(self, digest: bytes) -> bytes:
         return hashlib.sha512(self.public + digest).digest()

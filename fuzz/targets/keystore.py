@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dualtap.errors import Code, TapError
+from dualtap.keystore import Head
 from dualtap.statements import Kind, Opening, Private, Scheme, TapeOpening, Verification
-from dualtap.suite import sha256
+from dualtap.suite import DIGEST, sha256
 from dualtap_devices.flash import SECTOR, MemoryFlash
 from dualtap_devices.keystore import SIZE, EmulatedKeystore
 from dualtap_devices.slots import SlotStore
@@ -41,6 +42,7 @@ def one(data: bytes) -> None:
                 assert not honest, "undamaged, and refused"
                 assert error.code is Code.STORE_FAILED, error
                 return
+            _is_cell(keystore.head)
             assert not honest or (keystore.head, keystore.pin.cell) == (head, cell), "it forgot what it signed"
             places = places if honest else {}
             continue
@@ -53,10 +55,19 @@ def _written(flash: MemoryFlash, said: Said) -> EmulatedKeystore | None:
     cells = [said.pick((said.take(8 + 32), said.full(99), said.full(72), said.blob())) for _ in range(said.below(4))]
     try:
         log.append([said.pick((SECRET, said.blob())), *cells])
-        return EmulatedKeystore(SCHEME, flash)
+        keystore = EmulatedKeystore(SCHEME, flash)
     except TapError as error:
         assert error.code in {Code.STORE_FAILED, Code.STORE_FULL}, error
         return None
+    _is_cell(keystore.head)
+    return keystore
+
+
+def _is_cell(head: Head) -> None:
+    """Whatever is read, a cell is a counter and an id, and the id of a Successor once there is one (SPEC §13)."""
+    assert 0 <= head.ctr < 2**64, "no counter"
+    assert len(head.id) in (0, DIGEST), "no id"
+    assert len(head.successor) in (0, DIGEST), "no id of a Successor"
 
 
 def _use(keystore: EmulatedKeystore, said: Said, places: dict[tuple[int, int], bytes]) -> None:
@@ -74,8 +85,8 @@ def _use(keystore: EmulatedKeystore, said: Said, places: dict[tuple[int, int], b
                 )
                 public = said.pick((bytes(32), said.full(32), said.take(31)))
                 keystore.sign_tape(kind, public, tape, private.half())
+                _in_order(before, tape.prev, tape.ctr, keystore.head)
                 _disjoint(places, tape.prev, tape.ctr, keystore.head.id)
-                assert keystore.head.ctr >= before.ctr, "the counter went back"
                 assert kind is not Kind.TRANSFER or not keystore.pin.cell.verified or keystore.head == before
             case 4:
                 keystore.sign(said.pick(tuple(Kind)), said.pick((bytes(32), said.full(32), said.take(3))))
@@ -88,6 +99,15 @@ def _use(keystore: EmulatedKeystore, said: Said, places: dict[tuple[int, int], b
                 keystore.pin.change(said.pick((b"1234", b"4321")), said.pick((b"1234", b"4321", said.blob())))
     except TapError as error:
         assert error.code in REFUSALS, error
+
+
+def _in_order(before: Head, prev: int, ctr: int, after: Head) -> None:
+    """What was signed is the cell's own entry again, or one behind it, which the cell holds now (SPEC §13-3, -4)."""
+    if after.id == before.id:
+        assert after == before, "the same entry again, and the cell is another"
+        return
+    assert before.ctr <= prev < ctr, "an interval that is empty, or that the cell is past"
+    assert after.ctr == ctr, "the cell is not at the entry that was signed"
 
 
 def _disjoint(places: dict[tuple[int, int], bytes], prev: int, ctr: int, named: bytes) -> None:

@@ -5,6 +5,8 @@ The first byte chooses: damage to a store with a past; a file that somebody wrot
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dualtap.errors import Code, TapError
 from dualtap.logcodec import encode_record
 from dualtap_devices import slots
@@ -39,32 +41,64 @@ def _open(flash: MemoryFlash) -> tuple[bytes, ...] | None:
         return None
 
 
+class _Medium(MemoryFlash):
+    """A flash that keeps what each write put where, and what it held after each."""
+
+    def __init__(self) -> None:
+        super().__init__(SIZE)
+        self.writes: list[tuple[int, bytes]] = []
+        self.images = [bytes(SIZE)]
+
+    def write(self, offset: int, data: bytes) -> None:
+        super().write(offset, data)
+        self.writes.append((offset, data))
+        self.images.append(self.read(0, SIZE))
+
+
 def _damaged(said: Said) -> None:
     """Write a log, then damage it anywhere."""
-    flash = MemoryFlash(SIZE)
+    flash = _Medium()
     store = SlotStore.open(flash)
-    states: list[tuple[bytes, ...]] = [()]
+    # The log after so many writes; between the two writes of a move it is the one before.
+    states: list[tuple[int, tuple[bytes, ...]]] = [(0, ())]
     for number in range(said.below(12)):
         record = bytes([number]) * said.pick((1, 40, 300, 600, 1200))
         try:
-            store.compact((record,)) if said.below(6) == 5 else store.append((record, b"x"))
+            match said.below(6):
+                case 4:
+                    store = SlotStore.open(flash)
+                case 5:
+                    store.compact((record,))
+                case _:
+                    store.append((record, b"x"))
         except TapError as error:
             assert error.code is Code.STORE_FULL, error
-        states.append(store.records)
-    last = states[-1]
-    clean = flash.read(0, SIZE)
+        states.append((len(flash.writes), store.records))
+    clean, past, writes = flash.read(0, SIZE), flash.images, flash.writes.copy()
     while said:
-        _damage(flash, said)
-    changed = [at for at in range(0, SIZE, SECTOR) if flash.read(at, SECTOR) != clean[at : at + SECTOR]]
+        _damage(flash, past, said)
+    now = flash.read(0, SIZE)
     found = _open(flash)
-    assert found is None or found in states, "a log that there never was"
-    assert changed or found == last, "undamaged, and not the last log"
-    assert found is None or _open(flash) == found, "opened twice, and read otherwise"
+    assert found is None or any(found == records for _, records in states), "a log that there never was"
+    again = _open(flash)
+    hit = {at // (SIZE // 2) for at in range(0, SIZE, SECTOR) if now[at : at + SECTOR] != clean[at : at + SECTOR]}
+    assert hit or found == states[-1][1], "undamaged, and not the last log"
+    if found is None or len(hit) == 2:
+        return  # of two damaged halves, both may be as they once were: this is the keystore's to see (SPEC §12-6)
+    assert again == found, "opened twice, and read otherwise"
+    # What stands undamaged proves what was acknowledged before it (SPEC §12-4).
+    whole = [
+        number
+        for number, (offset, data) in enumerate(writes, 1)
+        if clean[offset : offset + len(data)] == now[offset : offset + len(data)] == data
+    ]
+    least = max(count for count, _ in states if count < max(whole, default=1))
+    assert any(found == records for count, records in states if count >= least), "what was acknowledged is gone"
 
 
-def _damage(flash: MemoryFlash, said: Said) -> None:
+def _damage(flash: MemoryFlash, past: list[bytes], said: Said) -> None:
     at = said.below(SIZE // SECTOR) * SECTOR
-    match said.below(4):
+    match said.below(6):
         case 0:
             flash.write(at + said.number(2) % SECTOR, bytes([said.byte()]))
         case 1:
@@ -73,28 +107,68 @@ def _damage(flash: MemoryFlash, said: Said) -> None:
             old = flash.read(at, SECTOR)
             inside = said.number(2) % SECTOR
             flash.write(at, old[:inside] + bytes([old[inside] ^ (1 << said.below(8))]) + old[inside + 1 :])
-        case _:
+        case 3:
             found = said.blob()
             flash.write(at, found)
+        case 4:
+            # A write that never reached the medium: this sector, and so many after it, are as they once were.
+            image, end = said.pick(past), min(SIZE, at + (1 + said.below(4)) * SECTOR)
+            flash.write(at, image[at:end])
+        case _:
+            image, half = said.pick(past), said.below(2) * (SIZE // 2)
+            flash.write(half, image[half : half + SIZE // 2])
 
 
 def _written(said: Said) -> None:
     """Write entries with the right digests, of any numbers and any payload: what the file's owner can do."""
     flash, half = MemoryFlash(SIZE), SIZE // 2
+    payloads: list[bytes] = []
     while said:
         at = said.below(2) * half + said.below(6) * SECTOR
-        match said.below(4):
+        what, generation = said.below(4), said.below(4)
+        match what:
             case 0:
-                sector = slots._mark(said.below(4))  # pyright: ignore[reportPrivateUsage]
-            case 1:
-                sector = entry(said.below(4), said.below(4), said.blob())
+                sector = slots._mark(generation)  # pyright: ignore[reportPrivateUsage]
+            case 1 | 2:
+                sequence, payload = said.below(4), _payload(said)
+                payloads.append(payload)
+                sector = entry(generation, sequence, payload)
             case _:
-                records = [said.blob() for _ in range(said.below(3))]
-                sector = slots._entry(said.below(4), said.below(4), records)  # pyright: ignore[reportPrivateUsage]
+                sequence, records = said.below(4), [said.blob() for _ in range(said.below(3))]
+                payloads.append(_framed(records))
+                sector = slots._entry(generation, sequence, records)  # pyright: ignore[reportPrivateUsage]
         if at + len(sector) <= SIZE:
             flash.write(at, sector)
-    if _open(flash) is not None:
+    found = _open(flash)
+    if found is not None:
+        assert _is_made_of(_framed(found), set(payloads)), "a record that is in no entry"
         _open(flash)
+
+
+def _payload(said: Said) -> bytes:
+    """Return records, of which the last may be cut off, or said to be longer or shorter than it is."""
+    whole = _framed([said.take(said.below(8)) for _ in range(said.below(3))])
+    last = said.take(said.below(8))
+    return (
+        whole + (len(last) + said.below(8) - 3).to_bytes(4, "big", signed=True) + last
+        if said.below(4)
+        else whole + last
+    )
+
+
+def _framed(records: Iterable[bytes]) -> bytes:
+    return b"".join(len(record).to_bytes(4, "big") + record for record in records)
+
+
+def _is_made_of(log: bytes, payloads: set[bytes]) -> bool:
+    """Return whether a log is some of these payloads, one after another: no entry is read in part."""
+    starts = [True] + [False] * len(log)
+    for at in range(len(log)):
+        if starts[at]:
+            for payload in payloads:
+                if log.startswith(payload, at):
+                    starts[at + len(payload)] = True
+    return starts[-1]
 
 
 def entry(generation: int, sequence: int, payload: bytes) -> bytes:

@@ -1,175 +1,206 @@
-"""Whatever a device uploads, its frames are answered or refused, and the ledger's books balance after it.
+"""Whatever devices upload, it is answered or refused, a challenge is good once, and no unit is credited that is not.
 
-A device of a scheme with a past talks to the service's machine and its ledger; every signature is believed, so that
-whoever uploads may sign for all the others.
+Devices of a scheme with a past talk to the service's machine and to its ledger; every signature is believed, so that
+whoever uploads may sign for all the others. The bytes are a program: payments and outcomes are forged, uploads are made
+of them and altered, and given to the ledger piece by piece, or at once, or again. What is credited then is counted here
+a second time, by other means.
 """
 
 from __future__ import annotations
 
-from sqlite3 import Connection
-from typing import NamedTuple
-
-from dualtap import codec, limits, wire
+from dualtap import wire
 from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send
-from dualtap.forms import signed
-from dualtap.issued import Carrier, Role, Tier
+from dualtap.limits import MESSAGE
 from dualtap.sealedsync import IssuerSync, Prove, Take, Taken
 from dualtap.session import Channel, establish
-from dualtap.statements import Kind, PresentBody, Scheme
 from dualtap.suite import sha256
-from dualtap.sync import SignedUpload, encode_signed_upload, encode_upload, upload_of
-from dualtap.syncmessages import SyncNext, SyncPiece, encode
-from dualtap.wire import VERSION, Hello, Want
-from dualtap_devices.keystore import MemoryKeystore
-from dualtap_devices.slots import MemoryStore
-from dualtap_devices.syncing import sync
-from dualtap_devices.wallet import Wallet
-from dualtap_issuer.authority import SchemeAuthority, Secrets
-from dualtap_issuer.ledger import Ledger, Terms
-from dualtap_issuer.sqlite import SqliteStore
+from dualtap.sync import SignedUpload, encode_signed_upload, encode_upload
+from dualtap.syncmessages import SyncMessage, SyncNext, SyncPiece, decode, encode
+from dualtap.wire import VERSION, Hello, RefuseMessage, Want
+from dualtap_issuer.ledger import Ledger
 from targets._lenient import LENIENT, lenient
-from targets._pair import tap
-from targets._reshape import Tree, reshaped, tree_of
+from targets._reshape import reshaped, tree_of
 from targets._said import Said
+from targets._town import SCHEME, TODAY, UNSIGNED, Forger, database, town
+from targets._units import check_credits
 
 SHARE = 3
 LENGTH = 400
-COST = 85
-TODAY = 20_000
+COST = 100
 MOST = 1 << 20
-TERMS = Terms("CNY", 200, 400, 4, (Tier(1, 1_000_000, 1000, 1000, 10**9),))
-SECRETS = Secrets(*[bytes([number]) * 32 for number in range(1, 5)])
-SCHEME = Scheme.of(LENIENT, LENIENT.signer(SECRETS.root).public)
+STEPS = 8
+SYNCS = 3
+"""Uploads in one story: each costs milliseconds."""
 REFUSALS = {
     Code.TOO_LARGE, Code.MALFORMED, Code.NOT_CANONICAL, Code.UNKNOWN_MESSAGE, Code.UNEXPECTED_MESSAGE, Code.ENDED,
     Code.WRONG_SCHEME, Code.WRONG_VERSION, Code.WRONG_ROLE, Code.BAD_KEY, Code.BAD_SEAL, Code.UNKNOWN_ISSUER,
     Code.BAD_SIGNATURE, Code.WRONG_CERTIFICATE, Code.CERTIFICATE_EXPIRED, Code.REPLAYED_REQUEST, Code.BAD_INPUT,
     Code.HOTLISTED, Code.RETIRED, Code.SELF_PAYMENT,
 }  # fmt: skip
-
-
-class Town(NamedTuple):
-    """A ledger, its file, and what its wallets would upload."""
-
-    store: SqliteStore
-    file: bytes
-    uploads: tuple[Tree, ...]
-
-
-class _Office:
-    """The issuer, as a wallet reaches it."""
-
-    def __init__(self, ledger: Ledger, name: str) -> None:
-        self._ledger, self._entropy = ledger, sha256(b"challenge " + name.encode())
-
-    def challenge(self) -> bytes:
-        return self._ledger.challenge(self._entropy)
-
-    def sync(self, signed_upload: bytes) -> bytes:
-        return self._ledger.sync(signed_upload, TODAY)
-
-
-def _ledger(store: SqliteStore) -> Ledger:
-    return Ledger(store, SchemeAuthority(LENIENT, SECRETS, store, TODAY + 900, 1000), TERMS)
-
-
-def _join(ledger: Ledger, name: str) -> Wallet:
-    keystore = MemoryKeystore(SCHEME, sha256(name.encode()))
-    wallet = Wallet(SCHEME, limits.FULL, keystore, MemoryStore.open(1 << 22))
-    present = signed(SCHEME.id, keystore.public, PresentBody(ledger.challenge(sha256(name.encode())), True, TODAY))
-    proof = present.sealed(keystore.sign(Kind.PRESENT, present.public))
-    wallet.write(ledger.news(TODAY, ledger.certify(proof, Carrier.PHONE, 1, Role.PAY | Role.COLLECT, TODAY + 800)))
-    ledger.issue(keystore.public, 1000, TODAY, sha256(name.encode())[:8])
-    sync(wallet, _Office(ledger, name), sha256(name.encode()), deposit=False)
-    return wallet
-
-
-def _town() -> Town:
-    """Return a town of three wallets that paid each other; two taps were torn, and one wallet has synced since."""
-    with lenient():
-        store = SqliteStore(":memory:", create=True)
-        ledger = _ledger(store)
-        anna, ben, carla = wallets = [_join(ledger, name) for name in ("anna", "ben", "carla")]
-        tap(anna, ben, 70, "one")
-        tap(ben, carla, 30, "two")
-        sync(ben, _Office(ledger, "ben again"), sha256(b"ben"), deposit=True)
-        tap(anna, carla, 20, "three", 4)
-        tap(carla, anna, 5, "four", 3)
-        uploads = tuple([tree_of(encode_upload(upload_of(one.book)), MOST) for one in wallets])
-        return Town(store, _database(store).serialize(), uploads)
-
-
-def _database(store: SqliteStore) -> Connection:
-    return store._db  # pyright: ignore[reportPrivateUsage]
-
-
-TOWN = _town()
+TOWN = town()
 
 
 def one(data: bytes) -> None:
-    """Run a sync, and audit the ledger."""
+    """Tell a story, and audit the ledger."""
     said = Said(data)
     with lenient():
-        _database(TOWN.store).deserialize(TOWN.file)
-        ledger = _ledger(TOWN.store)
-        before = {fact.digest for fact, _ in ledger.store.facts()}
-        challenge = sha256(b"dualtap challenge" + bytes(32))
-        session = Session(ledger, IssuerSync(SCHEME, LENIENT.ephemeral(bytes(32)), MOST), challenge)
+        story = Story(TOWN.opened())
+        for _ in range(STEPS):
+            if not said or story.syncs >= SYNCS:
+                break
+            story.step(said)
+        known = story.known()
+        assert known >= TOWN.facts, "a fact is gone"
+        if not story.stored:
+            assert known == TOWN.facts, "a refused sync changed the ledger"
+            return
+        story.ledger.audit()
+        check_credits(story.ledger, set(story.ledger.store.credits()) - TOWN.credits)
+
+
+class Story:
+    """A ledger, the challenges that it gave, and what was forged."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.forger = Forger(TOWN, list(TOWN.pieces))
+        self.challenges = [sha256(b"a challenge that nobody gave")]
+        self.open: set[bytes] = set()
+        self.stored = False
+        self.syncs = 0
+
+    def known(self) -> frozenset[bytes]:
+        """Return the digests of all facts."""
+        rows = database(self.ledger.store).execute("SELECT digest FROM fact")  # type: ignore[arg-type]
+        return frozenset(digest for (digest,) in rows)
+
+    def step(self, said: Said) -> None:
+        """Do one thing."""
+        match said.below(8):
+            case 0 | 1 | 2:
+                self.forger.transfer(said)
+            case 3:
+                self.forger.outcome(said)
+            case 4 | 5:
+                self.syncs += 1
+                self.session(said)
+            case _:
+                self.syncs += 1
+                # Whoever reaches the ledger itself: with a challenge that is fresh, was used, or was never given.
+                challenge = said.pick(self.challenges) if said.below(2) else self.challenge()
+                try:
+                    self.post(self.upload(said, challenge), challenge)
+                except TapError as error:
+                    assert error.code in REFUSALS, error
+
+    def challenge(self) -> bytes:
+        """Return a challenge that the ledger has given just now."""
+        entropy = sha256(b"entropy" + bytes([len(self.challenges)]))
+        self.challenges.append(self.ledger.challenge(entropy))
+        self.open.add(self.challenges[-1])
+        return self.challenges[-1]
+
+    def upload(self, said: Said, challenge: bytes) -> bytes:
+        """Return a signed upload that tells what was forged: altered within, without, or not at all."""
+        base = said.pick(TOWN.uploads)
+        upload = encode_upload(self.forger.told(base) if said.below(4) else base)
+        altered = said.below(8)
+        upload = reshaped(tree_of(upload, MOST), said) if altered & 4 else upload
+        whole = encode_signed_upload(SignedUpload(upload, challenge, TODAY, UNSIGNED, b""))
+        return reshaped(tree_of(whole, MOST), said) if altered == 1 else whole
+
+    def post(self, item: bytes, challenge: bytes) -> bytes:
+        """Have the ledger take an upload: iff its challenge is open, and then never again (SPEC §14-3)."""
         try:
-            session.run(said)
+            reply = self.ledger.sync(item, TODAY)
         except TapError as error:
             assert error.code in REFUSALS, error
-        after = {fact.digest for fact, _ in ledger.store.facts()}
-        assert before <= after, "a fact is gone"
-        assert session.stored or before == after, "a refused sync changed the ledger"
-        if session.stored:
-            ledger.audit()
+            raise
+        assert challenge in self.open or challenge not in item, "a challenge that was not given, or is used"
+        self.open.discard(challenge)
+        self.stored = True
+        return reply
+
+    def session(self, said: Said) -> None:
+        """Carry a sync as a device would that need not keep to the rules."""
+        try:
+            Session(self, said).run()
+        except TapError as error:
+            assert error.code in REFUSALS, error
 
 
 class Session:
-    """A device's end of a sync, which need not keep to the rules."""
+    """A device's end of a sync, and the service's machine."""
 
-    def __init__(self, ledger: Ledger, issuer: IssuerSync, challenge: bytes) -> None:
-        self.ledger, self.issuer, self.challenge = ledger, issuer, challenge
-        self.stored = False
+    def __init__(self, story: Story, said: Said) -> None:
+        self.story, self.said = story, said
+        self.challenge = story.challenge()
+        self.issuer = IssuerSync(SCHEME, LENIENT.ephemeral(self.challenge), MOST)
         self.channel: Channel | None = None
+        self.left: int | None = None
+        self.reply: int | None = None
 
-    def run(self, said: Said) -> None:
+    def run(self) -> None:
         """Greet, upload in pieces, and fetch the reply."""
-        ephemeral = LENIENT.ephemeral(bytes([1]) * 32)
-        hello = Hello(SCHEME.hint, (VERSION,), ephemeral.public, Want.SYNC)
-        frame = wire.encode_hello(hello)
-        frame = reshaped(tree_of(frame), said) if said.byte() == 1 else frame
+        said, ephemeral = self.said, LENIENT.ephemeral(bytes([1]) * 32)
+        frame = wire.encode_hello(Hello(SCHEME.hint, (VERSION,), ephemeral.public, Want.SYNC))
+        frame = reshaped(tree_of(frame), said) if said.below(16) == 1 else frame
         welcome = wire.decode_welcome(self.answer(frame))
         self.channel = establish(SCHEME, ephemeral, True, wire.decode_hello(frame), welcome)
         self.channel.open(welcome.sealed)
-        item = self.upload(said)
-        at = 0
+        item = self.story.upload(said, said.pick(self.story.challenges) if said.below(8) == 1 else self.challenge)
+        at, size = 0, said.pick((16_000, 16_000, 4000, 2000, 400))
         while at < len(item) and not self.issuer.ended:
-            size = said.pick((16_000, 16_000, 4000, 400, 1))
-            piece = SyncPiece(max(0, len(item) - at - size), said.pick((limits.MESSAGE, 128, 0)), item[at : at + size])
+            piece = SyncPiece(max(0, len(item) - at - size), said.pick((MESSAGE, 128, 0)), item[at : at + size])
             at += size
-            self.say(encode(piece), said)
-        for taken in range(64):
+            self.say(piece)
+        for _ in range(64):
             if self.issuer.ended:
                 return
-            self.say(encode(SyncNext(said.number(2) if said.byte() == 1 else taken * 16_352)), said)
+            self.say(SyncNext(self.reply or 0))
 
-    def upload(self, said: Said) -> bytes:
-        """Return a signed upload: altered within, without, or not at all."""
-        upload = reshaped(said.pick(TOWN.uploads), said) if said.byte() % 4 else codec.pack(said.pick(TOWN.uploads))
-        whole = encode_signed_upload(SignedUpload(upload, self.challenge, TODAY, bytes(64), b""))
-        return reshaped(tree_of(whole, MOST), said) if said.byte() == 1 else whole
-
-    def say(self, plain: bytes, said: Said) -> bytes:
+    def say(self, message: SyncMessage) -> None:
         """Seal a message, perhaps altered, and have it answered."""
         assert self.channel is not None
-        what = said.byte()
-        plain = reshaped(tree_of(plain), said) if what == 1 else plain
-        plain = said.blob() if what == 2 else plain
-        frame = self.channel.seal(plain)
-        return self.answer(said.blob() if what == 3 else frame)
+        said, plain = self.said, encode(message)
+        match said.byte() % 16:
+            case 1:
+                plain = reshaped(tree_of(plain), said)
+            case 2:
+                plain = said.blob()
+            case 3 if isinstance(message, SyncPiece):
+                left = max(0, message.left + said.byte() - 128)
+                plain = encode(message._replace(left=left, data=message.data[said.below(4) :]))
+            case 4:
+                self.answer(said.blob())
+                raise AssertionError("a frame that nobody sealed is answered")
+            case _:
+                pass
+        told = decode(self.channel.open(self.answer(self.channel.seal(plain))))
+        self.judge(plain, told)
+
+    def judge(self, plain: bytes, told: SyncMessage) -> None:
+        """What does not add up is refused, and what is counted is what came (SPEC §14-17, §14-19)."""
+        if isinstance(told, RefuseMessage):
+            assert self.issuer.ended, "refused, and not ended"
+            return
+        heard = decode(plain)
+        if isinstance(heard, SyncPiece):
+            whole = heard.left + len(heard.data)
+            assert heard.data, "a piece without data is taken"
+            assert whole == (whole if self.left is None else self.left), "a piece that does not add up is taken"
+            assert whole <= MOST, "more than was said to be taken"
+            self.left = heard.left
+        else:
+            assert isinstance(heard, SyncNext), "another message is answered"
+            assert heard.taken == self.reply, "another count is answered"
+        if isinstance(told, SyncPiece):
+            assert not self.left, "the reply begins before the upload ends"
+            self.reply = (self.reply or 0) + len(told.data)
+        else:
+            assert isinstance(told, SyncNext), told
+            assert self.left, "an upload that has ended is waited for"
 
     def answer(self, frame: bytes) -> bytes:
         """Have the service's machine and its ledger answer a frame, as its desk does."""
@@ -177,19 +208,14 @@ class Session:
         while not isinstance(effect, Send):
             match effect:
                 case Prove(session):
-                    proved = self.ledger.authority.office.proof_for(session, self.challenge)
+                    proved = self.story.ledger.authority.office.proof_for(session, self.challenge)
                     effect = self.issuer.step(proved)
                 case Take(item):
                     effect = self.issuer.step(self.store(item))
         return effect.frame
 
     def store(self, item: bytes) -> Taken:
-        """Have the ledger take an upload."""
         try:
-            self.ledger.challenge(bytes(32))
-            reply = self.ledger.sync(item, TODAY)
+            return Taken(self.story.post(item, self.challenge))
         except TapError as error:
-            assert error.code in REFUSALS, error
             return Taken(b"", error.code)
-        self.stored = True
-        return Taken(reply)
