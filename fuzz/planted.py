@@ -110,6 +110,17 @@ BUGS = (
     Bug("sync", "an upload for another session is taken", f"{ISSUER}/ledger.py", "            if not self.store.take_challenge(item.challenge):", "            if False:"),
     Bug("sync", "a malformed piece raises ValueError", f"{CODE}/pieces.py", "        if not data or (self._left is not None and whole != self._left):", "        if not data:"),
     Bug("sync", "an overdrawn transfer is credited", f"{CODE}/graph.py", "start < end <= origin.end:", "start < end:"),
+    Bug("http", "the token is not compared", f"{ISSUER}/service/admin.py", 'if scheme.lower() != "bearer" or not known:', 'if scheme.lower() != "bearer":'),
+    Bug("http", "the token is in the refusal", f"{ISSUER}/service/admin.py", '"send the token of this service\'s file", headers', 'f"send {self.token!r}", headers'),
+    Bug("http", "what is no JSON raises ValueError", f"{ISSUER}/service/shapes.py", "    except (ValueError, RecursionError):", "    except RecursionError:"),
+    Bug("http", "a refused token stays queued", f"{ISSUER}/ledger.py",
+        "        with self.store.transaction():\n            self.store.put_delivery(owner, fact.digest)\n",
+        "        self.store.put_delivery(owner, fact.digest)\n        with self.store.transaction():\n"),
+    Bug("http", "a body has no bound", f"{ISSUER}/service/http.py", "                if size > most:", "                if False:"),
+    Bug("http", "a sync that is not open raises KeyError", f"{ISSUER}/service/desk.py", "        session = self._sessions.get(name)", "        session = self._sessions[name]"),
+    Bug("http", "a refused Hello has another status than is said", f"{ISSUER}/service/desk.py",
+        "            raise Problem.of(error, 400) from error\n        name =", "            raise\n        name ="),
+    Bug("http", "what is not there is answered in plain text", f"{ISSUER}/service/problems.py", "HANDLED = (Problem, TapError, HTTPException)", "HANDLED = (Problem, TapError)"),
 )  # fmt: skip
 
 

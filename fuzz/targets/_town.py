@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from sqlite3 import Connection
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from dualtap import limits
 from dualtap.forms import signed
@@ -33,6 +33,7 @@ from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.rules import Credit
 from dualtap_issuer.sqlite import SqliteStore
+from dualtap_issuer.store import Store
 from targets._lenient import LENIENT, lenient
 from targets._pair import tap
 from targets._said import Said
@@ -89,9 +90,9 @@ def ledger_on(store: SqliteStore) -> Ledger:
     return Ledger(store, SchemeAuthority(LENIENT, SECRETS, store, TODAY + 900, 1000), TERMS)
 
 
-def database(store: SqliteStore) -> Connection:
-    """Return the connection of a store, to copy its file and to count its rows."""
-    return store._db  # pyright: ignore[reportPrivateUsage]
+def database(store: Store) -> Connection:
+    """Return the connection of a store, to copy its file and to read its rows."""
+    return cast("SqliteStore", store)._db  # pyright: ignore[reportPrivateUsage]
 
 
 def _join(ledger: Ledger, name: str) -> Wallet:
@@ -134,7 +135,7 @@ def _pieces(ledger: Ledger, uploads: tuple[Upload, ...]) -> tuple[Piece, ...]:
     found = [Piece(Parent(key, Side.TOKEN, 0), 0, token.amount, token.owner) for key, token in tokens.items()]
     for one in transfers.values():
         if isinstance(one.body, TransferBody):
-            found += sides(one)
+            found += sides(cast("Transfer", one))
     return tuple(found)
 
 

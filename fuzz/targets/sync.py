@@ -72,7 +72,7 @@ class Story:
 
     def known(self) -> frozenset[bytes]:
         """Return the digests of all facts."""
-        rows = database(self.ledger.store).execute("SELECT digest FROM fact")  # type: ignore[arg-type]
+        rows = database(self.ledger.store).execute("SELECT digest FROM fact")
         return frozenset(digest for (digest,) in rows)
 
     def step(self, said: Said) -> None:
@@ -215,6 +215,7 @@ class Session:
         return effect.frame
 
     def store(self, item: bytes) -> Taken:
+        """Have the ledger take what has come, and say what it said."""
         try:
             return Taken(self.story.post(item, self.challenge))
         except TapError as error:
