@@ -49,9 +49,10 @@ simulate: $(STAMP)
 	$(BIN)/dualtap simulate --runs $(SEEDS) --taps 1 --twice --json
 	$(BIN)/dualtap simulate --runs $(REAL_SEEDS) --taps $(REAL_TAPS) --suite p256 --json
 
-# New seeds for so many minutes; what they come to is added to a kept file.
+# New seeds for so many minutes, half of taps, half of fuzz targets; what they come to is added to a kept file.
 soak: $(STAMP)
-	$(BIN)/dualtap simulate --minutes $(MINUTES) --suite $(SUITE) --taps 1000 --tally fuzz/tally.json
+	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python fuzz/soak.py fuzz/tally.json --minutes $(MINUTES) --suite $(SUITE)
 
 # Seeded bugs, and which life finds each.
 kill: $(STAMP)

@@ -60,6 +60,11 @@ def keep(name: str, path: Path) -> Path:
     return Path(done.stdout.strip().splitlines()[-1]) if done.returncode == 0 else path.rename(KEPT / path.name)
 
 
+def engine_of(asked: str = "auto") -> str:
+    """Return the engine that is asked for, or of what is installed the better."""
+    return ("atheris" if find_spec("atheris") else "mutator") if asked == "auto" else asked
+
+
 def main(arguments: list[str]) -> int:
     """Do what is asked; return 1 if anything broke."""
     parser = argparse.ArgumentParser(description="Run dualtap's fuzz targets.")
@@ -76,9 +81,7 @@ def main(arguments: list[str]) -> int:
     unknown = set(given.targets) - set(NAMES)
     if unknown:
         parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    engine = given.engine
-    if engine == "auto":
-        engine = "atheris" if find_spec("atheris") else "mutator"
+    engine = engine_of(given.engine)
     if given.child:
         return child(given.targets[0], Path(given.child), engine, given.runs, given.seconds, given.seed)
     if given.minimise:
@@ -86,23 +89,32 @@ def main(arguments: list[str]) -> int:
         return 0
     if given.replay:
         return replay(given.targets[0], [Path(item) for item in given.replay])
-    return campaign(given.targets or list(NAMES), given.runs, given.seconds, given.seed, given.jobs, engine)
+    done = campaign(given.targets or list(NAMES), given.runs, given.seconds, given.seed, given.jobs, engine)
+    return 1 if done.failed else 0
 
 
-def campaign(names: Iterable[str], runs: int, seconds: int, seed: int, jobs: int, engine: str) -> int:
-    """Run targets side by side and print what came of each; return 1 if anything broke."""
+class Campaign(NamedTuple):
+    """What came of a campaign: executions by target, seconds, and whether anything broke."""
+
+    executions: dict[str, int]
+    seconds: float
+    failed: bool
+
+
+def campaign(names: Iterable[str], runs: int, seconds: int, seed: int, jobs: int, engine: str) -> Campaign:
+    """Run targets side by side, and print what came of each."""
     shares = {name: load(name).share for name in names}
     print(f"engine {engine}, seed {seed}, {runs:,} executions among {len(shares)} targets", flush=True)
     if engine == "mutator":
         print("Atheris is not installed: a plain seeded mutator runs instead, blind to coverage", flush=True)
     wanted = {name: -(-runs * share // sum(shares.values())) for name, share in shares.items()}
-    began, total, wrong = time.monotonic(), 0, False
+    began, executions, wrong = time.monotonic(), dict[str, int](), False
     order = sorted(wanted, key=lambda name: -load(name).cost * wanted[name])
     with ThreadPoolExecutor(jobs) as pool:
         going = [pool.submit(run, name, wanted[name], seconds, seed, engine) for name in order]
         for future in as_completed(going):
             ran = future.result()
-            total += ran.executions
+            executions[ran.name] = ran.executions
             short = ran.executions < wanted[ran.name] and not seconds
             wrong = wrong or short or bool(ran.broken) or bool(ran.said)
             rate = ran.executions / ran.seconds
@@ -111,8 +123,9 @@ def campaign(names: Iterable[str], runs: int, seconds: int, seed: int, jobs: int
                 print(ran.said or f"{ran.name} ended early", flush=True)
             for path in ran.broken:
                 print(f"{CRASH} {ran.name}: python fuzz/run.py {ran.name} --replay {path}", flush=True)
-    print(f"{total:,} executions, {time.monotonic() - began:.0f} s, {'FAILED' if wrong else '0 failures'}")
-    return 1 if wrong else 0
+    took, total = time.monotonic() - began, sum(executions.values())
+    print(f"{total:,} executions, {took:.0f} s, {'FAILED' if wrong else '0 failures'}", flush=True)
+    return Campaign(executions, took, wrong)
 
 
 if __name__ == "__main__":

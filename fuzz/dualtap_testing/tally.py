@@ -45,10 +45,16 @@ class Kept:
         self.seed += 1
 
     def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
-        draft = path.with_name(path.name + ".new")
-        draft.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        draft.replace(path)
+        """Write it, whole or not at all; what else the file keeps, of fuzz targets, stays."""
+        known = json.loads(path.read_text()) if path.exists() else {}
+        write(path, {**known, **asdict(self)})
+
+
+def write(path: Path, kept: object) -> None:
+    """Write a tally, whole or not at all."""
+    draft = path.with_name(path.name + ".new")
+    draft.write_text(json.dumps(kept, indent=1) + "\n")
+    draft.replace(path)
 
 
 BATCH = 4
