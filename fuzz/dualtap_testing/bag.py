@@ -7,7 +7,8 @@ Intervals are ``[start, end)``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from dualtap_testing.reading import PAYEE, PAYER, TOKEN, TRANSFER, Coin, Parent, Piece, Word, minus
 
@@ -39,6 +40,19 @@ class Leaf(NamedTuple):
     parent: Parent
 
 
+Spends: TypeAlias = dict[Parent, list[tuple[int, int, bytes, int]]]
+
+
+@dataclass
+class _Found:
+    """What was found in a bag since something came into it."""
+
+    spends: Spends | None = None
+    names: frozenset[Name] | None = None
+    leaves: list[Leaf] | None = None
+    overspent: dict[bytes, int] | None = None
+
+
 class Bag:
     """Statements, in whatever order they came. A statement that nobody could rely on is kept and proves nothing."""
 
@@ -51,7 +65,10 @@ class Bag:
         self.answers: dict[tuple[bytes, bytes], dict[bytes, bytes]] = {}
         """By payee and request: which transfer was accepted, or nothing by a Close; and one statement that says so."""
         self.tape: dict[bytes, dict[bytes, tuple[int, int]]] = {}
-        self._good: dict[bytes, bool] = {}
+        self._good: set[bytes] = set()
+        self._not_yet: set[bytes] = set()
+        """Transfers that were judged not to be good; more may come that makes them so."""
+        self._found = _Found()
 
     def copy(self) -> Bag:
         """Return another with the same statements."""
@@ -63,37 +80,50 @@ class Bag:
 
     # What it is told
 
+    def _grown(self) -> None:
+        """Forget what was found in less: what was good stays so."""
+        self._found = _Found()
+        self._not_yet.clear()
+
     def coin(self, named: bytes, coin: Coin) -> None:
         """Take in a token."""
         if named not in self.coins:
             self.coins[named] = coin
-            self._good.clear()
+            self._grown()
 
     def word(self, word: Word) -> None:
         """Take in a statement of a tape."""
         if word.place is not None:
-            self.tape.setdefault(word.key, {})[word.id] = word.place
+            places = self.tape.setdefault(word.key, {})
+            if places.get(word.id) != word.place:
+                places[word.id] = word.place
+                self._grown()
         if word.kind == TRANSFER:
             if word.id not in self.transfers or (word.request and not self.transfers[word.id].request):
                 self.transfers[word.id] = word
-                self._good.clear()
+                self._grown()
             if word.request:
-                self.requests[word.id] = word.request
+                self.asked(word.id, word.request)
         else:
-            self.answers.setdefault((word.key, word.request), {}).setdefault(word.accepts, word.id)
+            given = self.answers.setdefault((word.key, word.request), {})
+            if word.accepts not in given:
+                given[word.accepts] = word.id
+                self._grown()
 
     def asked(self, transfer: bytes, request: bytes) -> None:
         """Learn, from a warrant, which request a transfer answers."""
-        self.requests[transfer] = request
+        if self.requests.get(transfer) != request:
+            self.requests[transfer] = request
+            self._grown()
 
     def forget(self, word: bytes) -> None:
         """Leave out a statement that was never signed: it took another place."""
         self.requests.pop(word, None)
-        gone = self.transfers.pop(word, None)
+        self.transfers.pop(word, None)
         for places in self.tape.values():
             places.pop(word, None)
-        if gone is not None:
-            self._good.clear()
+        self._good.clear()
+        self._grown()
 
     # What is a statement
 
@@ -112,10 +142,13 @@ class Bag:
 
     def good(self, named: bytes) -> bool:
         """Whether a transfer's signer owned each unit that it hands over, and hands over none twice."""
-        known = self._good.get(named)
-        if known is None:
-            known = self._good[named] = self._judge(self.transfers[named])
-        return known
+        if named in self._good:
+            return True
+        if named in self._not_yet:
+            return False
+        found = self._judge(self.transfers[named])
+        (self._good if found else self._not_yet).add(named)
+        return found
 
     def _judge(self, transfer: Word) -> bool:
         taken: list[tuple[bytes, int, int]] = []
@@ -141,9 +174,14 @@ class Bag:
         """Whether it has its Receipt."""
         return transfer.id in self.outcomes(transfer)
 
-    def spends(self) -> dict[Parent, list[tuple[int, int, bytes, int]]]:
+    def spends(self) -> Spends:
         """Return what is cut from each parent: units, by which transfer, and as which of its spans."""
-        found: dict[Parent, list[tuple[int, int, bytes, int]]] = {}
+        if self._found.spends is None:
+            self._found.spends = self._spends()
+        return self._found.spends
+
+    def _spends(self) -> Spends:
+        found: Spends = {}
         for transfer in self.transfers.values():
             if self.good(transfer.id):
                 for place, (parent, start, end) in enumerate(transfer.pieces):
@@ -152,8 +190,13 @@ class Bag:
 
     # What it proves
 
-    def names(self) -> set[Name]:
+    def names(self) -> frozenset[Name]:
         """Return everybody whom two statements name."""
+        if self._found.names is None:
+            self._found.names = frozenset(self._names())
+        return self._found.names
+
+    def _names(self) -> set[Name]:
         found: set[Name] = set()
         for parent, cuts in self.spends().items():
             if _overlap((start, end, by) for start, end, by, _ in cuts):
@@ -168,8 +211,13 @@ class Bag:
                 found.add(Name(key, "tape_fork"))
         return found
 
-    def leaves(self) -> Iterator[Leaf]:
-        """Yield where every unit is: each once, and once more for each proven overspend of it."""
+    def leaves(self) -> list[Leaf]:
+        """Return where every unit is: each once, and once more for each proven overspend of it."""
+        if self._found.leaves is None:
+            self._found.leaves = list(self._leaves())
+        return self._found.leaves
+
+    def _leaves(self) -> Iterator[Leaf]:
         spends = self.spends()
         for named, coin in self.coins.items():
             stack = [((named, TOKEN, 0), 0, coin.amount, coin.owner, True)]
@@ -207,6 +255,11 @@ class Bag:
 
     def overspent(self) -> dict[bytes, int]:
         """Return the units of each token that its statements spend beyond once."""
+        if self._found.overspent is None:
+            self._found.overspent = self._overspent()
+        return self._found.overspent
+
+    def _overspent(self) -> dict[bytes, int]:
         counted: dict[bytes, int] = {}
         for leaf in self.leaves():
             counted[leaf.coin] = counted.get(leaf.coin, 0) + leaf.end - leaf.start

@@ -158,7 +158,7 @@ class Checkers:
 
     def at_rest(self) -> list[Leaf]:
         """Promises 1, 2, 3 and 7, between two taps: read every store; return where each unit is."""
-        leaves = list(self.bag.leaves())
+        leaves = self.bag.leaves()
         expected: dict[bytes, dict[Parent, list[tuple[int, int]]]] = {}
         for leaf in leaves:
             if leaf.how == "held" and leaf.coin not in self.settled and self._has(leaf):

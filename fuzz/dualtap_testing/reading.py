@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgpack
 
-Raw: TypeAlias = list[Any]
+Raw: TypeAlias = tuple[Any, ...]
 Parent: TypeAlias = tuple[bytes, int, int]
 """What units are cut from: a token or transfer, a side (below) and the place of a span."""
 TOKEN, PAYEE, PAYER = 0, 1, 2
@@ -61,7 +62,7 @@ def _sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-_packb = cast("Callable[[object], bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
+_packb = cast("Callable[[object], bytes]", msgpack.Packer().pack)  # pyright: ignore[reportUnknownMemberType]
 _unpackb = cast("Callable[..., Raw]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -69,9 +70,10 @@ def _public(fields: Sequence[object]) -> bytes:
     return _sha(_packb(fields))
 
 
+@lru_cache(maxsize=512)
 def unpack(data: bytes) -> Raw:
-    """Return the array in these bytes."""
-    return _unpackb(data, strict_map_key=False, max_array_len=1 << 24)
+    """Return the array in these bytes, as tuples: whoever else looks at the same bytes is given the same."""
+    return _unpackb(data, use_list=False, strict_map_key=False, max_array_len=1 << 24)
 
 
 def pieces(spans: Iterable[Raw]) -> tuple[Piece, ...]:
@@ -91,7 +93,21 @@ def _commitment(opening: Raw) -> bytes:
 
 def word(scheme: bytes, raw: Raw) -> Word:
     """Return a statement from its whole form: kind, key, body, opening or commitment, signature."""
-    kind, key, body, shown, _ = raw
+    said = scheme, _packb(raw[:4])
+    found = _words.get(said)
+    if found is None:
+        if len(_words) >= _KNOWN:
+            _words.clear()
+        found = _words[said] = _read(scheme, *raw[:4])
+    return found
+
+
+_KNOWN = 1 << 14
+_words: dict[tuple[bytes, bytes], Word] = {}
+"""By scheme and bytes: one statement is met again in other stores, in snapshots and uploads."""
+
+
+def _read(scheme: bytes, kind: int, key: bytes, body: Raw, shown: Any) -> Word:
     opened = not isinstance(shown, bytes)
     commitment: bytes = _commitment(shown) if opened else shown
     named = _sha(scheme, bytes([kind]), key, _public(body), commitment)
@@ -142,7 +158,7 @@ class Shelf:
         self.paid: dict[tuple[bytes, int], set[bytes]] = {}
         """By basket and part, every transfer that was ever accepted."""
         self._read = 0
-        self._tail: Raw = []
+        self._tail: Raw = ()
         self.held: dict[Parent, list[tuple[int, int]]] = {}
         self.pending: dict[bytes, Word] = {}
         self.questions: dict[bytes, Question] = {}
@@ -220,7 +236,7 @@ class Shelf:
         """The last entry, not signed yet, takes another place: another id."""
         self.moved.append(moved)
         self.pending.pop(moved, None)
-        self._tail = [*self._tail[:3], [self._tail[3][0], prev, ctr, *self._tail[3][3:]], self._tail[4]]
+        self._tail = (*self._tail[:3], (self._tail[3][0], prev, ctr, *self._tail[3][3:]), self._tail[4])
         again = self._word(self._tail)
         if again.kind == TRANSFER:
             self.pending[again.id] = again

@@ -47,7 +47,7 @@ class _Kept:
     payments: int = 0
     receipts: int = 0
     seeds: set[bytes] = field(default_factory=set[bytes])
-    tail: Raw = field(default_factory=list[object])
+    tail: Raw = ()
     entries: dict[int, bytes] = field(default_factory=dict[int, bytes])
     asked: dict[bytes, int] = field(default_factory=dict[bytes, int])
     refunds: dict[bytes, set[bytes]] = field(default_factory=dict[bytes, set[bytes]])
@@ -106,7 +106,7 @@ class Rules:
         """The last entry, not signed yet, takes another place."""
         kind, key, body, opening, signature = kept.tail
         kept.entries.pop(opening[2], None)
-        kept.tail = [kind, key, body, [opening[0], prev, ctr, *opening[3:]], signature]
+        kept.tail = (kind, key, body, (opening[0], prev, ctr, *opening[3:]), signature)
         kept.ctr = max(kept.ctr, ctr)
         kept.entries[ctr] = word(self._scheme, kept.tail).id
 
