@@ -18,6 +18,7 @@ from dualtap.suite import SUITES, Suite
 from dualtap_testing.acts import FAULTS, happen
 from dualtap_testing.checkers import PromiseBroken, Tally
 from dualtap_testing.ending import heal, settle_all, wait
+from dualtap_testing.remembered import remembering
 from dualtap_testing.shrink import shrink
 from dualtap_testing.stub import STUB
 from dualtap_testing.world import World
@@ -28,7 +29,7 @@ CHECK = 6
 """Of so many acts, after one every store is looked at."""
 TORN_SHARE = 4
 """Of so many seeds, one has its devices on flash that power cuts tear in the middle of a write."""
-SIMULATED: dict[str, Suite] = {**SUITES, STUB.name: STUB}
+SIMULATED: dict[str, Suite] = {**{name: remembering(suite) for name, suite in SUITES.items()}, STUB.name: STUB}
 VERSION = 1
 """Of scenario files."""
 

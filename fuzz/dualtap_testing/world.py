@@ -30,11 +30,11 @@ from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.settling import all_liabilities, all_shares
-from dualtap_issuer.store import Store
 from dualtap_testing.arrivals import deposited
 from dualtap_testing.bag import Name
 from dualtap_testing.checkers import Checkers, Credit, PromiseBroken
 from dualtap_testing.devices import SMALL, STORE, Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.remembered import EmptyStore
 from dualtap_testing.rules import Bounds, Rules
 from dualtap_testing.screens import check_reason, check_told, is_paid
 from dualtap_testing.taps import Air, LinkFault, Side, SimTap, TapPlan
@@ -86,7 +86,7 @@ class World:
         self.air = Air(float(START * limits.EPOCH_SECONDS))
         self.network = Network()
         secrets = Secrets(*[self.draw() for _ in range(4)])
-        store = Store.open()
+        store = EmptyStore()
         self.ledger = Ledger(store, SchemeAuthority(suite, secrets, store, LAST, 1_000), TERMS)
         self.scheme = self.ledger.scheme
         self.checkers = Checkers(self.scheme.id, [self.ledger.authority.institution], suite.verifier)

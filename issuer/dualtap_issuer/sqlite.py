@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from dualtap.errors import Code, TapError
@@ -15,6 +16,18 @@ from dualtap_issuer.store import Store, explained, migrations
 _COLUMNS = "abcdefgh"
 _WAIT = 60.0
 """Seconds to wait for another process that writes."""
+_FEW = 8
+"""Wanted rows that stand in the query itself: one statement in place of three."""
+_STATEMENTS = 512
+"""Statements that a connection keeps prepared: every query of a ledger, for each count of a few wanted rows."""
+
+
+@cache
+def _inlined(query: str, count: int, width: int) -> str:
+    """Return a query with so many wanted rows of so many columns in it."""
+    first = ", ".join(f"? AS {column}" for column in _COLUMNS[:width])
+    more = f" UNION ALL SELECT {', '.join('?' * width)}" * (count - 1)
+    return query.replace("{wanted}", f"(SELECT {first}{more}) w")
 
 
 class SqliteStore(Store):
@@ -24,7 +37,7 @@ class SqliteStore(Store):
         self._where = str(path)
         try:
             target, uri = (path, False) if create else (f"{Path(path).resolve().as_uri()}?mode=rw", True)
-            self._db = sqlite3.connect(target, timeout=_WAIT, uri=uri, isolation_level=None, cached_statements=256)
+            self._db = sqlite3.connect(target, timeout=_WAIT, uri=uri, isolation_level=None, cached_statements=_STATEMENTS)
             for pragma in (
                 "journal_mode = WAL",
                 "synchronous = FULL",
@@ -77,12 +90,18 @@ class SqliteStore(Store):
                 self._run("ROLLBACK")
 
     def _run(self, query: str, values: Sequence[object] = ()) -> list[Raw]:
-        with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
+        try:
             return self._db.execute(query, values).fetchall()
+        except sqlite3.Error:
+            with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
+                raise
 
     def _write(self, query: str, rows: Sequence[Raw]) -> None:
-        with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
+        try:
             self._db.executemany(query, rows)
+        except sqlite3.Error:
+            with explained(self._where, sqlite3.OperationalError, sqlite3.Error):
+                raise
 
     def publish(self, todo: Iterable[TodoRow] = ()) -> bool:
         """Do nothing: no other process writes until this transaction ends."""
@@ -105,13 +124,15 @@ class SqliteStore(Store):
         """Do nothing: the transaction is the lock."""
 
     def ask(self, query: str, wanted: Sequence[Raw] | None = None, values: Sequence[object] = ()) -> list[Raw]:
-        """Return a query's rows; what is wanted goes through a temporary table in memory."""
-        text = query.replace("%s", "?")
+        """Return a query's rows; a few that are wanted stand in it, more go through a temporary table in memory."""
         if wanted is None:
-            return self._run(text, values)
+            return self._run(query.replace("%s", "?"), values)
         if not wanted:
             return []
         width = len(wanted[0])
+        if len(wanted) <= _FEW and not values:
+            return self._run(_inlined(query, len(wanted), width), [item for row in wanted for item in row])
+        text = query.replace("%s", "?")
         marks = ", ".join("?" * width)
         self._write(f"INSERT INTO wanted ({', '.join(_COLUMNS[:width])}) VALUES ({marks})", wanted)
         try:
