@@ -84,8 +84,10 @@ def simulate(
          "--stride": ("--exhaustive", stride > 1), "--tally": ("--minutes", tally is not None)},
     )  # fmt: skip
     from dualtap_apps import simulating
+    from dualtap_testing.many import steady
     from dualtap_testing.simulate import Options
 
+    steady()
     out = simulating.Output(as_json, save)
     if replay is not None:
         raise SystemExit(int(simulating.replay(out, replay)))

@@ -215,7 +215,7 @@ class Shelf:
                 for transfer in ended:
                     self.pending.pop(transfer, None)
             case [10, *fields]:
-                self._snapshot(fields)
+                self._snapshot(tuple(fields))
             case _:
                 pass
 

@@ -49,4 +49,4 @@ class EmptyStore(SqliteStore):
 @lru_cache(1)
 def _migrated() -> sqlite3.Connection:
     """Return a database with every migration, and nothing else."""
-    return SqliteStore(":memory:", create=True)._db  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return SqliteStore(":memory:", create=True)._db  # pyright: ignore[reportPrivateUsage]

@@ -143,7 +143,7 @@ class World:
     def issue(self, device: Device, amount: int) -> Token:
         """Issue a token to any key of a device, to be fetched at the next sync."""
         token = self.ledger.issue(self.random.choice(device.keys), amount, self.epoch, self.draw(8))
-        self.checkers.issue(list(token))
+        self.checkers.issue(tuple(token))
         return token
 
     def honest(self, device: Device) -> bool:

@@ -37,7 +37,9 @@ class SqliteStore(Store):
         self._where = str(path)
         try:
             target, uri = (path, False) if create else (f"{Path(path).resolve().as_uri()}?mode=rw", True)
-            self._db = sqlite3.connect(target, timeout=_WAIT, uri=uri, isolation_level=None, cached_statements=_STATEMENTS)
+            self._db = sqlite3.connect(
+                target, timeout=_WAIT, uri=uri, isolation_level=None, cached_statements=_STATEMENTS
+            )
             for pragma in (
                 "journal_mode = WAL",
                 "synchronous = FULL",

@@ -425,3 +425,14 @@ def test_nothing_is_in_doubt_for_ever_after_claim_by_a_sync_ends_it(mint: Mint) 
     mint.settle_in(payer)
     assert (payer.book.in_doubt(), payer.book.reserved()) == (0, 0)
     assert payer.book.history[-1].what == "settled"
+
+
+def test_few_rows_and_many_are_asked_for_alike() -> None:
+    store = Store.open()
+    pairs_of = [(bytes([place]) * 33, bytes([place]) * 32) for place in range(20)]
+    store.insert("asked", ("payee", "request", "transfer"), [(*pair, pair[1]) for pair in pairs_of])
+    for count in range(len(pairs_of) + 1):
+        wanted = [*pairs_of[:count], (bytes(33), b"another")]
+        assert [row[:2] for row in store.answering(wanted)] == pairs_of[:count]
+        assert {row.transfer for row in store.asked(pair[1] for pair in wanted)} == {one[1] for one in pairs_of[:count]}
+    store.close()
