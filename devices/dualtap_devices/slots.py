@@ -97,7 +97,7 @@ class _Log:
 
 
 def _size(records: Sequence[bytes]) -> int:
-    length = _HEADER.size + sum(_LENGTH.size + len(record) for record in records)
+    length = _HEADER.size + _LENGTH.size * len(records) + sum(map(len, records))
     return -(-length // _ROOM) * ALIGN
 
 

@@ -395,14 +395,15 @@ class Book:
             taken = self.taken[opening.private.refund_of]
             self.taken[taken.transfer] = taken._replace(refunded=taken.refunded + amount)
         if opening.request:
-            self.since = self.since._replace(payments=self.since.payments + 1)
+            since = self.since
+            self.since = Since(since.payments + 1, since.receipts, since.received)
             self.spent = allowance.paid(self.spent, transfer, amount)
         self._line(what, amount, self.currency(transfer), transfer.body.payee, transfer.id, transfer.body.epoch)
 
     def _cut(self, parent: Parent, start: int, end: int) -> None:
         for place, held in enumerate(self.holdings):
             if held.parent == parent and held.start <= start and end <= held.end:
-                rest = [held._replace(end=start), held._replace(start=end)]
+                rest = [Holding(parent, held.token, held.start, start), Holding(parent, held.token, end, held.end)]
                 self.holdings[place : place + 1] = [piece for piece in rest if piece.amount]
                 return
         raise TapError(Code.STORE_FAILED, "the log spends what it does not hold")
@@ -431,7 +432,7 @@ class Book:
             transfer = cast("Transfer", tail)
             sent = self.pending.pop(old.id, None)
             if sent is not None:
-                self.pending[transfer.id] = sent._replace(transfer=transfer)
+                self.pending[transfer.id] = Sent(transfer, sent.basket, sent.part)
             if transfer.id == old.id:
                 self.graph.transfers[transfer.id] = transfer
             else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum, IntFlag
+from operator import call
 from typing import TypeAlias, TypeVar, cast
 
 import msgpack
@@ -150,9 +151,12 @@ def list_of(of: Check[T], most: int = limits.STATEMENTS, least: int = 0) -> Chec
         items = cast("list[object]", value)
         if not least <= len(items) <= most:
             raise malformed(f"not {least} to {most} items")
-        return tuple([of(item) for item in items])
+        return tuple(map(of, items))
 
     return check
+
+
+_apply = cast("Callable[[Check[object], object], object]", call)
 
 
 def record(make: Callable[..., T], *fields: Check[object]) -> Check[T]:
@@ -165,7 +169,7 @@ def record(make: Callable[..., T], *fields: Check[object]) -> Check[T]:
         items = cast("list[object]", value)
         if len(items) != count:
             raise malformed(f"not {count} items")
-        return make(*[field(item) for field, item in zip(fields, items, strict=True)])
+        return make(*map(_apply, fields, items))
 
     return check
 

@@ -30,8 +30,8 @@ from dualtap.suite import TAG
 from dualtap.wire import OutcomeMessage, TransferMessage, decode, encode
 
 
-def transfer_message(context: Context, transfer: Transfer, resume: bool) -> TransferMessage:
-    """Return the message that shows a transfer and its provenance."""
+def transfer_message(context: Context, transfer: Transfer, resume: bool, news: bool = False) -> TransferMessage:
+    """Return the message that shows a transfer and its provenance; ``news``: its sender goes on with news."""
     trust, book = context.book.trust, context.holder(transfer.key)
     provenance, spans = bundle(book.trust, book.graph, transfer, book.certificate)
     opening, body = transfer.shown(), transfer.body
@@ -52,6 +52,7 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool) -> Tran
         provenance,
         trust.header if context.peer_epoch < trust.epoch else None,
         book.trust.chain(book.certificate, tokens, hands) if context.peer_wants_authorities else (),
+        news,
     )
 
 

@@ -94,13 +94,14 @@ def check_tape(
     if opening.prev < head.ctr or opening.ctr <= opening.prev:
         raise TapError(Code.KEYSTORE_REFUSED, "this interval of the tape is taken")
     check_claim(kind, private, cell)
-    return head._replace(ctr=opening.ctr, id=entry)
+    return Head(opening.ctr, entry, head.successor)
 
 
 def _check_digests(*digests: bytes) -> None:
     """Raise unless each has 32 bytes: fields of other lengths could be read with other borders (SPEC §13-7)."""
-    if any(len(item) != DIGEST for item in digests):
-        raise TapError(Code.KEYSTORE_REFUSED, "not 32 bytes")
+    for item in digests:
+        if len(item) != DIGEST:
+            raise TapError(Code.KEYSTORE_REFUSED, "not 32 bytes")
 
 
 def check_off_tape(scheme: bytes, key: bytes, kind: Kind, public: bytes) -> bytes:

@@ -334,7 +334,7 @@ def transferred(context: Context, event: Signature) -> None:
     transfer = cast("Transfer", context.signed(event))
     context.shown = context.book.pending[transfer.id]
     context.news_due = due(context)
-    context.send(transfer_message(context, transfer, resume=False)._replace(news=context.news_due))
+    context.send(transfer_message(context, transfer, resume=False, news=context.news_due))
     context.state = State.AWAIT_OUTCOME
 
 
