@@ -14,20 +14,25 @@ from dualtap_issuer.store import Store
 _BODIES = ((1, "token", 180), (2, "certificate", 150), (3, "paid", 290), (4, "opening", 130), (5, "asked", 140),
            (3, "receipt", 250), (4, "place", 130))  # fmt: skip
 """The facts of one payment: kind, column, bytes."""
+_NEAR = {"opening": "paid", "place": "receipt"}
+"""The digest of an opening begins as the id of its statement does."""
 _DIGESTS = ("token", "certificate", "paid", "opening", "asked", "receipt", "place", "payer", "commitment", "request")
 _TILL = 100
 """Payments of one till."""
 
 
-def _inserts(body: str) -> list[str]:
-    """Return the statements that fill every table from ``base``; ``body`` makes as many bytes."""
+def _inserts(body: str, near: str) -> list[str]:
+    """Return the statements that fill every table from ``base``.
+
+    ``body`` makes as many bytes; ``near`` a digest of one column that begins as another's.
+    """
     facts = " UNION ALL ".join(
-        f"SELECT {column} AS digest, {kind} AS kind, {body.format(size)} AS body, 19000 AS epoch FROM base"
+        f"SELECT {near.format(column, _NEAR[column]) if column in _NEAR else column} AS digest, {kind} AS kind, "
+        f"{body.format(size)} AS body, 19000 AS epoch FROM base"
         for kind, column, size in _BODIES
     )
     return [
         f"INSERT INTO fact SELECT * FROM ({facts}) f ORDER BY digest",
-        "INSERT INTO hand SELECT paid, payer, till, 19000, commitment FROM base ORDER BY paid",
         "INSERT INTO tape SELECT payer, 0, 1, paid FROM base ORDER BY payer",
         "INSERT INTO tape SELECT till, i, i + 1, receipt FROM base ORDER BY till, i",
         "INSERT INTO outcome SELECT till, request, receipt, paid FROM base ORDER BY till, request",
@@ -65,7 +70,7 @@ def _sqlite(path: Path, payments: int) -> None:
         f"FROM n CROSS JOIN tills t WHERE t.i = n.i / {_TILL}",
         (payments,),
     )
-    for statement in _inserts("zeroblob({})"):
+    for statement in _inserts("zeroblob({})", "CAST(substr({1}, 1, 16) || substr({0}, 1, 16) AS BLOB)"):
         rows.execute(statement)
     rows.execute("COMMIT")
     rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -83,7 +88,7 @@ def _postgres(where: str, payments: int) -> None:
     with psycopg.connect(where) as rows:
         statements = [
             f"CREATE TEMP TABLE base AS SELECT i, {tills}, {names} FROM generate_series(0, {payments - 1}) i",
-            *_inserts("decode(repeat('00', {}), 'hex')"),
+            *_inserts("decode(repeat('00', {}), 'hex')", "substr({1}, 1, 16) || substr({0}, 1, 16)"),
         ]
         for statement in statements:
             rows.execute(statement.encode())

@@ -77,7 +77,7 @@ def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
     """Return the rows of every index that facts imply: what :meth:`Store.index` should hold."""
     facts = world.facts
     found: dict[str, set[tuple[object, ...]]] = {
-        "span": set(), "hand": set(), "asked": set(), "outcome": set(), "tape": set(), "certified": set(),
+        "span": set(), "asked": set(), "outcome": set(), "tape": set(), "certified": set(),
         "deposit": set(), "authority": set(), "word": set(),
     }  # fmt: skip
     for parent, kids in world.kids.items():
@@ -85,7 +85,6 @@ def index_of(world: World) -> dict[str, set[tuple[object, ...]]]:
         found["span"].update((token, *parent, kid.start, kid.end, kid.transfer, kid.place) for kid in kids)
     for key, transfer in facts.transfers.items():
         body = transfer.body
-        found["hand"].add((key, transfer.key, body.payee, body.epoch, transfer.commitment))
         asked = facts.asked.get(transfer.commitment)
         if asked is not None:
             found["asked"].add((body.payee, asked.request, key))

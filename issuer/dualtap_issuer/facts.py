@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from dualtap import codec
 from dualtap.codec import blob, counter, digest, enumeration, record
@@ -19,6 +19,7 @@ from dualtap.issued import AuthorityCertificate, Token, WalletCertificate
 from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import (
     BindBody,
+    Kind,
     Opening,
     OrderBody,
     Outcome,
@@ -35,6 +36,7 @@ from dualtap.statements import (
 )
 from dualtap.suite import sha256
 from dualtap.trust import Trust, issued_id
+from dualtap_issuer.rows import HandRow
 
 
 class FactKind(IntEnum):
@@ -75,8 +77,12 @@ FactValue = Token | WalletCertificate | TapeStatement | OpeningOf | AskedBy | Au
 
 
 def opening_digest(statement: bytes) -> bytes:
-    """Return the digest of the opening of the statement with this id: an id commits to one opening."""
-    return sha256(b"dualtap opening" + statement)
+    """Return the digest of the opening of the statement with this id: an id commits to one opening.
+
+    It begins as the id does, so that both are near each other in a store's index, and is as hard to meet as a whole
+    digest: half of it is the id's, half another digest of the id.
+    """
+    return statement[:16] + sha256(b"dualtap opening" + statement)[:16]
 
 
 def asked_digest(commitment: bytes) -> bytes:
@@ -238,6 +244,19 @@ def _decode(scheme: Scheme, fact: Fact) -> FactValue:
             asked = _asked_by(raw)
             _same(asked_digest(asked.opening.commitment()), fact.digest)
             return asked
+
+
+def hand_of(fact: Fact) -> HandRow | None:
+    """Return from whom to whom a stored fact goes, and what it commits to; ``None`` for what is no transfer."""
+    if fact.kind is not FactKind.STATEMENT:
+        return None
+    kind, key, body, commitment, _ = cast("tuple[Any, ...]", codec.unpack(fact.body, BYTES, ITEMS))
+    return HandRow(fact.digest, key, body[0], body[2], commitment) if kind == Kind.TRANSFER else None
+
+
+def request_of(fact: Fact) -> bytes:
+    """Return the request that a stored fact of kind ``ASKED`` shows."""
+    return _asked_by(codec.unpack(fact.body, BYTES, ITEMS)).opening.request
 
 
 def _same(found: bytes, stored: bytes) -> None:

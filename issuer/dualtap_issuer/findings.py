@@ -185,13 +185,10 @@ def lost(world: World, index: dict[str, set[Raw]], deliveries: Iterable[Raw]) ->
             told[digest].add(table)
             amounts[digest] = (max(amount, amounts.get(digest, (0, ""))[0]), "")
     found = [Finding("fact", (key,), Wrong.MISSING, *amounts[key]) for key, tables in told.items() if len(tables) > 1]
-    commitments = {row[0]: row[4] for row in index["hand"]}
     for payee, _, transfer in index["asked"]:
         known = facts.transfers.get(transfer)
-        if known is not None and known.body.payee == payee:
-            digest = asked_digest(commitments.get(transfer, known.commitment))
-            if digest not in facts.seen and commitments.get(transfer) == known.commitment:
-                found.append(Finding("fact", (digest,), Wrong.MISSING, *about(facts, transfer)))
+        if known is not None and known.body.payee == payee and asked_digest(known.commitment) not in facts.seen:
+            found.append(Finding("fact", (asked_digest(known.commitment),), Wrong.MISSING, *about(facts, transfer)))
     for key, _, _, statement in index["tape"]:
         signed = facts.transfers.get(statement) or facts.outcomes.get(statement)
         if signed is not None and signed.key == key and opening_digest(statement) not in facts.seen:
@@ -203,7 +200,7 @@ def lost(world: World, index: dict[str, set[Raw]], deliveries: Iterable[Raw]) ->
 
 def _told(index: dict[str, set[Raw]], deliveries: Iterable[Raw]) -> Iterator[tuple[str, bytes, int]]:
     """Yield each table, each digest that a row of it tells of, and the amount that the row tells."""
-    for table, place in (("hand", 0), ("outcome", 2), ("tape", 3), ("deposit", 0), ("asked", 2)):
+    for table, place in (("outcome", 2), ("tape", 3), ("deposit", 0), ("asked", 2)):
         for row in index[table]:
             yield table, row[place], 0
     for token, parent, side, _, start, end, transfer, _ in index["span"]:

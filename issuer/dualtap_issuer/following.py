@@ -29,7 +29,6 @@ from dualtap_issuer.rows import (
     AuthorityRow,
     CertifiedRow,
     DepositRow,
-    HandRow,
     OutcomeRow,
     PlaceRow,
     SpanRow,
@@ -98,7 +97,7 @@ class Following:
     def _place(self) -> bool:
         """Index each fact by itself; return whether one is seen earlier than another that says the same."""
         new, store = self._new, self.store
-        hands = [_hand(transfer) for transfer in new.transfers.values()]
+        unasked = [WaitRow(asked_digest(one.commitment), key) for key, one in new.transfers.items() if self._hides(one)]
         outcomes = [OutcomeRow(one.key, one.body.request, key, outcome_of(one)) for key, one in new.outcomes.items()]
         keys = self._keys()
         places = [PlaceRow(keys[key], one.prev, one.ctr, key) for key, one in new.openings.items()]
@@ -109,9 +108,14 @@ class Following:
         alike += [row.id for row in store.outcomes((row.key, row.request) for row in outcomes)]
         first = min(new.seen.values(), default=NEVER)
         self._outcomes, self._places, self._certified = outcomes, places, certified
-        for rows in (hands, places, outcomes, certified, authorities, words):
+        for rows in (places, outcomes, certified, authorities, words, unasked):
             store.put(rows)
         return any(epoch > first for epoch in store.stamps(alike).values())
+
+    def _hides(self, transfer: Transfer) -> bool:
+        """Return whether a new transfer answers a request that this batch does not show; of a deposit it shows none."""
+        opening = self._new.openings.get(transfer.id)
+        return transfer.commitment not in self._new.asked and (opening is None or bool(opening.request))
 
     def _keys(self) -> dict[bytes, bytes]:
         """Return who signed each statement whose opening is new."""
@@ -124,21 +128,21 @@ class Following:
     # Which request each transfer answers
 
     def _asked(self) -> list[AskedRow]:
-        new, store = self._new, self.store
-        requests = {commitment: one.request for commitment, one in new.asked.items()}
-        hands = {row.id: row for row in store.committed(requests)}
-        digests = [asked_digest(one.commitment) for one in new.transfers.values() if one.commitment not in requests]
-        for asked in self._values(digests).values():
-            if isinstance(asked, AskedBy):
-                requests[asked.commitment] = asked.opening.request
-        hands |= {key: _hand(transfer) for key, transfer in new.transfers.items()}
-        rows = [
-            AskedRow(row.payee, requests[row.commitment], row.id)
-            for row in hands.values()
-            if row.commitment in requests
-        ]
-        store.put(rows)
+        waited = [row.transfer for row in self.store.waiting(map(asked_digest, self._new.asked))]
+        rows = self._answered({*self._new.transfers, *waited})
+        self.store.put(rows)
         return rows
+
+    def _answered(self, transfers: Iterable[bytes]) -> list[AskedRow]:
+        """Return which requests these transfers answer, as far as that is known."""
+        values = cast("dict[bytes, Transfer]", self._values(transfers))
+        digests = {key: asked_digest(one.commitment) for key, one in values.items()}
+        shown = cast("dict[bytes, AskedBy]", self._values(digests.values()))
+        return [
+            AskedRow(values[key].body.payee, shown[digest].opening.request, key)
+            for key, digest in digests.items()
+            if digest in shown
+        ]
 
     def _values(self, digests: Iterable[bytes]) -> dict[bytes, FactValue]:
         """Return what these facts say, as far as they are known; each is decoded once."""
@@ -254,7 +258,7 @@ class Following:
         found |= naming.tape_forks(store, self._places)
         given = {(row.key, row.request) for row in self._outcomes}
         answers = [*asked, *store.answering(given)]
-        behind = store.asked({span.parent for span in self._spans if span.side == Side.PAYEE})
+        behind = self._answered({span.parent for span in self._spans if span.side == Side.PAYEE})
         outcomes: dict[tuple[bytes, bytes], list[OutcomeRow]] = defaultdict(list)
         for row in store.outcomes(given | {(row.payee, row.request) for row in (*answers, *behind)}):
             outcomes[row.key, row.request].append(row)
@@ -333,16 +337,11 @@ def behind(
 
     take(store.behind(transfers))
     more = {asked_digest(transfer.commitment) for transfer in facts.transfers.values()}
-    more |= {row.certificate for row in store.certificates(one.key for one in facts.transfers.values())}
-    asked = store.asked(facts.transfers)
-    more |= {row.id for row in store.outcomes((row.payee, row.request) for row in asked)}
-    take(more)
+    take(more | {row.certificate for row in store.certificates(one.key for one in facts.transfers.values())})
+    hands = [one for one in facts.transfers.values() if one.commitment in facts.asked]
+    answers = store.outcomes((one.body.payee, facts.asked[one.commitment].request) for one in hands)
+    take({row.id for row in answers})
     return facts
-
-
-def _hand(transfer: Transfer) -> HandRow:
-    body = transfer.body
-    return HandRow(transfer.id, transfer.key, body.payee, body.epoch, transfer.commitment)
 
 
 def _bound(token: Token) -> Token | None:

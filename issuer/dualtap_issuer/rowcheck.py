@@ -12,6 +12,7 @@ from dualtap.statements import Parent, Scheme, Side, Transfer
 from dualtap_issuer.audit import index_of
 from dualtap_issuer.door import Raw
 from dualtap_issuer.doorcheck import front_door
+from dualtap_issuer.facts import asked_digest
 from dualtap_issuer.findings import (
     Finding,
     Wrong,
@@ -113,7 +114,7 @@ def _amount(world: World, table: str, row: Any) -> tuple[int, str]:
             return row[4], currency_of(facts, row[0])
         case "share" | "liability":
             return row[2], currency_of(facts, row[0])
-        case "hand" | "deposit":
+        case "deposit":
             return about(facts, row[0])
         case "outcome":
             return about(facts, row[3])
@@ -159,6 +160,9 @@ def _waits(world: World, store: Store) -> list[Finding]:
         for missing in sorted(rows - allowed - set(unknown)):
             found.append(Finding("wait", (missing, transfer), Wrong.UNEXPECTED, *about(world.facts, transfer)))
     for key, transfer in world.facts.transfers.items():
+        if _hides(world, transfer) and asked_digest(transfer.commitment) not in stored[key]:
+            row = (asked_digest(transfer.commitment), key)
+            found.append(Finding("wait", row, Wrong.MISSING, *about(world.facts, key)))
         if key not in world.shaped:
             gone = _stopped_at(world, transfer)
             if gone and gone not in stored[key]:
@@ -168,6 +172,12 @@ def _waits(world: World, store: Store) -> list[Finding]:
                 if missing not in stored[key]:
                     found.append(Finding("wait", (missing, key), Wrong.MISSING, *about(world.facts, key)))
     return found
+
+
+def _hides(world: World, transfer: Transfer) -> bool:
+    """Return whether a transfer may answer a request that nobody has shown yet."""
+    opening = world.facts.openings.get(transfer.id)
+    return transfer.commitment not in world.facts.asked and (opening is None or bool(opening.request))
 
 
 def _stopped_at(world: World, transfer: Transfer) -> bytes:
@@ -197,7 +207,7 @@ def _could_wait(world: World, transfer: bytes) -> set[bytes]:
         one = world.facts.transfers.get(queue.pop())
         if one is None:
             continue
-        found.add(introduction(one.key))
+        found |= {introduction(one.key)} | ({asked_digest(one.commitment)} if one.id == transfer else set())
         for parent, _, _ in one.body.spans:
             found |= {parent.id} if one.id == transfer else set()
             found |= {death(parent.id)} if parent.side is Side.PAYER else set()

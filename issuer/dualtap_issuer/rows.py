@@ -20,7 +20,10 @@ class Kept(IntEnum):
 
 
 class HandRow(NamedTuple):
-    """A transfer, whether or not it is a statement: from whom to whom, and what it commits to."""
+    """A transfer, whether or not it is a statement: from whom to whom, and what it commits to.
+
+    It is in no table: the fact itself tells it.
+    """
 
     id: bytes
     key: bytes
@@ -96,7 +99,8 @@ class SpanRow(NamedTuple):
 
 
 class WaitRow(NamedTuple):
-    """A transfer that cannot be judged, or a deposit that cannot be credited, before something else arrives.
+    """What has to wait for something else to arrive: a transfer to be judged, or for its request to be shown, or a
+    deposit to be credited.
 
     The row stays when that has arrived: what only grows needs no order.
     """

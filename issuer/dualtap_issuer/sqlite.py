@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from dualtap.errors import Code, TapError
+from dualtap.suite import sha256
 from dualtap_issuer.door import Raw
 from dualtap_issuer.rows import TodoRow
 from dualtap_issuer.store import Store, explained, migrations
@@ -48,6 +49,7 @@ class SqliteStore(Store):
                 "wal_autocheckpoint = 20000",
             ):
                 self._db.execute(f"PRAGMA {pragma}")
+            self._db.create_function("sha256", 1, sha256, deterministic=True)
             self._migrate()
             self._db.execute(f"CREATE TEMP TABLE wanted ({', '.join(_COLUMNS)})")
         except sqlite3.Error as error:

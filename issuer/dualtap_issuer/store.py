@@ -21,7 +21,7 @@ from dualtap.evidence import Fraud
 from dualtap.statements import Side
 from dualtap_issuer import naming
 from dualtap_issuer.door import Door, Raw
-from dualtap_issuer.facts import Fact, FactKind
+from dualtap_issuer.facts import Fact, FactKind, asked_digest, hand_of, request_of
 from dualtap_issuer.marks import Mark
 from dualtap_issuer.rows import (
     AskedRow,
@@ -40,12 +40,12 @@ from dualtap_issuer.rows import (
 from dualtap_issuer.rules import Conflict, Credit, Leaf, Lot
 
 Row = (
-    HandRow | PlaceRow | OutcomeRow | AskedRow | CertifiedRow | AuthorityRow | SpanRow | WaitRow | DepositRow
+    PlaceRow | OutcomeRow | AskedRow | CertifiedRow | AuthorityRow | SpanRow | WaitRow | DepositRow
     | Mark | Leaf | WordRow
 )  # fmt: skip
 
 DISTRIBUTION: Final = MappingProxyType({
-    "fact": "digest", "todo": "batch", "hand": "id", "wait": "missing", "deposit": "transfer",
+    "fact": "digest", "todo": "batch", "wait": "missing", "deposit": "transfer",
     "renewal": "transfer", "span": "token", "credit": "token", "settled": "token", "leaf": "token",
     "share": "token", "liability": "token", "payout": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "mark": "key", "delivery": "owner",
@@ -58,12 +58,12 @@ FRONT_DOOR: Final = frozenset({
 """Tables that the front door alone reads and writes."""
 
 _TABLES: Final[dict[type[Any], str]] = {
-    HandRow: "hand", PlaceRow: "tape", OutcomeRow: "outcome", AskedRow: "asked", CertifiedRow: "certified",
+    PlaceRow: "tape", OutcomeRow: "outcome", AskedRow: "asked", CertifiedRow: "certified",
     SpanRow: "span", WaitRow: "wait", DepositRow: "deposit", Mark: "mark", Leaf: "leaf",
     AuthorityRow: "authority", WordRow: "word",
 }  # fmt: skip
 _INDEX: Final[tuple[type[Any], ...]] = (
-    SpanRow, HandRow, AskedRow, OutcomeRow, PlaceRow, CertifiedRow, AuthorityRow, DepositRow, WordRow,
+    SpanRow, AskedRow, OutcomeRow, PlaceRow, CertifiedRow, AuthorityRow, DepositRow, WordRow,
 )  # fmt: skip
 
 
@@ -207,16 +207,8 @@ class Store(Door, ABC):
 
     def hands(self, transfers: Iterable[bytes]) -> dict[bytes, HandRow]:
         """Return these transfers, by id."""
-        query = "SELECT h.id, h.key, h.payee, h.epoch, h.commitment FROM {wanted} CROSS JOIN hand h WHERE h.id = w.a"
-        return {row[0]: HandRow(*row) for row in self.ask(query, _ones(transfers))}
-
-    def committed(self, commitments: Iterable[bytes]) -> list[HandRow]:
-        """Return the transfers with these commitments."""
-        query = (
-            "SELECT h.id, h.key, h.payee, h.epoch, h.commitment FROM {wanted} CROSS JOIN hand h "
-            "WHERE h.commitment = w.a"
-        )
-        return [HandRow(*row) for row in self.ask(query, _ones(commitments))]
+        found = map(hand_of, (fact for fact, _ in self.find(transfers)))
+        return {row.id: row for row in found if row is not None}
 
     def spans(self, transfers: Iterable[bytes]) -> list[SpanRow]:
         """Return the spans of these transfers, as far as those are statements."""
@@ -245,9 +237,10 @@ class Store(Door, ABC):
         return [WaitRow(*row) for row in self.ask(query, _ones(arrived))]
 
     def asked(self, transfers: Iterable[bytes]) -> list[AskedRow]:
-        """Return which requests these transfers answer, as far as that is known."""
-        query = "SELECT t.payee, t.request, t.transfer FROM {wanted} CROSS JOIN asked t WHERE t.transfer = w.a"
-        return [AskedRow(*row) for row in self.ask(query, _ones(transfers))]
+        """Return which requests these transfers answer, as far as that is known: the facts tell it."""
+        hands = [(asked_digest(row.commitment), row) for row in self.hands(transfers).values()]
+        shown = {fact.digest: request_of(fact) for fact, _ in self.find(digest for digest, _ in hands)}
+        return [AskedRow(row.payee, shown[digest], row.id) for digest, row in hands if digest in shown]
 
     def answering(self, requests: Iterable[tuple[bytes, bytes]]) -> list[AskedRow]:
         """Return the transfers that answer these requests, each named by its payee and itself."""
@@ -295,8 +288,9 @@ class Store(Door, ABC):
 
     def paid(self, payees: Iterable[bytes]) -> list[bytes]:
         """Return the transfers to these keys. There is no index: it is for the day on which an authority joins."""
-        query = "SELECT h.id FROM {wanted} CROSS JOIN hand h WHERE h.payee = w.a ORDER BY h.id"
-        return [row[0] for row in self.ask(query, _ones(payees))]
+        wanted = set(payees)
+        found = map(hand_of, (fact for fact, _ in self.facts()))
+        return sorted(row.id for row in found if row is not None and row.payee in wanted)
 
     def index(self) -> dict[str, set[Raw]]:
         """Return the rows of every index that follows from facts alone, by table: an audit recomputes them."""

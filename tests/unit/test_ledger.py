@@ -318,7 +318,7 @@ def test_a_ledger_is_its_file(tmp_path: Path) -> None:
     again.store.close()
 
 
-@pytest.mark.parametrize("table", ["span", "hand", "asked", "outcome", "tape", "certified", "mark", "credit", "leaf"])
+@pytest.mark.parametrize("table", ["span", "asked", "outcome", "tape", "certified", "mark", "credit", "leaf"])
 def test_an_audit_names_the_row_that_is_wrong(tmp_path: Path, table: str) -> None:
     """§16-14."""
     mint = Mint(path=tmp_path / "ledger.db")
