@@ -78,13 +78,15 @@ class Following:
         self._shaped: dict[bytes, Transfer] = {}
         self._spans: list[SpanRow] = []
         self._waking: set[bytes] = set()
+        self._stamps: dict[bytes, int] = {}
 
     def run(self, new: dict[bytes, int], todo: list[TodoRow], *, moved: bool) -> None:
         """Write all that follows from new facts, given by digest with their stamps; ``moved`` if older stamps fell."""
         for digest, epoch in new.items():
             self._new.take(digest, self.known[digest], epoch)
         moved |= self._place()
-        self.store.publish(todo)
+        # Where nobody else writes, what is new keeps its stamp.
+        self._stamps = {} if self.store.publish(todo) else new
         asked = self._asked()
         self._judge()
         # All that this batch adds to the index can be seen now: whoever adds to it later looks later.
@@ -147,7 +149,8 @@ class Following:
     def _values(self, digests: Iterable[bytes]) -> dict[bytes, FactValue]:
         """Return what these facts say, as far as they are known; each is decoded once."""
         wanted = set(digests)
-        for fact, _ in self.store.find(wanted - self.known.keys()):
+        unknown = wanted - self.known.keys()
+        for fact, _ in self.store.find(unknown) if unknown else ():
             self.known[fact.digest] = decode_fact(self.trust.scheme, fact)
         return {digest: self.known[digest] for digest in wanted if digest in self.known}
 
@@ -287,7 +290,8 @@ class Following:
         if moved:
             deposits = {row.transfer for row in self.store.deposits()}
         while deposits:
-            world = World(behind(self.store, self.trust, deposits, self.known), self.institutions, self.trust)
+            facts = behind(self.store, self.trust, deposits, self.known, self._stamps)
+            world = World(facts, self.institutions, self.trust)
             whole = {key for key in deposits if world.whole_at.get(key, NEVER) < NEVER}
             credits = [credit for key in whole for credit in world.credits_of(key)]
             self.store.put_credits(whole, credits, {key for key in whole if is_renewal(world.shaped[key])})
@@ -324,15 +328,25 @@ def lacking(world: World, deposit: bytes) -> set[WaitRow]:
 
 
 def behind(
-    store: Store, trust: Trust, transfers: Iterable[bytes], known: dict[bytes, FactValue] | None = None
+    store: Store,
+    trust: Trust,
+    transfers: Iterable[bytes],
+    known: dict[bytes, FactValue] | None = None,
+    stamps: dict[bytes, int] | None = None,
 ) -> Facts:
-    """Return the facts behind statements: provenance, warrants and certificates. Those ``known`` are not read again."""
-    facts, values = Facts(trust.scheme), known or {}
+    """Return the facts behind statements: provenance, warrants and certificates.
+
+    Those ``known`` are not read again; of some of them, ``stamps`` are known too.
+    """
+    facts, values, stamped = Facts(trust.scheme), known or {}, stamps or {}
 
     def take(digests: set[bytes]) -> None:
-        for digest, epoch in store.stamps(digests & values.keys()).items():
+        for digest in digests & stamped.keys():
+            facts.take(digest, values[digest], stamped[digest])
+        here, there = (digests & values.keys()) - stamped.keys(), digests - values.keys()
+        for digest, epoch in store.stamps(here).items() if here else ():
             facts.take(digest, values[digest], epoch)
-        for fact, epoch in store.find(digests - values.keys()):
+        for fact, epoch in store.find(there) if there else ():
             facts.put(fact, epoch)
 
     take(store.behind(transfers))
