@@ -206,9 +206,10 @@ def _greeting(before: Any) -> Any:
 def _valid_only(before: Any) -> Any:
     """Return a check that demands of whoever heals that it may still pay."""
 
-    def check(self: Trust, certificate: WalletCertificate) -> None:
-        before(self, certificate)
+    def check(self: Trust, certificate: WalletCertificate) -> bytes:
+        digest: bytes = before(self, certificate)
         self.check_valid(certificate, self.epoch)
+        return digest
 
     return check
 

@@ -98,7 +98,12 @@ def token_fact(trust: Trust, token: Token) -> Fact:
 def certificate_fact(trust: Trust, certificate: WalletCertificate) -> Fact:
     """Return a wallet's certificate as a fact; raise ``UNKNOWN_ISSUER``."""
     key = issued_id(trust.scheme, certificate, trust.issuer_key(certificate.issuer))
-    return Fact(FactKind.CERTIFICATE, key, codec.pack(certificate))
+    return genuine_fact(key, certificate)
+
+
+def genuine_fact(digest: bytes, certificate: WalletCertificate) -> Fact:
+    """Return a wallet's certificate, whose digest is known, as a fact."""
+    return Fact(FactKind.CERTIFICATE, digest, codec.pack(certificate))
 
 
 def authority_fact(trust: Trust, certificate: AuthorityCertificate) -> Fact:

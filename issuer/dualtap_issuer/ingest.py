@@ -19,8 +19,8 @@ from dualtap_issuer.facts import (
     OpeningOf,
     asked_value,
     authority_fact,
-    certificate_fact,
     decode_fact,
+    genuine_fact,
     statement_values,
     token_fact,
     word_fact,
@@ -87,8 +87,7 @@ class Ingest:
 
     def certificate(self, certificate: WalletCertificate) -> None:
         """Take in a wallet's certificate, expired or not; raise unless it is genuine."""
-        self.trust.check_genuine(certificate)
-        self._take(certificate_fact(self.trust, certificate), certificate)
+        self._take(genuine_fact(self.trust.check_genuine(certificate), certificate), certificate)
 
     def statement(self, statement: TapeStatement) -> None:
         """Take in a statement and what it shows; raise ``BAD_SIGNATURE``, ``BAD_KEY``, or ``MALFORMED`` off the tape.

@@ -92,11 +92,11 @@ class Watched(Trust):
         """Return what the other returns."""
         return self._trust.issuer_key(hint)
 
-    def check_genuine(self, certificate: WalletCertificate) -> None:
-        """Raise what the other raises."""
+    def check_genuine(self, certificate: WalletCertificate) -> bytes:
+        """Return what the other returns, and raise what it raises."""
         self.last = certificate.issuer
         self.asked.add(certificate.issuer)
-        self._trust.check_genuine(certificate)
+        return self._trust.check_genuine(certificate)
 
 
 def admitted(trust: Trust, certificates: Iterable[AuthorityCertificate]) -> dict[bytes, AuthorityCertificate]:

@@ -1,6 +1,7 @@
 """The rows that follow from facts, as every store keeps them: the index in which overlap is a query.
 
-Each begins with its primary key, and that with the column by which its table distributes.
+Each begins with its primary key, and that with the column by which its table distributes; but of a span, PostgreSQL's
+key leaves out what its transfer and number imply.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def check_origins(
 ) -> None:
     """Raise as :func:`check_spans`, for whoever finds what a parent gives elsewhere than in a graph."""
     bound: dict[bytes, Bound] = {}
-    taken: list[tuple[bytes, int, int]] = []
+    taken: dict[bytes, list[tuple[int, int]]] = {}
     for parent, start, end in transfer.body.spans:
         origin = origin_of(parent)
         if origin.owner != transfer.key:
@@ -165,9 +165,10 @@ def check_origins(
             raise TapError(Code.SPAN_OUTSIDE)
         if transfer.body.epoch < origin.epoch:
             raise TapError(Code.EPOCH_BACKWARDS)
-        if any(token == origin.token and start < e and s < end for token, s, e in taken):
+        mine = taken.setdefault(origin.token, [])
+        if mine and any(start < e and s < end for s, e in mine):
             raise TapError(Code.SPANS_OVERLAP)
-        taken.append((origin.token, start, end))
+        mine.append((start, end))
         if origin.bound is not None and origin.bound.owner == transfer.key:
             bound[origin.token] = bound.get(origin.token, Bound(origin.bound)).plus(start, end, origin.hops)
     if bound or transfer.body.witness:

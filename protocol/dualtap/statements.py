@@ -313,8 +313,8 @@ class Opening(NamedTuple):
 
     def answered(self) -> RequestOpening:
         """Return the part that shows only the request."""
-        tape = self.tape()
-        place = sha256(tape.salt + self.prev.to_bytes(8, "big") + self.ctr.to_bytes(8, "big") + tape.private)
+        counters = self.prev.to_bytes(8, "big") + self.ctr.to_bytes(8, "big")
+        place = sha256(sha256(b"place" + self.seed) + counters + private_digest(self.private))
         return RequestOpening(place, sha256(b"request" + self.seed), self.request)
 
 

@@ -159,10 +159,15 @@ class Trust:
         self.check_genuine(certificate)
         self.check_valid(certificate, epoch)
 
-    def check_genuine(self, certificate: WalletCertificate) -> None:
-        """Raise unless an authority issued this certificate: enough to heal, which expiry never blocks (SPEC §7-17)."""
+    def check_genuine(self, certificate: WalletCertificate) -> bytes:
+        """Return the digest of this certificate; raise unless an authority issued it.
+
+        It is enough to heal, which expiry never blocks (SPEC §7-17).
+        """
         issuer = self.authority(certificate.issuer, _CERTIFIERS, 0)
-        self.verify(issuer.key, certificate.signature, issued_id(self.scheme, certificate, issuer.key))
+        digest = issued_id(self.scheme, certificate, issuer.key)
+        self.verify(issuer.key, certificate.signature, digest)
+        return digest
 
     def check_valid(self, certificate: WalletCertificate, epoch: int) -> None:
         """Raise if a genuine certificate, or its issuer's, has expired, or its key is on the hotlist (SPEC §7-14)."""

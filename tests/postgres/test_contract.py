@@ -19,4 +19,4 @@ def where(postgres: Postgres) -> str:
 
 
 def test_the_whole_contract_is_here() -> None:
-    assert len(TESTS) == 25
+    assert len(TESTS) == 27

@@ -59,7 +59,8 @@ def test_every_corruption_of_a_row_is_reported_and_no_other_row(mint: Mint, tabl
 
 def check_table(mint: Mint, table: str, columns: list[str], every: bool) -> None:
     keys = list(mint.store.catalogue()[table])
-    columns = [*keys, *[name for name in columns if name not in keys]]
+    if table != "span":  # which an audit shows whole, in its own order
+        columns = [*keys, *[name for name in columns if name not in keys]]
     before = set(mint.ledger.findings())
     done, unseen = 0, set[tuple[str, str]]()
     for corruption in corruptions(mint.store, table, columns, every):
