@@ -41,7 +41,8 @@ def _inserts(body: str, near: str) -> list[str]:
         "INSERT INTO span SELECT token, token, 0, 0, 0, 100, paid, 0 FROM base ORDER BY token",
         "INSERT INTO span SELECT token, paid, 1, 0, 0, 100, deposit, i FROM base ORDER BY token, paid",
         "INSERT INTO deposit SELECT DISTINCT deposit, 1 FROM base ORDER BY deposit",
-        "INSERT INTO credit SELECT token, deposit, i, till, 100, 19000 FROM base ORDER BY token",
+        "INSERT INTO credit (transfer, number, token, key, amount, epoch) "
+        "SELECT deposit, i, token, till, 100, 19000 FROM base ORDER BY deposit, i",
     ]
 
 

@@ -33,7 +33,7 @@ from dualtap_issuer.payoutcheck import payouts
 from dualtap_issuer.payouts import undeposited
 from dualtap_issuer.renewals import renewals, replaced
 from dualtap_issuer.roll import charter
-from dualtap_issuer.rules import Credit, World, gaps, union
+from dualtap_issuer.rules import World, gaps, union
 from dualtap_issuer.settling import keepers, settled_of
 from dualtap_issuer.store import Store
 
@@ -85,14 +85,9 @@ def following(world: World, store: Store, index: dict[str, set[Raw]]) -> list[Fi
     for table, rows in index_of(world).items():
         found += differences(world, table, rows, index[table])
     found += differences(world, "mark", marks_of(world), store.marks())
-    found += differences(world, "credit", map(_credit, world.credits()), map(_credit, store.credits()))
+    found += differences(world, "credit", world.credits(), store.credits())
     found += [*_renewed(world), *_waits(world, store), *settlement(world, store)]
     return found
-
-
-def _credit(one: Credit) -> Raw:
-    """Return a credit as its row: the primary key first."""
-    return (one.token, one.transfer, one.number, one.key, one.amount, one.epoch)
 
 
 def differences(world: World, table: str, expected: Iterable[Raw], stored: Iterable[Raw]) -> list[Finding]:
@@ -111,7 +106,7 @@ def _amount(world: World, table: str, row: Any) -> tuple[int, str]:
             start, end = (row[4], row[5]) if table == "span" else (row[1], row[2])
             return end - start, currency_of(facts, row[0])
         case "credit":
-            return row[4], currency_of(facts, row[0])
+            return row[4], currency_of(facts, row[2])
         case "share" | "liability":
             return row[2], currency_of(facts, row[0])
         case "deposit":

@@ -107,11 +107,8 @@ def _claims(store: Store, scheme: Scheme, tokens: Collection[bytes]) -> dict[byt
 
 def _credits(store: Store, spans: dict[bytes, list[SpanRow]]) -> dict[bytes, int]:
     """Return what each transfer, as a deposit, credits."""
-    query = (
-        "SELECT c.transfer, c.amount FROM {wanted} CROSS JOIN credit c "
-        "WHERE c.token = w.a AND c.transfer = w.b AND c.number = w.c"
-    )
-    wanted = sorted((span.token, span.transfer, span.number) for cut in spans.values() for span in cut)
+    query = "SELECT c.transfer, c.amount FROM {wanted} CROSS JOIN credit c WHERE c.transfer = w.a AND c.number = w.b"
+    wanted = sorted((span.transfer, span.number) for cut in spans.values() for span in cut)
     found: dict[bytes, int] = defaultdict(int)
     for transfer, amount in store.ask(query, wanted):
         found[transfer] += amount

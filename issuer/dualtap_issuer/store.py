@@ -46,7 +46,7 @@ Row = (
 
 DISTRIBUTION: Final = MappingProxyType({
     "fact": "digest", "todo": "batch", "wait": "missing", "deposit": "transfer",
-    "renewal": "transfer", "span": "token", "credit": "token", "settled": "token", "leaf": "token",
+    "renewal": "transfer", "span": "token", "credit": "transfer", "settled": "token", "leaf": "token",
     "share": "token", "liability": "token", "payout": "token",
     "tape": "key", "outcome": "key", "asked": "payee", "certified": "key", "mark": "key", "delivery": "owner",
     "authority": "hint", "successor": "key", "word": "wallet",
@@ -340,12 +340,11 @@ class Store(Door, ABC):
             f"WHERE d.transfer = w.a AND d.credited = 0 ORDER BY d.transfer{self.LOCK}) RETURNING transfer",
             _ones(deposits),
         )
-        rows = sorted((one.token, one.transfer, one.number, one.key, one.amount, one.epoch) for one in credits)
         self.ask(
-            "INSERT INTO credit (token, transfer, number, key, amount, epoch) SELECT w.a, w.b, w.c, w.d, w.e, w.f "
-            "FROM {wanted} WHERE true ORDER BY w.a, w.b, w.c ON CONFLICT (token, transfer, number) "
+            "INSERT INTO credit (transfer, number, token, key, amount, epoch) SELECT w.a, w.b, w.c, w.d, w.e, w.f "
+            "FROM {wanted} WHERE true ORDER BY w.a, w.b ON CONFLICT (transfer, number) "
             "DO UPDATE SET epoch = excluded.epoch WHERE credit.epoch > excluded.epoch RETURNING number",
-            rows,
+            sorted(credits),
         )
         self.insert("renewal", ("transfer",), sorted((row[0],) for row in new if row[0] in renewals))
 

@@ -431,8 +431,11 @@ def test_few_rows_and_many_are_asked_for_alike() -> None:
     store = Store.open()
     pairs_of = [(bytes([place]) * 33, bytes([place]) * 32) for place in range(20)]
     store.insert("asked", ("payee", "request", "transfer"), [(*pair, pair[1]) for pair in pairs_of])
+    store.insert("wait", ("missing", "transfer"), [(second, first[:32]) for first, second in pairs_of])
     for count in range(len(pairs_of) + 1):
         wanted = [*pairs_of[:count], (bytes(33), b"another")]
         assert [row[:2] for row in store.answering(wanted)] == pairs_of[:count]
-        assert {row.transfer for row in store.asked(pair[1] for pair in wanted)} == {one[1] for one in pairs_of[:count]}
+        assert {row.missing for row in store.waiting(pair[1] for pair in wanted)} == {
+            one[1] for one in pairs_of[:count]
+        }
     store.close()
