@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from dualtap import limits
+from dualtap.book import ENTRY_ROOM
 from dualtap.errors import Code, TapError
 from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd, errand_of, order_of
@@ -200,8 +201,10 @@ def _key_of(other: Path, folder: Path, wallet: Wallet) -> bytes:
 
 
 def _keep(wallet: Wallet, order: Signed[OrderBody]) -> None:
-    """Sign an order and make it durable: it goes up with the next sync."""
+    """Sign an order and make it durable, in room that nothing is reserved for: it goes up with the next sync."""
     wallet.check()
+    wallet.tidy()
+    wallet.book.reserve(ENTRY_ROOM)
     wallet.write(Ordered(order.sealed(sign_with(wallet.keystore, order))))
 
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report, Result
+from dualtap.payee import barred
 from dualtap.session import check_hello, code
 from dualtap.statements import Verification
 from dualtap.states import Part
@@ -63,6 +64,10 @@ def charge(
         wallet.check()
         order = Charge(minor, label.currency, identity, person=True, verification=Verification[verify.upper()])
         scheme, taps = wallet.book.scheme, list[Driver]()
+        wallet.tidy()
+        why = None if wallet.book.open else barred(wallet.book, order)
+        if why is not None:
+            note(f"Nothing can be charged now, only an earlier payment be healed: {why}")
 
         def serve(met: Met) -> TapError | None:
             driver = Driver.fresh(wallet, order, met.initiator, ephemeral=met.ephemeral, handover=met.handover)

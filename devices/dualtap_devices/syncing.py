@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from dualtap import limits
-from dualtap.book import Book, amount_of
+from dualtap.book import ENTRY_ROOM, Book, amount_of
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
 from dualtap.keystore import Keystore, sign_with
@@ -117,7 +117,12 @@ def finish(wallet: Wallet, prepared: Prepared, reply: Reply) -> SyncReport:
     """Take a reply that was proved to be the issuer's, all or nothing."""
     records = take_reply(wallet.book, reply, prepared.told)
     renewed = renewed_by(wallet.book, reply)
-    wallet.write(*records)
+    try:
+        wallet.write(*records)
+    except TapError as error:
+        if error.code is not Code.STORE_FULL:
+            raise
+        wallet.book.replay(records)  # there is room for them only in place of what they settle
     wallet.compact()
     funded = sum(token.amount for token in reply.tokens)
     healed = sum(isinstance(item, Healed) for item in records)
@@ -169,9 +174,14 @@ def renewed_by(book: Book, reply: Reply) -> int:
 
 
 def _deposit(wallet: Wallet, random: Drbg, holdings: list[Holding], witness: tuple[bytes, ...]) -> int:
-    """Sign transfers of these holdings to the institutions that issued them; return the minor units."""
+    """Sign transfers of these holdings to the institutions that issued them; return the minor units.
+
+    What finds no room beside what is reserved (SPEC §12-13) waits for the next sync: this one makes room.
+    """
     book, total = wallet.book, 0
     for key, batch in _batches(wallet, holdings):
+        if book.free < book.reserved() + 2 * ENTRY_ROOM:
+            break
         spans = tuple(Span(held.parent, held.start, held.end) for held in batch)
         body = TransferBody(key, spans, book.trust.epoch, witness)
         transfer = signed(book.scheme.id, book.key, body, book.place(random))

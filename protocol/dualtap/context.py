@@ -126,6 +126,7 @@ class Context:
         self.chosen = Choice(())
         self.answering: TransferMessage | None = None
         self.reason: TapError | None = None
+        self.barred: TapError | None = None  # why this payee asks for nothing, and heals only
         self.signing: Signed[Body] | None = None
         self.shown: Sent | None = None
         self.effects: list[Effect] = []
@@ -273,7 +274,8 @@ class Context:
 
         SPEC §7-5 and §12-10.
         """
-        if authorities or header is not None:
+        trust = self.book.trust
+        if not trust.knows(authorities) or (header is not None and header.epoch > trust.epoch):
             self.book.reserve(ENTRY_ROOM)
         new = self.book.trust.learn(authorities)
         if new:

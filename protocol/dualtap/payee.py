@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from dualtap import limits, telling
-from dualtap.book import ENTRY_ROOM
+from dualtap.book import ENTRY_ROOM, Book
 from dualtap.both import authorities, refused, send_present, sign_present, stop, take_present
 from dualtap.codec import basket, currency, details, enumeration, uint
 from dualtap.context import Charge, Context
@@ -98,15 +98,22 @@ def clear(context: Context) -> None:
         if book.questions[key].outcome is None:
             close(context, key, Code.TIMEOUT, State.CLEARING)
             return
-    if not accepted(context, charge):
-        check_balance(book, charge.amount)
-        need = book.profile.message + 2 * ENTRY_ROOM
-        if book.open and book.free < book.reserved() + need:
-            # An abandoned sale must not block the next customer: the oldest gives its room back.
-            close(context, next(iter(book.open)), Code.STORE_FULL, State.CLEARING)
-            return
-        book.reserve(need)
+    why = None if accepted(context, charge) else barred(book, charge)
+    if why is not None and why.code is Code.STORE_FULL and book.open:
+        # An abandoned sale must not block the next customer: the oldest gives its room back.
+        close(context, next(iter(book.open)), Code.STORE_FULL, State.CLEARING)
+        return
     context.greet()
+
+
+def barred(book: Book, charge: Charge) -> TapError | None:
+    """Return why this wallet may ask for no payment now, so that its taps heal only (SPEC §11.2-11)."""
+    try:
+        check_balance(book, charge.amount)
+        book.reserve(book.profile.message + 2 * ENTRY_ROOM)
+    except TapError as error:
+        return error
+    return None
 
 
 def close(context: Context, request: bytes, reason: Code, state: State) -> None:
@@ -135,10 +142,15 @@ def welcome(context: Context, message: Welcome) -> None:
 
 
 def ask(context: Context) -> None:
-    """Make the request of this session; for a basket that is paid, only present the key, to heal (SPEC §11.2-5)."""
+    """Make the request of this session; where nothing may be asked for, only present the key, to heal.
+
+    SPEC §11.2-5 and §11.2-11.
+    """
     charge, book = order_of(context), context.book
     channel, trust, profile = context.established(), book.trust, book.profile
-    if accepted(context, charge):
+    paid = accepted(context, charge)
+    context.barred = None if paid else barred(book, charge)
+    if paid or context.barred is not None:
         sign_present(context)
         return
     book.check_active()  # another tap's sync may have retired the key since this one began
@@ -277,6 +289,9 @@ def done(context: Context, message: DoneMessage) -> None:
 def end_done(context: Context) -> None:
     """Report a payer that has nothing more to say."""
     charge = order_of(context)
+    if context.barred is not None:
+        context.end(context.barred.code, context.barred.detail)
+        return
     if not accepted(context, charge):
         context.end(Code.DECLINED, "said by the other device")
         return

@@ -5,7 +5,7 @@ Root → institution → partner bank → wallet. The root's policy key dates th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeVar, cast
 
 from dualtap import limits
@@ -101,6 +101,14 @@ class Trust:
         if found.authority is Authority.BANK:
             self.authority(found.issuer, _INSTITUTION, epoch)
         return found
+
+    def knows(self, certificates: Collection[AuthorityCertificate]) -> bool:
+        """Return whether :meth:`learn` would find nothing new in these, whatever else it says of them."""
+        known = [self._authorities.get(certificate.hint) for certificate in certificates]
+        return all(
+            old is not None and old.key == new.key and old.expires >= new.expires
+            for old, new in zip(known, certificates, strict=True)
+        )
 
     def learn(self, certificates: Iterable[AuthorityCertificate]) -> tuple[AuthorityCertificate, ...]:
         """Keep the authorities that a chain to the root proves, and return those that are new (SPEC §7-5 to §7-8).

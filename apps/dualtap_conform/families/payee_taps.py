@@ -202,7 +202,7 @@ def _forged(stage: Stage) -> Iterator[Vector]:
     scene = Recorder(stage, "balance", set_up(stage, "pos", policy=stage.policy(2, (TIER._replace(balance=200),))))
     for amount in (201, 200, 1):
         scene.collect(payer(stage), scene.charge(amount, f"{amount}"))
-    comment = "201 is more than the till may hold: no Hello is answered. 200 is not, and then 1 is."
+    comment = "201 is more than the till may hold: it makes no Request, to heal only. 200 is not, and then 1 is."
     yield scene.vector("22-7 22-8", "OverLimit", comment, "not_paid OVER_LIMIT", "collected", "not_paid OVER_LIMIT")
 
 

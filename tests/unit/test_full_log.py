@@ -1,0 +1,142 @@
+"""A full log asks for no payment and makes none, and heals all the same: at every fill level, after every tear."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from dualtap import limits
+from dualtap.book import ENTRY_ROOM
+from dualtap.context import Charge
+from dualtap.errors import Code
+from dualtap.events import Result
+from dualtap.issued import Policy, Tier
+from dualtap.records import News
+from dualtap.statements import Kind
+from dualtap.states import Part, State
+from dualtap.trust import issue
+from dualtap_devices import syncing
+from dualtap_devices.slots import MemoryStore
+from dualtap_devices.wallet import Wallet
+from tests.playbook import EPOCH, World
+from tests.unit.test_wallet import Office
+
+NEED = limits.FULL.message + 2 * ENTRY_ROOM
+LEVELS = (0, 512, 2 * ENTRY_ROOM, NEED - 1, NEED)
+TEARS = ((Part.PAYER, State.AWAIT_OUTCOME), (Part.PAYEE, State.ENDED))
+BASKET = bytes(range(16))
+
+
+def squeeze(wallet: Wallet, level: int) -> None:
+    """Fill a wallet's log until so many bytes are left beside what is reserved."""
+    wallet.check()
+    store = cast("MemoryStore", wallet.store)
+    store._end = store._half - wallet.book.reserved() - level  # pyright: ignore[reportPrivateUsage]
+    wallet.book.free = store.free
+
+
+def torn(world: World, payer: Wallet, payee: Wallet, tear: tuple[Part, State]) -> None:
+    """Tear a payment: before its transfer has come, or before its receipt has."""
+    meeting = world.meet(payer, payee, charge=Charge(10, "CNY", BASKET))
+    meeting.until(*tear)
+    meeting.lose()
+    assert len(payer.book.pending) == 1
+
+
+def lacking(world: World) -> Policy:
+    """Return a policy that names an authority that nobody knows: who has it asks every peer for authorities."""
+    policy = world.ruled(2)
+    return issue(world.scheme, world.policy_key, policy._replace(authorities=(*policy.authorities, b"none")))
+
+
+@pytest.mark.parametrize("tear", TEARS, ids=["transfer lost", "receipt lost"])
+def test_a_second_tap_heals_at_every_fill_level_of_both_logs(tear: tuple[Part, State]) -> None:
+    """§12-13, §11.2-11 and §1-4: what heals needs no room but what is reserved, for this basket or another."""
+    pairs = {*((level, 0) for level in LEVELS), *((0, level) for level in LEVELS)}
+    for place, (of_payer, of_payee) in enumerate(sorted(pairs)):
+        world = World(seed=f"full {of_payer} {of_payee}")
+        payer, payee = world.wallet(fund=100), world.wallet(fund=100)
+        torn(world, payer, payee, tear)
+        squeeze(payer, of_payer)
+        squeeze(payee, of_payee)
+        world.meet(payer, payee, charge=Charge(10, "CNY", BASKET if place % 2 else bytes(16))).run()
+        assert not payer.book.pending, (of_payer, of_payee)
+        world.check()
+
+
+@pytest.mark.parametrize("tear", TEARS, ids=["transfer lost", "receipt lost"])
+def test_a_full_till_is_healed_by_who_owes_it_an_outcome(tear: tuple[Part, State]) -> None:
+    """§11.2-11: what the payee itself has in doubt is healed too, though it asks for nothing."""
+    for level in LEVELS[::2]:
+        world = World(seed=f"owed {level}")
+        shop, customer = world.wallet(fund=100), world.wallet(fund=100)
+        torn(world, shop, customer, tear)
+        squeeze(shop, level)
+        squeeze(customer, 0)
+        world.meet(customer, shop, 10).run()
+        assert not shop.book.pending, level
+        world.check()
+
+
+def test_a_full_till_asks_for_nothing_and_says_why() -> None:
+    """§11.2-11, §11.2-3, §12-8, §12-9: it signs a Present, and makes nothing durable."""
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    squeeze(till, NEED - 1)
+    meeting = world.meet(watch, till, 10).run()
+    assert meeting.payee.signed == [Kind.PRESENT]
+    assert [(one.result, one.code) for one in meeting.payee.reports] == [(Result.NOT_PAID, Code.STORE_FULL)]
+    assert [one.result for one in meeting.payer.reports] == [Result.DONE]
+    assert not till.book.questions
+
+
+def test_a_till_whose_balance_is_full_heals() -> None:
+    """§11.2-11, §22-8."""
+    world = World(tiers=(Tier(1, 1_000_000, 1_000, 1_000, 10**9, balance=15),))
+    watch, till = world.wallet(fund=15), world.wallet()
+    torn(world, watch, till, TEARS[1])
+    meeting = world.meet(watch, till, 10).run()
+    assert [(one.result, one.code) for one in meeting.payee.reports] == [(Result.NOT_PAID, Code.OVER_LIMIT)]
+    assert [one.result for one in meeting.payer.reports] == [Result.HEALED_PAID, Result.DONE]
+    world.check()
+
+
+def test_authorities_that_are_known_need_no_room() -> None:
+    """§12-13: a till that lacks a third authority is sent those of its customer again."""
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    torn(world, watch, till, TEARS[1])
+    watch.write(News(None, (), None, lacking(world)))
+    assert watch.book.trust.lacks_authorities
+    squeeze(watch, 0)
+    meeting = world.meet(watch, till, 10).run()
+    assert Result.HEALED_PAID in [one.result for one in meeting.payer.reports]
+
+
+def test_an_authority_that_is_new_needs_room() -> None:
+    """§12-10: what a peer brings of the scheme is made durable, or the tap ends."""
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    renewed = issue(world.scheme, world.root, world.authorities[1]._replace(expires=EPOCH + 2000))
+    assert watch.book.trust.knows(world.authorities)
+    assert not watch.book.trust.knows((renewed,))
+    till.write(News(None, (renewed,), None, None))
+    watch.write(News(None, (), None, lacking(world)))
+    squeeze(watch, ENTRY_ROOM - 1)
+    meeting = world.meet(watch, till, 10).run()
+    assert meeting.payer.report.code is Code.STORE_FULL
+    squeeze(watch, NEED)
+    assert world.meet(watch, till, 10).run().payer.report.result is Result.PAID
+
+
+def test_a_full_log_syncs_and_has_room_again() -> None:
+    """§12-13: what a reply brings takes the place of what it settles; a deposit that finds no room waits."""
+    world = World()
+    watch, till = world.wallet(fund=100), world.wallet()
+    world.pay(watch, till, 10)
+    squeeze(till, 0)
+    assert syncing.sync(till, Office(world), world.draw(), deposit=True).deposited == 0
+    assert till.book.free > NEED
+    assert syncing.sync(till, Office(world), world.draw(), deposit=True).deposited == 10
+    world.check()
