@@ -107,8 +107,13 @@ class Side:
 
     @property
     def refuses(self) -> bool:
-        """Whether it would not even begin: it says why, or its log is full."""
-        return self.refused is not None or (self.report is not None and self.report.code == Code.STORE_FULL)
+        """Whether it would not even begin: it says why."""
+        return self.refused is not None
+
+    @property
+    def barred(self) -> bool:
+        """Whether it is a payee that asks for nothing, and heals only (SPEC §11.2-11)."""
+        return isinstance(self.driver, Driver) and self.driver.tap.barred
 
 
 class SimTap:

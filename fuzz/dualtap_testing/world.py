@@ -187,7 +187,7 @@ class World:
         moving = bool(payer.wallet.book.successor or payee.wallet.book.successor)
         moving = moving or any(side.refuses for side in sides)
         sound = self.honest(payer) and self.honest(payee)
-        if plan.clean and sound and not moving:  # a torn rotation is finished first; a full log waits for a sync
+        if plan.clean and sound and not moving:  # a torn rotation is finished first
             self.check_healed(payer, payee)
         elif plan.clean and not moving:
             self.check_answered(payer, payee)
@@ -198,6 +198,9 @@ class World:
         """What honest people are told of a tap is so."""
         payee = sides[1].device
         paid = not self.honest(payee) or is_paid([one.shelf for one in payee.chests], charge.basket, charge.part)
+        paid = (
+            paid or sides[1].barred
+        )  # it asked for nothing: who is told that there is nothing to pay is told what is so
         for side in sides:
             for report in side.reports if self.honest(side.device) else ():
                 check_told(self.checkers.bag, report, paid)

@@ -107,7 +107,9 @@ def finish(context: Context) -> None:
     agreed = due(context)
     if not agreed:
         context.send(DoneMessage())
-    context.report(Result.DONE, b"", Code.BASKET_PAID)
+    # A payee that asks for nothing does not say why.
+    unasked = "or the other device may ask for nothing now" if context.request is None else ""
+    context.report(Result.DONE, b"", Code.BASKET_PAID, unasked)
     after_payment(context, agreed=agreed)
 
 

@@ -114,6 +114,11 @@ class Tap:
         return b"" if self._context.channel is None else self._context.channel.transcript
 
     @property
+    def barred(self) -> bool:
+        """Whether this payee asks for nothing, and heals only (SPEC §11.2-11)."""
+        return self._context.barred is not None
+
+    @property
     def joined(self) -> bool:
         """Whether the peer has shown that it shares the session: a sealed frame of its was opened."""
         return bool(self._context.raw)
