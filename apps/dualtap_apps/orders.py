@@ -29,7 +29,15 @@ ORDERS = {
 
 
 def order(
-    folder: Path, wallet: str, what: str, payment: str | None, day: str | None, to: str, db: str, as_json: bool
+    folder: Path,
+    wallet: str,
+    what: str,
+    payment: str | None,
+    day: str | None,
+    to: str,
+    binding: int,
+    db: str,
+    as_json: bool,
 ) -> Exit:
     """Order something of a wallet, and show what holds for it then; ``show`` orders nothing."""
     if (payment or day) and what != "limit":
@@ -38,12 +46,14 @@ def order(
         raise TapError(Code.BAD_INPUT, "say how much: --payment 50.00, --day 100.00, or both")
     if bool(to) != (what == "move"):
         raise TapError(Code.BAD_INPUT, "--to is for: move, which needs it")
+    if binding and what != "unbind":
+        raise TapError(Code.BAD_INPUT, "--binding is for: unbind")
     with Office.open(folder, db) as office:
         ledger, currency = office.ledger, office.ledger.terms.currency
         key, heir = _named(ledger, wallet), _named(ledger, to) if to else b""
         most = [parse(text, currency) if text else limits.AMOUNT for text in (payment, day)]
         if what != "show":
-            give(ledger, key, ORDERS[what], today(), Restraint(what == "freeze", *most), heir)
+            give(ledger, key, ORDERS[what], today(), Restraint(what == "freeze", *most), heir, binding)
         return _show(ledger, key, currency, as_json)
 
 

@@ -14,7 +14,7 @@ from dualtap_apps.exits import Exit
 from dualtap_apps.linking import reach, saying
 from dualtap_apps.money import parse
 from dualtap_apps.output import note, wallet_id
-from dualtap_apps.owners import Where
+from dualtap_apps.owners import Where, owned
 from dualtap_apps.taps import tell
 from dualtap_apps.traffic import told
 from dualtap_devices.disk import opened, read_label
@@ -30,7 +30,8 @@ def recharge(folder: Path, amount: str, where: Where, keypad: Keypad, as_json: b
     minor, basket = parse(amount, label.currency), secrets.token_bytes(16)
     with opened(folder) as wallet:
         wallet.check()
-        person = _owner(wallet, keypad)
+        named = owned(wallet, where.wallet) if where.wallet and where.folder is None else b""
+        person = owner_of(wallet, keypad, named)
         if where.folder is not None:
             if where.folder.resolve() == folder.resolve():
                 raise TapError(Code.SELF_PAYMENT, "a wallet cannot recharge itself")
@@ -56,12 +57,15 @@ def _why(payer: Report, card: Report) -> Report:
     return payer._replace(code=card.code, detail=card.detail or "the card asks for nothing") if silent else payer
 
 
-def _owner(wallet: Wallet, keypad: Keypad) -> Person:
-    """Return a person who pays what this wallet owns, and nobody else."""
+def owner_of(wallet: Wallet, keypad: Keypad, named: bytes = b"") -> Person:
+    """Return a person who pays what this wallet owns, and nobody else; of these the one ``named``, if any."""
 
     def person(ask: Ask) -> Consent | Decline:
         if ask.payee.key not in wallet.book.ties.owned:
             note(f"Wallet {wallet_id(ask.payee.key)} is not bound to this one: bind it first, or use `dualtap pay`")
+            return Decline()
+        if named not in (b"", ask.payee.key):
+            note(f"Wallet {wallet_id(ask.payee.key)} waits there, and not {wallet_id(named)}")
             return Decline()
         given = verified(ask, wallet.keystore, keypad)
         return Decline() if given is None else Consent(given)

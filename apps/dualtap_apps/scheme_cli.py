@@ -169,20 +169,30 @@ def epoch(folder: Path, sign: bool, settle: bool, db: str, as_json: bool) -> Non
 @click.option("--payment", metavar="AMOUNT", help="Greatest payment.")
 @click.option("--day", metavar="AMOUNT", help="Greatest sum paid in a day.")
 @click.option("--to", default="", metavar="WALLET", help="To which wallet's key value is moved.")
+@click.option("--binding", type=click.IntRange(1, 2**63 - 1), default=None, metavar="NUMBER", help="Which is unbound.")
 @DB
 @AS_JSON
 def order(
-    folder: Path, wallet: str, what: str, payment: str | None, day: str | None, to: str, db: str, as_json: bool
+    folder: Path,
+    wallet: str,
+    what: str,
+    payment: str | None,
+    day: str | None,
+    to: str,
+    binding: int | None,
+    db: str,
+    as_json: bool,
 ) -> None:
     """Order something of WALLET (its folder, public key or 16 digits), as the institution; its next sync brings it.
 
     `freeze` turns it off, and `free` lifts freeze, limits and lost; each replaces what this institution ordered before,
     and nothing that the owner did. `show` orders nothing. What a `lost` or a moved wallet holds is paid, to its
-    owner or to the other wallet, when it can no longer be claimed by anybody else, and once.
+    owner or to the other wallet, when it can no longer be claimed by anybody else, and once. `unbind` ends the binding
+    that the ledger knows, or the one of that NUMBER, if its owner never told: a wallet's first has number 1.
     """
     from dualtap_apps.orders import order as give
 
-    _end(give(folder, wallet, what, payment, day, to, db, as_json))
+    _end(give(folder, wallet, what, payment, day, to, binding or 0, db, as_json))
 
 
 @click.command(cls=Examples, name="redeem", examples=("dualtap scheme redeem town purse",))

@@ -54,7 +54,7 @@ from dualtap_issuer.policies import Policies, check_tiers
 from dualtap_issuer.proofs import Proofs, values
 from dualtap_issuer.quotas import faults
 from dualtap_issuer.registry import Bound
-from dualtap_issuer.renewals import fresh_tokens, hands_behind, unspent
+from dualtap_issuer.renewals import fresh_tokens, hands_behind, renewable, unspent
 from dualtap_issuer.roll import Roll, admitted
 from dualtap_issuer.rowcheck import examine
 from dualtap_issuer.rows import OutcomeRow
@@ -265,14 +265,16 @@ class Ledger:
 
         What cannot be renewed, or has a cheat's hand behind it, stays a credit, at risk as any other (SPEC §14-26).
         """
-        deposits, tokens = self.store.take_renewals(), list[Token]()
+        office = self.authority.office
+        deposits, tokens = self.store.take_renewals(office.key), list[Token]()
         if not deposits:
             return False
+        closed = self.store.closed_epoch()
         world = World(behind(self.store, self.trust, deposits), self.institutions, self.trust)
         for deposit in deposits:
-            transfer, office = world.shaped[deposit], self.authority.office
-            if transfer.body.payee != office.key or self.store.is_named(hands_behind(world, deposit)):
-                continue  # another institution's value is not this one's to issue anew
+            transfer = world.shaped[deposit]
+            if self.store.is_named(hands_behind(world, deposit)) or not renewable(world, deposit, closed):
+                continue
             owner = self.lines.present(transfer.key)  # a retired key's value is its line's
             if owner != transfer.key and self.lines.is_named(transfer.key):
                 continue

@@ -19,13 +19,20 @@ def known_of(ledger: Ledger, wallet: bytes) -> People:
 
 
 def give(
-    ledger: Ledger, wallet: bytes, errand: Errand, epoch: int, restraint: Restraint = FREE, to: bytes = b""
+    ledger: Ledger,
+    wallet: bytes,
+    errand: Errand,
+    epoch: int,
+    restraint: Restraint = FREE,
+    to: bytes = b"",
+    binding: int = 0,
 ) -> OwnerOrder:
     """Sign an order about a wallet, keep it, stamped ``epoch``, and return it.
 
-    ``restraint`` is of RESTRAIN, ``to`` (a wallet's key) of MOVE. Raises ``BAD_KEY``, ``BAD_INPUT`` for what has no
-    place in such an order or is missing, or would take back in passing that the wallet is lost, or ``NOT_BOUND`` where
-    a wallet is to be unbound that nobody owns.
+    ``restraint`` is of RESTRAIN, ``to`` (a wallet's key) of MOVE, ``binding`` (its number) of UNBIND: of one that the
+    ledger does not know, since nobody told it. Raises ``BAD_KEY``, ``BAD_INPUT`` for what has no place in such an order
+    or is missing, or would take back in passing that the wallet is lost, or ``NOT_BOUND`` where a wallet is to be
+    unbound that nobody owns, as far as is known or said.
     """
     office = ledger.authority.office.key
     if restraint != FREE and errand is not Errand.RESTRAIN:
@@ -37,7 +44,11 @@ def give(
     if errand is Errand.RESTRAIN and restraint != FREE and known_of(ledger, wallet).says_lost(office, wallet):
         raise TapError(Code.BAD_INPUT, "this would take back that it is lost; if it was found, free it first")
     tie = known_of(ledger, wallet).tie(wallet) if errand is Errand.UNBIND else None
-    if errand is Errand.UNBIND and tie is None:
-        raise TapError(Code.NOT_BOUND, "the ledger knows no owner of this wallet")
-    bind = tie.number if tie is not None else 0
+    if binding and errand is not Errand.UNBIND:
+        raise TapError(Code.BAD_INPUT, "a binding's number has a place in an order UNBIND alone")
+    if errand is Errand.UNBIND and tie is None and not binding:
+        raise TapError(
+            Code.NOT_BOUND, "the ledger knows no owner of this wallet; give its binding's number, 1 is the first"
+        )
+    bind = binding or (tie.number if tie is not None else 0)
     return ledger.order(OrderBody(wallet, bind, 0, errand, *restraint, 0, to, epoch), epoch)

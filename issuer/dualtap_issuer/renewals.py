@@ -53,6 +53,16 @@ def fresh_tokens(world: World, deposit: bytes, epoch: int) -> list[Fresh]:
     ]
 
 
+def renewable(world: World, deposit: bytes, closed: int) -> bool:
+    """Return whether all that a deposit hands in was credited, and none of it was settled, before the epoch ``closed``.
+
+    What was settled was paid as a credit; what came too late to be credited is still its holder's.
+    """
+    transfer, epoch = world.shaped[deposit], world.whole_at[deposit]
+    last = [world.facts.tokens[world.token_of(parent)].claim_by for parent, _, _ in transfer.body.spans]
+    return max(epoch, closed) <= min(last)
+
+
 def hands_behind(world: World, deposit: bytes) -> set[bytes]:
     """Return the keys that signed anything behind a deposit, or the deposit itself."""
     keys, seen, queue = set[bytes](), {deposit}, [deposit]

@@ -348,12 +348,16 @@ class Store(Door, ABC):
         )
         self.insert("renewal", ("transfer",), sorted((row[0],) for row in new if row[0] in renewals))
 
-    def take_renewals(self) -> list[bytes]:
-        """Return the credited deposits that ask for fresh tokens, and forget them: of rivals, one gets each.
+    def take_renewals(self, institution: bytes) -> list[bytes]:
+        """Return the credited deposits to an institution that ask for fresh tokens, and forget them.
 
-        Whoever takes them issues what they ask for, or leaves the credit as it is, before anything else is published.
+        Of its processes, one gets each, and issues what it asks for, or leaves the credit as it is, before anything
+        else is published. Deposits to another institution wait for that one.
         """
-        rows = self.ask("SELECT r.transfer FROM renewal r ORDER BY r.transfer" + self.LOCK)
+        mine = [row.id for row in self.hands(row[0] for row in self.ask("SELECT transfer FROM renewal")).values()
+                if row.payee == institution]  # fmt: skip
+        found = "SELECT r.transfer FROM {wanted} CROSS JOIN renewal r WHERE r.transfer = w.a ORDER BY r.transfer"
+        rows = self.ask(found + self.LOCK, _ones(mine))
         query = "DELETE FROM renewal WHERE transfer IN (SELECT w.a FROM {wanted}) RETURNING transfer"
         return sorted(row[0] for row in self.ask(query, _ones(row[0] for row in rows)))
 

@@ -97,6 +97,8 @@ class OwnerEnd(End):
     def _bound(self, message: BoundMessage) -> None:
         """Believe the wallet's Bind of this session, and sign that it is this one's (SPEC §23-7)."""
         assert self._channel is not None
+        if not message.number:
+            raise TapError(Code.MALFORMED, "a binding without a number: they are counted from 1")
         book, key = self.book, message.certificate.key
         body = BindBody(book.key, self._channel.transcript, message.number, message.epoch)
         self._bind = signed(book.scheme.id, key, body, b"", message.signature)

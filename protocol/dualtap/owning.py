@@ -207,11 +207,13 @@ class End:
         trust = self.book.trust
         if certificate.key == self.book.key:
             raise TapError(Code.SELF_PAYMENT, "a wallet cannot own itself")
-        new = trust.learn(authorities)
-        if new:
+        trial = trust.copy()
+        new = trial.learn(authorities)
+        trial.check_genuine(certificate)
+        trial.verify_statement(statement)
+        if new:  # a stranger, who proved nothing, leaves nothing behind (SPEC §23-3)
+            trust.learn(new)
             self._persist(News(None, new, None, None))
-        trust.check_genuine(certificate)
-        trust.verify_statement(statement)
         self.peer = certificate
 
     def _theirs(self, epoch: int, certificate: WalletCertificate, signature: bytes) -> Signed[Body]:

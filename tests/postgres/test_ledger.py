@@ -13,6 +13,7 @@ from tests.unit import test_ledger as ledgers
 from tests.unit import test_paid_once as once
 from tests.unit import test_payouts as payouts
 from tests.unit import test_renewal as renewals
+from tests.unit import test_renewal_elsewhere as elsewhere
 from tests.unit import test_renewed_shares as shares
 from tests.unit import test_rules_of_syncs as syncs
 from tests.unit import test_standing as standings
@@ -23,7 +24,7 @@ OVER_SQLITE = {"test_an_audit_names_the_row_that_is_wrong", "test_an_audit_finds
 mint = ledgers.mint
 TESTS = {
     name: test
-    for module in (insured, ledgers, once, payouts, renewals, shares, standings, syncs)
+    for module in (elsewhere, insured, ledgers, once, payouts, renewals, shares, standings, syncs)
     for name, test in vars(module).items()
     if name.startswith("test_") and name not in OVER_SQLITE
 }
@@ -31,7 +32,7 @@ globals().update(TESTS)
 
 
 def test_the_ledgers_tests_are_here() -> None:
-    assert len(TESTS) == 87
+    assert len(TESTS) == 89
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -181,6 +181,7 @@ def test_a_recharge_that_the_card_does_not_ask_for_says_why(home: Home) -> None:
         (("limit", "@phone", "@card"), 2), (("limit", "@phone", "@card", "--day", "much"), 2),
         (("freeze", "@phone", "@card"), 1), (("unbind", "@phone", "@card"), 1), (("unbind", "@phone"), 2),
         (("lost", "@phone", "0123456789abcdef"), 1), (("bind", "@phone", "--on", "lan:any"), 2),
+        (("recharge", "@phone", "1.00", "0123456789abcdef", "--on", "loopback:nobody"), 1),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(town: Home, words: tuple[str, ...], code: int) -> None:

@@ -289,6 +289,8 @@ BAD = (
     ("scheme policy set @town --attested phone", 2, "no secure element"),
     ("scheme policy set @town --guarantee-payee 5.001", 2, "not an amount"),
     ("scheme order @town @anna limit", 2, "say how much"),
+    ("scheme order @town @anna unbind", 1, "its binding's number"),
+    ("scheme order @town @anna lost --binding 1", 2, "--binding is for"),
     ("scheme order @town @anna freeze --day 5.00", 2, "are for: limit"),
     ("scheme order @town @anna move", 2, "--to is for"),
     ("scheme order @town @anna move --to @anna", 2, "another wallet"),

@@ -22,7 +22,7 @@ from dualtap.events import (
     Stop,
 )
 from dualtap.forms import signed
-from dualtap.issued import Carrier
+from dualtap.issued import Authority, Carrier
 from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd, order_of
 from dualtap.ownermessages import (
@@ -420,6 +420,31 @@ def test_a_proof_of_another_session_reflected_or_altered_is_none(change: dict[st
     hand.as_owner()
     assert hand.say(hand.claim(**change)) == [RefuseMessage(int(Code.BAD_SIGNATURE))]
     assert hand.end.ended
+
+
+def test_who_proves_nothing_leaves_nothing_behind() -> None:
+    """§23-3: authorities are genuine, and are learnt from a peer that proved its key; not before, and then for good."""
+    town = Town()
+    key = town.suite.signer(b"i" * 32).public
+    more = (town.authority(Authority.INSTITUTION, key, 9),)
+    for change in ({"signature": bytes(64)}, {}):
+        hand = Hand(town, wallet_end(town), town.phone)
+        hand.as_owner()
+        hand.say(hand.claim(authorities=more, **change))
+        assert sum(isinstance(one, Persist) for one in hand.effects) == (not change)
+        assert (more[0] in town.card.book.trust.authorities) is (not change)
+
+
+def test_a_binding_is_counted_from_one() -> None:
+    """§23-9: a broken card's number 0 ties nobody in the ledger, and its owner would not know."""
+    town = Town()
+    hand = Hand(town, owner_end(town, Bond()), town.card)
+    hand.as_wallet()
+    assert hand.channel is not None
+    word = signed(town.scheme.id, town.card.book.key, BindBody(town.phone.book.key, hand.channel.transcript, 0, EPOCH))
+    said = BoundMessage(0, EPOCH, sign_with(town.card.keystore, word), town.card.book.certificate, ())
+    assert hand.say(said) == [RefuseMessage(int(Code.MALFORMED))]
+    assert town.phone.book.ties.owned == {}
 
 
 def test_a_thief_of_the_owners_certificate_is_no_owner() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from dualtap_devices.syncing import sync
@@ -86,10 +84,9 @@ def test_a_renewal_that_a_dead_process_left_is_made_before_the_settlement() -> N
     mint = Mint()
     first, second, last = mint.wallet(300), mint.wallet(), mint.wallet()
     assert mint.pay(first, second, 300) == mint.pay(second, last, 300) == "paid"
-    taken: Callable[[], list[bytes]] = mint.store.take_renewals
-    mint.store.take_renewals = list  # type: ignore[method-assign]
-    sync(last, mint, mint.draw(), deposit=False, renew=True)
-    mint.store.take_renewals = taken  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mint.ledger, "_renew", lambda epoch: epoch < 0)
+        sync(last, mint, mint.draw(), deposit=False, renew=True)
     assert not renewals(mint.ledger.world())
     mint.ledger.settle(LAST + 1)
     (deposit,) = renewals(mint.ledger.world())

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from dualtap.errors import Code, TapError
+from dualtap.events import Ask, Consent
 from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.ownerend import errand_of, order_of
@@ -15,10 +16,13 @@ from dualtap.records import Ordered
 from dualtap.statements import BindBody, Errand, OrderBody, OwnBody, OwnerOrder, PresentBody, Word
 from dualtap.sync import Upload, upload_of
 from dualtap.ties import Restraint
+from dualtap_apps.pins import Prompt
+from dualtap_apps.recharging import owner_of
 from dualtap_devices.owning import Session, exchange
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.facts import Fact
 from dualtap_issuer.ingest import Ingest
+from dualtap_issuer.ordering import give, known_of
 from dualtap_issuer.registry import people_of
 from tests.mint import Mint
 
@@ -202,3 +206,59 @@ def test_forged_words_and_other_statements_are_left_out() -> None:
     family.tell(family.stranger, good.sealed(bytes(64)), present, other)  # type: ignore[arg-type]
     assert family.kept() == {other.id}
     assert family.mint.ledger.refused == 2
+
+
+def test_an_institution_unbinds_what_nobody_told_it_of() -> None:
+    """§16-27: by the binding's number; for both sides, whenever the owner tells after that, and for its inheritance."""
+    family = Family()
+    ledger, key = family.mint.ledger, family.card.book.key
+    with pytest.raises(TapError, match="binding's number") as caught:
+        give(ledger, key, Errand.UNBIND, family.mint.epoch)
+    assert caught.value.code is Code.NOT_BOUND
+    with pytest.raises(TapError, match="UNBIND alone"):
+        give(ledger, key, Errand.LOST, family.mint.epoch, binding=1)
+    give(ledger, key, Errand.UNBIND, family.mint.epoch, binding=2)
+    family.sync(family.card)
+    assert family.card.book.ties.owner == family.phone.book.key, "that is another binding"
+    give(ledger, key, Errand.UNBIND, family.mint.epoch, binding=1)
+    family.sync(family.card)
+    assert family.card.book.ties.owner == b""
+    family.sync(family.phone)
+    assert family.phone.book.ties.owned == {}
+    assert known_of(ledger, key).tie(key) is None
+    ledger.audit()
+
+
+def test_the_next_owner_has_a_silent_sellers_binding_ended_without_the_card() -> None:
+    """§16-27: the card never syncs again; the number of the binding before one's own is enough."""
+    family = Family()
+    ledger, key = family.mint.ledger, family.card.book.key
+    tied = family.phone.book.ties.owned[key]
+    assert tied.bind is not None
+    assert tied.own is not None
+    assert family.tap(Release()).code is None
+    assert family.tap(Bond(), family.stranger).code is None
+    family.tell(family.phone, tied.bind, tied.own)
+    family.mint.epoch += 1
+    family.sync(family.stranger)
+    found = known_of(ledger, key).tie(key)
+    assert found is not None
+    assert found.owner == family.phone.book.key, "nothing that the ledger has says otherwise"
+    give(ledger, key, Errand.UNBIND, family.mint.epoch, binding=1)
+    found = known_of(ledger, key).tie(key)
+    assert found is not None
+    assert (found.owner, found.number) == (family.stranger.book.key, 2)
+    ledger.audit()
+
+
+def test_an_owner_recharges_the_wallet_that_was_named() -> None:
+    """§23: of two that are owned, another one may wait at that address."""
+    family = Family()
+    other = family.mint.wallet()
+    family.card, first = other, family.card
+    assert family.tap(Bond()).code is None
+    keypad, keys = Prompt(None, lambda asked, _: asked), (first.book.key, other.book.key)
+    for named in (b"", *keys):
+        person = owner_of(family.phone, keypad, named)
+        said = [person(Ask(1, "CNY", wallet.book.certificate)) for wallet in (first, other)]
+        assert [isinstance(one, Consent) for one in said] == [named in (b"", key) for key in keys]

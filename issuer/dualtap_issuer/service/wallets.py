@@ -28,10 +28,11 @@ CALLS: tuple[Operation, ...] = (
          " place (SPEC §16-21, §16-22)", _WALLET, record({"key": KEY})),
     call(
         "/admin/orders", "POST", "Order something of a wallet, as this institution (SPEC §23-12): restrain it (frozen,"
-        " payment, day), unbind it, take it as lost, move what it is credited to another wallet's key (to)",
+        " payment, day), unbind it (binding: its number, where its owner never told), take it as lost, move what it is"
+        " credited to another wallet's key (to)",
         record({"id": DIGEST, "number": COUNT}),
         record({"wallet": KEY, "errand": one_of(*ERRANDS)},
-               {"frozen": _YES, "payment": _AMOUNT, "day": _AMOUNT, "to": KEY}),
+               {"frozen": _YES, "payment": _AMOUNT, "day": _AMOUNT, "to": KEY, "binding": _AMOUNT}),
     ),
     call(
         "/admin/redeem", "POST", "Pay an anonymous wallet's expired value out to it: signature over a Present whose"
@@ -66,7 +67,8 @@ def _order(epoch: Callable[[], int]) -> Work:
         payment, day = (int_of(given, name) if name in given else limits.AMOUNT for name in ("payment", "day"))
         restraint = Restraint(given.get("frozen") == "yes", payment, day)
         errand = ERRANDS[cast("str", given["errand"])]
-        word = give(ledger, bytes_of(given, "wallet"), errand, epoch(), restraint, bytes_of(given, "to"))
+        number = int_of(given, "binding") if "binding" in given else 0
+        word = give(ledger, bytes_of(given, "wallet"), errand, epoch(), restraint, bytes_of(given, "to"), number)
         return {"id": word.id.hex(), "number": word.body.number}
 
     return order
