@@ -23,7 +23,7 @@ def handed_in(league: League) -> Wallet:
 
 
 def test_what_another_institution_issued_is_renewed_by_that_one() -> None:
-    """§14-24: whoever else has the upload; once."""
+    """§16-26: whoever else has the upload; once."""
     league = League(2)
     one, two = league.members
     last = handed_in(league)
@@ -37,7 +37,7 @@ def test_what_another_institution_issued_is_renewed_by_that_one() -> None:
 
 @pytest.mark.parametrize("late", [LAST, LAST + 1])
 def test_what_was_settled_as_a_credit_is_not_renewed_as_well(late: int) -> None:
-    """§14-24: another institution settled first, and paid it."""
+    """§16-26: another institution settled first, and paid it."""
     league = League(2)
     one, two = league.members
     last = handed_in(league)
