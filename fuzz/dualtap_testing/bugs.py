@@ -163,9 +163,9 @@ def _taking_any_place(before: Any) -> Any:
 def _same_place(before: Any) -> Any:
     """Return a wallet whose Closes take the place of the entry before."""
 
-    def place(self: Book, random: Any, request: bytes = b"") -> Any:
-        found = before(self, random, request)
-        return found if request or self.counter < 2 else found._replace(prev=self.counter - 1)
+    def place(self: Book, random: Any, *said: Any) -> Any:
+        found = before(self, random, *said)
+        return found if found.request or self.counter < 2 else found._replace(prev=self.counter - 1)
 
     return place
 

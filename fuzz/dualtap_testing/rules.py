@@ -69,7 +69,9 @@ class Rules:
 
     def read(self, shelf: Shelf, journal: Sequence[bytes], bounds: Bounds) -> None:
         """Take in what became durable in an honest store; :meth:`judge` follows when every store was read."""
-        kept = self._stores.setdefault(id(shelf), _Kept(shelf, bounds))
+        kept = self._stores.get(id(shelf))
+        if kept is None:
+            kept = self._stores[id(shelf)] = _Kept(shelf, bounds)
         for record in journal[kept.read :]:
             self._take(kept, unpack(record))
         kept.read = len(journal)

@@ -148,7 +148,7 @@ class World:
 
     def honest(self, device: Device) -> bool:
         """Whether nobody has copied, rewound or misused any of its keys."""
-        return not any(key in self.checkers.bad for key in device.keys)
+        return self.checkers.bad.isdisjoint(device.keys)
 
     def fall(self, device: Device) -> None:
         """From now on this device cheats."""
