@@ -25,6 +25,7 @@ from dualtap_conform.check import Check
 from dualtap_conform.clauses import OTHERS, bound, ordered
 from dualtap_conform.paths import read_json, try_to_write, write_json
 from dualtap_conform.personal import check_overwrite, personalise, read_file, to_file
+from dualtap_conform.report import check_overwrite as may_report_to
 from dualtap_conform.report import check_report, read_key, read_public, report_of, sign_report, write_key
 from dualtap_conform.summary import summary, tally
 from dualtap_conform.tester import Outcome, Verdict, checks_for, examine
@@ -117,6 +118,7 @@ def run(
     """Make all checks; print a verdict per clause. ``ERROR`` if one failed, a vector was wrong, or none could hold."""
     signer = reporting.signer()
     if reporting.report is not None:
+        may_report_to(reporting.report)
         try_to_write(reporting.report)
     started = int(time.time())
     made, plays = read_file(path, part)

@@ -14,7 +14,7 @@ from dualtap.errors import Code, TapError
 from dualtap.states import Part
 from dualtap_conform.bench import Bench
 from dualtap_conform.clauses import ordered
-from dualtap_conform.paths import unusable
+from dualtap_conform.paths import read_json, unusable
 from dualtap_conform.setup import Json, Object
 from dualtap_conform.tester import Finding, Outcome
 
@@ -104,6 +104,23 @@ def read_public(text: str) -> bytes:
         if Path(text).is_file():
             raise TapError(Code.BAD_INPUT, f"{text} is a file: --key takes the public key itself, from `conform key`")
     raise TapError(Code.BAD_INPUT, f"--key {text}: a public key is {2 * KEY} hexadecimal digits")
+
+
+def check_overwrite(path: Path) -> None:
+    """Raise ``BAD_INPUT`` if a file stands there that is neither empty nor a report, signed or not."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        found = read_json(path)
+    except TapError:
+        found = None
+    if isinstance(found, dict):
+        found = found.get("report", found)
+    if not (isinstance(found, dict) and {"version", "tool", "clauses"} <= found.keys()):
+        raise TapError(
+            Code.BAD_INPUT,
+            f"{path} is there already, and is no report: it is not overwritten; name another file, or remove it",
+        )
 
 
 def check_report(signed: Json, public: bytes) -> Object:

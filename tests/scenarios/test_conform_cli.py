@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from dualtap.errors import Code, TapError
 from dualtap_apps.cli import run
-from dualtap_conform.report import sign_report
+from dualtap_conform.report import check_overwrite, read_key, sign_report
 from dualtap_conform.setup import Json, Object
 from dualtap_transports.link import Link, open_scheme
 
@@ -98,6 +98,10 @@ def test_a_payer_over_tcp_and_its_report(desk: Desk) -> None:
     assert "make it ready anew" in again
     assert (vectors["wrong"], vectors["not_offered"]) == ([], 0)
     assert desk.json("check", report, "--key", public) == fields
+    check_overwrite(Path(report))  # signed or not, a report may be replaced by a later one
+    Path(report).write_text(json.dumps(fields))
+    check_overwrite(Path(report))
+    Path(report).write_text(json.dumps(sign_report(fields, read_key(Path(key)))))
     stranger = desk("key", desk.path("other")).strip()
     desk("check", report, "--key", stranger, expect=1)
     assert "BAD_SIGNATURE" in desk.errors
@@ -136,6 +140,17 @@ def signed_by(desk: Desk, **changes: Json) -> tuple[str, ...]:
     report = desk.folder / "report.json"
     report.write_text(json.dumps(sign_report(fields, key)))
     return ("check", str(report), "--key", key.public_key().public_bytes_raw().hex())
+
+
+@pytest.mark.parametrize("kept", ["my notes", "[1]", '{"clauses": {}}'])
+def test_a_report_overwrites_nothing_but_a_report(desk: Desk, kept: str) -> None:
+    """Nor is a device met before this is known."""
+    setup, report = desk.path("payer.json"), desk.path("report.json")
+    desk("setup", setup)
+    Path(report).write_text(kept)
+    desk("run", setup, "--on", "tcp:127.0.0.1:1", "--report", report, expect=2)
+    assert "is no report: it is not overwritten" in desk.errors
+    assert Path(report).read_text() == kept
 
 
 def test_a_report_is_verified_as_the_readme_says(desk: Desk) -> None:
