@@ -15,7 +15,7 @@ from dualtap_apps.exits import Exit
 from dualtap_apps.hosting import host
 from dualtap_apps.linking import Met, opened_door, reach, saying, waits
 from dualtap_apps.output import emit, note
-from dualtap_apps.schemes import Office
+from dualtap_apps.schemes import Office, check_there
 from dualtap_devices.disk import read_label
 from dualtap_devices.remote import Carrier, HttpCarrier, LinkCarrier, call_to_sync, carry, is_address
 from dualtap_transports.link import open_scheme
@@ -73,6 +73,7 @@ def issuer_at(where: str) -> Generator[Carrier]:
         with HttpCarrier(where) as http:
             yield http
     else:
+        check_there(Path(where))
         with Office.open(Path(where)) as office:
             yield FolderIssuer(office)
 

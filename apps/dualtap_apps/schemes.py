@@ -82,21 +82,27 @@ def today() -> int:
 
 
 def read_scheme(folder: Path) -> SchemeFile:
-    """Return a folder's card; raise ``ISSUER_UNREACHABLE`` if there is no scheme."""
+    """Return a folder's card; raise ``BAD_INPUT`` if there is no scheme, or a damaged one."""
     try:
         found: object = json.loads((folder / "scheme.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TapError(Code.ISSUER_UNREACHABLE, f"no scheme in {folder}; make one with `dualtap scheme new`") from error
+        raise TapError(Code.BAD_INPUT, f"no scheme in {folder}; make one with `dualtap scheme new`") from error
     fields = cast("dict[str, object]", found) if isinstance(found, dict) else {}
     suite, root, currency, expires = (fields.get(name) for name in ("suite", "root", "currency", "expires"))
     if not (isinstance(suite, str) and isinstance(root, str) and isinstance(currency, str)) or suite not in SUITES:
-        raise TapError(Code.ISSUER_UNREACHABLE, f"{folder}/scheme.json is damaged")
+        raise TapError(Code.BAD_INPUT, f"{folder}/scheme.json is damaged: restore it")
     card = SchemeFile(suite, root, currency, expires if isinstance(expires, int) else 0)
     try:
         card.anchor()
     except (ValueError, TapError) as error:
-        raise TapError(Code.ISSUER_UNREACHABLE, f"{folder}/scheme.json is damaged") from error
+        raise TapError(Code.BAD_INPUT, f"{folder}/scheme.json is damaged: restore it") from error
     return card
+
+
+def check_there(folder: Path) -> None:
+    """Raise ``ISSUER_UNREACHABLE`` unless there is a scheme where a wallet expects its issuer."""
+    if not (folder / "scheme.json").is_file():
+        raise TapError(Code.ISSUER_UNREACHABLE, f"no scheme in {folder}, where this wallet's issuer should be")
 
 
 def create(folder: Path, currency: str, suite: str) -> SchemeFile:
@@ -129,12 +135,12 @@ class Office:
         """Open the scheme in a folder, as one of its institutions: the first that joined, where none is named.
 
         ``db`` is where its ledger is, as :meth:`Store.open` takes it; without one, it is beside the keys. Raises
-        ``ISSUER_UNREACHABLE``, or ``BAD_INPUT`` for an institution whose key is not here.
+        ``BAD_INPUT`` for no scheme, or an institution whose key is not here, and what :meth:`Store.open` does.
         """
         card, keyring = read_scheme(folder), Keyring(folder)
         names = keyring.names(INSTITUTION)
         if not names:
-            raise TapError(Code.ISSUER_UNREACHABLE, f"{folder} has lost its keys")
+            raise TapError(Code.BAD_INPUT, f"{folder} has lost its keys: restore them")
         scheme = card.anchor()
         office = keyring.institution(scheme, institution or names[0])
         store = Store.open(db) if db else Store.open(folder / "ledger.sqlite", create=False)

@@ -24,7 +24,7 @@ from dualtap_apps.output import emit, restrained, wallet_id
 from dualtap_apps.pins import state as pin_state
 from dualtap_apps.purposes import category, parse_conditions
 from dualtap_apps.rulings import tier_number
-from dualtap_apps.schemes import Joining, Office, read_scheme, today
+from dualtap_apps.schemes import Joining, Office, check_there, read_scheme, today
 from dualtap_devices.cues import NEWS as CUES
 from dualtap_devices.disk import Label, created, opened, read_label
 from dualtap_devices.models import MODELS
@@ -193,6 +193,7 @@ def fund(folder: Path, amount: str, as_json: bool, conditions: Sequence[str] = (
 
 def home_of(wallet: Wallet, folder: Path) -> AbstractContextManager[Office]:
     """Open a scheme's folder as the institution of a wallet, where its key is there; else as the first."""
+    check_there(folder)
     return Office.open(folder, institution=Keyring(folder).institution_of(wallet.book.certificate.issuer))
 
 

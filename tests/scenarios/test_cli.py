@@ -228,11 +228,11 @@ BAD: list[tuple[tuple[str, ...], int, str]] = [
     (("wallet", "fund", "@anna", "٣"), 2, "not an amount"),
     (("wallet", "fund", "@anna", "9" * 16), 2, "too large"),
     (("wallet", "new", "@anna", "--scheme", "@town", "--carrier", "watch", "--name", "Anna"), 2, "exists"),
-    (("wallet", "new", "@new", "--scheme", "@nowhere", "--carrier", "watch", "--name", "N"), 6, "scheme new"),
+    (("wallet", "new", "@new", "--scheme", "@nowhere", "--carrier", "watch", "--name", "N"), 2, "scheme new"),
     (("wallet", "new", "@new", "--scheme", "@town", "--carrier", "boat", "--name", "N"), 2, "boat"),
     (("scheme", "new", "@town"), 2, "exists"),
     (("scheme", "new", "@x", "--currency", "Yuan"), 2, "ISO 4217"),
-    (("scheme", "audit", "@nowhere"), 6, "no scheme"),
+    (("scheme", "audit", "@nowhere"), 2, "no scheme"),
     (("charge", "@anna", "5", "--on", "carrier-pigeon:1"), 2, "known transports"),
     (("charge", "@anna", "5", "--on", "tcp:127.0.0.1:99999"), 2, "99999"),
     (("charge", "@anna", "five", "--on", "tcp:127.0.0.1:0"), 2, "not an amount"),
@@ -318,6 +318,19 @@ def test_a_lost_or_damaged_ledger_is_never_taken_for_an_empty_one(town: Town, da
         town.run(*command, expect=1)
         assert "LEDGER_CORRUPT" in town.errors
     assert town.json("wallet", "show", "@anna")["available"] == 1000
+
+
+def test_a_wallet_whose_scheme_is_gone_cannot_reach_its_issuer(town: Town) -> None:
+    """Who names a folder that is none is told to name another; a wallet's own is out of reach."""
+    town.wallet("anna", "watch", "5")
+    (town.folder / "town").rename(town.folder / "away")
+    for command in (("sync", "@anna"), ("wallet", "fund", "@anna", "5"), ("wallet", "rotate", "@anna")):
+        town.run(*command, expect=6)
+        assert "where this wallet's issuer should be" in town.errors
+    town.run("scheme", "audit", "@town", expect=2)
+    (town.folder / "away" / "scheme.json").write_text("{}")
+    town.run("scheme", "audit", "@away", expect=2)
+    assert "damaged" in town.errors
 
 
 def test_a_torn_tap_says_until_when_it_is_in_doubt(town: Town) -> None:
