@@ -1,4 +1,4 @@
-"""``wallet bind|look|limit|freeze|unbind|lost|move``: a soft wallet, and the wallets that it owns (SPEC §23)."""
+"""``wallet bind|look|limit|freeze|unbind|lost``: a soft wallet, and the wallets that it owns (SPEC §23)."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def restrain(
             if frozen is not False and wallet.book.ties.reported_lost(key):
                 again = f"`dualtap wallet freeze {folder} {wallet_id(key)} --off`"
                 raise TapError(Code.BAD_INPUT, f"this would take back that it is lost; if it was found: {again}")
-            _keep(wallet, order_of(wallet.book, key, wish))
+            keep(wallet, order_of(wallet.book, key, wish))
         restraint = wallet.book.ties.given_to(key)
     when = "It obeys from now on" if where.meets else "It obeys once this wallet has synced, and then that one"
     fields = {"wallet": wallet_id(key), **restraint._asdict(), "obeyed": where.meets}
@@ -156,8 +156,8 @@ def restrain(
 def lost(folder: Path, name: str, as_json: bool) -> Exit:
     """Order that an owned wallet is lost, to be told by the next sync."""
     with opened(folder) as wallet:
-        key = _theirs(name, folder, wallet)
-        _keep(wallet, errand_of(wallet.book, key, Errand.LOST))
+        key = theirs(name, folder, wallet)
+        keep(wallet, errand_of(wallet.book, key, Errand.LOST))
     emit(
         as_json,
         {"result": "lost", "wallet": wallet_id(key)},
@@ -168,39 +168,22 @@ def lost(folder: Path, name: str, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def move(folder: Path, name: str, to: str, as_json: bool) -> Exit:
-    """Order that what an owned wallet holds belongs to another, to be told by the next sync."""
-    with opened(folder) as wallet:
-        key = _theirs(name, folder, wallet)
-        target = owned(wallet, to) if is_name(to) else _key_of(Path(to), folder, wallet)
-        if target == key:
-            raise TapError(Code.BAD_INPUT, "it would be moved to itself")
-        _keep(wallet, errand_of(wallet.book, key, Errand.MOVE, to=target))
-    emit(
-        as_json,
-        {"result": "moved", "wallet": wallet_id(key), "to": wallet_id(target)},
-        f"What wallet {wallet_id(key)} holds is to be wallet {wallet_id(target)}'s: tell the issuer now, by "
-        f"`dualtap sync {folder}`",
-        "It is paid when the last day to claim it is past; what can still be tapped is quicker paid over by a tap",
-    )
-    return Exit.OK
-
-
-def _theirs(name: str, folder: Path, wallet: Wallet) -> bytes:
+def theirs(name: str, folder: Path, wallet: Wallet) -> bytes:
     """Return the key of an owned wallet by its name, or by its folder if that is at hand; raise ``NOT_BOUND``."""
     if (Path(name) / "wallet.json").is_file() and name:
-        return owned(wallet, wallet_id(_key_of(Path(name), folder, wallet)))
+        return owned(wallet, wallet_id(key_of(Path(name), folder, wallet)))
     return owned(wallet, name)
 
 
-def _key_of(other: Path, folder: Path, wallet: Wallet) -> bytes:
+def key_of(other: Path, folder: Path, wallet: Wallet) -> bytes:
+    """Return the key of the wallet in a folder; ``wallet``, of ``folder``, is open already."""
     if other.resolve() == folder.resolve():
         return wallet.book.key
     with opened(other) as found:
         return found.book.key
 
 
-def _keep(wallet: Wallet, order: Signed[OrderBody]) -> None:
+def keep(wallet: Wallet, order: Signed[OrderBody]) -> None:
     """Sign an order and make it durable, in room that nothing is reserved for: it goes up with the next sync."""
     wallet.check()
     wallet.tidy()

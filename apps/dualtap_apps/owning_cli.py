@@ -196,17 +196,28 @@ def lost(folder: Path, wallet: str, as_json: bool) -> None:
 
 
 @click.command(
-    "move", cls=Examples, examples=("dualtap wallet move phone 0f1e2d3c4b5a6978 --to newcard && dualtap sync phone",)
+    "move",
+    cls=Examples,
+    examples=(
+        "dualtap wallet move phone card --to newcard                            # both are here: at once, by taps",
+        "dualtap wallet move phone 0f1e2d3c4b5a6978 --to newcard && dualtap sync phone   # broken: by the issuer",
+    ),
 )
 @click.argument("folder", type=FOLDER)
 @_WALLET
 @click.option("--to", required=True, metavar="WALLET", help="A wallet's folder, or the name of one that is owned.")
+@PIN_FILE
 @AS_JSON
-def move(folder: Path, wallet: str, to: str, as_json: bool) -> None:
-    """Have what WALLET (its 16 digits), old or broken, holds paid to another: told at the next sync of FOLDER."""
-    from dualtap_apps.owners import move as act
+def move(folder: Path, wallet: str, to: str, pin_file: Path | None, as_json: bool) -> None:
+    """Move what WALLET holds to another: at once, by taps, where both are folders here, and the rest by the issuer.
 
-    _end(act(folder, wallet, to, as_json))
+    The issuer is told at the next sync of FOLDER, and pays when the last day to claim it is past. So it is for a
+    WALLET that is broken or away (its 16 digits).
+    """
+    from dualtap_apps.moving import move as act
+    from dualtap_apps.pins import Prompt
+
+    _end(act(folder, wallet, to, Prompt(pin_file, typed), as_json))
 
 
 COMMANDS = (bind, unbind, look, limit, freeze, recharge, lost, move)

@@ -53,8 +53,13 @@ def recharge(folder: Path, amount: str, where: Where, keypad: Keypad, as_json: b
 
 def _why(payer: Report, card: Report) -> Report:
     """Return how a payment ended; where the card had reasons not to ask for it, which it tells nobody, with these."""
-    silent = payer.result is Result.NOT_PAID and payer.code is Code.LINK_LOST and card.code is not None
-    return payer._replace(code=card.code, detail=card.detail or "the card asks for nothing") if silent else payer
+    unasked = payer.result is Result.DONE or (payer.result is Result.NOT_PAID and payer.code is Code.LINK_LOST)
+    silent = unasked and card.code is not None
+    return (
+        payer._replace(result=card.result, code=card.code, detail=card.detail or "the card asks for nothing")
+        if silent
+        else payer
+    )
 
 
 def owner_of(wallet: Wallet, keypad: Keypad, named: bytes = b"") -> Person:

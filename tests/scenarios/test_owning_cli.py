@@ -165,6 +165,38 @@ def test_what_is_reported_lost_stays_so_until_it_is_found(home: Home) -> None:
     assert home.told("scheme", "order", "@town", name, "show")["lost"] is False
 
 
+def test_a_wallet_in_hand_is_moved_at_once_by_taps(home: Home) -> None:
+    """Within its limits, by as few taps as they allow; nothing is left to order."""
+    assert home.run("wallet", "bind", "@phone", "@card") == 0
+    assert home.run("wallet", "limit", "@phone", "@card", "--payment", "20.00") == 0
+    moved = home.told("wallet", "move", "@phone", "@card", "--to", "@other")
+    assert (moved["tapped"], moved["left"], moved["ordered"]) == (5000, 0, False)
+    assert (home.told("wallet", "show", "@other")["available"], home.told("wallet", "show", "@card")["available"]) == (
+        5000, 0,
+    )  # fmt: skip
+    assert home.told("wallet", "show", "@card")["counter"] > 0
+    assert "unbind" in home.said(0, "wallet", "move", "@phone", "@card", "--to", "@phone")
+    for name in ("other", "card", "phone"):
+        assert home.run("sync", f"@{name}") == 0
+    stores = [word for name in ("phone", "other", "card", "shop") for word in ("--wallet", f"@{name}")]
+    assert home.run("scheme", "audit", "@town", *stores) == 0
+
+
+def test_what_cannot_be_tapped_is_told_and_left_to_the_order(home: Home) -> None:
+    """To the owner itself too; a limit of the day stops the taps, and a wallet that is turned off makes none."""
+    assert home.run("wallet", "bind", "@phone", "@card") == 0
+    assert home.run("wallet", "limit", "@phone", "@card", "--day", "30.00") == 0
+    moved = home.told("wallet", "move", "@phone", "@card", "--to", "@phone")
+    assert (moved["tapped"], moved["left"], moved["ordered"]) == (3000, 2000, True)
+    assert home.told("wallet", "show", "@phone")["available"] == 13000
+    assert home.run("wallet", "freeze", "@phone", "@card") == 0
+    said = home.said(0, "wallet", "move", "@phone", "@card", "--to", "@other")
+    assert "20.00 CNY could not be tapped: FROZEN" in said
+    assert f"dualtap sync {home.folder / 'phone'}" in said
+    assert home.run("sync", "@phone") == 0
+    assert home.told("scheme", "order", "@town", home.name("card"), "show")["heir"] == home.name("other")
+
+
 def test_a_recharge_that_the_card_does_not_ask_for_says_why(home: Home) -> None:
     assert home.run("scheme", "policy", "set", "@town", "wallet", "--payment", "80.00", "--balance", "60.00") == 0
     assert home.run("wallet", "bind", "@phone", "@card") == 0
