@@ -7,17 +7,23 @@ from pathlib import Path
 import pytest
 
 from dualtap.errors import TapError
+from dualtap.forms import signed
+from dualtap.keystore import Head, sign_with
 from dualtap.records import Record
+from dualtap.statements import CloseBody, Opening
 from dualtap.walletend import WalletEnd
 from dualtap_devices import slots
+from dualtap_devices.flash import PowerCut
 from dualtap_testing.acts import FAULTS
 from dualtap_testing.bugs import BUGS
+from dualtap_testing.devices import Power
 from dualtap_testing.exhaustive import FLOWS, exhaust
 from dualtap_testing.exhaustive_binds import TIES, exhaust_tie
 from dualtap_testing.killing import SEEDED
 from dualtap_testing.shrink import shrink
 from dualtap_testing.simulate import ACTS, Scenario, live, shortened
 from dualtap_testing.slips import SLIPS
+from dualtap_testing.stub import STUB
 from dualtap_testing.torn import TornKeystore, TornStore
 from dualtap_testing.world import World
 
@@ -149,3 +155,18 @@ def test_a_store_that_believes_what_was_torn_is_found_by_a_life(monkeypatch: pyt
 
     monkeypatch.setattr(slots, "_digest", unchecked)
     assert "STORE_FAILED" in live(TORN)[1]
+
+
+def test_a_chip_whose_counter_skips_before_it_ever_signed_comes_back() -> None:
+    """§12-7."""
+    scheme, power = World(STUB, "skips", (), torn=True).scheme, Power()
+    chip = TornKeystore(scheme, bytes(32), power, "skips")
+    close = signed(scheme.id, chip.public, CloseBody(bytes(32), 0, 1), Opening(bytes(16), 3, 4))
+    chip.head = Head(3, b"")
+    power.plan((0, False))
+    with pytest.raises(PowerCut):
+        sign_with(chip, close)
+    power.plan(None)
+    chip.power_up()
+    assert sign_with(chip, close)
+    assert chip.head == Head(4, close.id)
