@@ -177,7 +177,7 @@ class TornKeystore(PoweredKeystore):
         self.tears.tear(self._flash, APPENDING, 200, act)
 
     def _skip(self) -> None:
-        """Take over what the world did to the head: a chip's counter may skip. One that never signed has no cell yet."""
+        """Take over what the world did to the head: a chip's counter may skip. One that never signed has no cell."""
         if self.head != self._chip.head and (self.head.id or self.head.successor):
             self._chip._write(self.head, self._chip.pin.cell)
 
