@@ -7,14 +7,18 @@ or after any write. Each trial has a world of its own, with its ledger.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from dualtap.issued import Carrier
+from dualtap.owning import Bond, Restrain
+from dualtap_devices.owning import Session, exchange
 from dualtap_testing.devices import Device
 from dualtap_testing.ending import heal, settle_all
 from dualtap_testing.exhaustive import FIRST, NEXT, Counted
 from dualtap_testing.simulate import SIMULATED
 from dualtap_testing.taps import LinkFault, TapPlan
+from dualtap_testing.tied import TieBroken
 from dualtap_testing.world import PEOPLE, World
 
 NETWORK = ("unreachable", "reply lost", "twice", "slow")
@@ -43,12 +47,26 @@ def _sync(world: World, till: Device, trouble: Trouble) -> None:
     world.sync(till, deposit=True, fault=trouble.network, cut=trouble.cut)
 
 
+def _sync_owned(world: World, till: Device, trouble: Trouble) -> None:
+    """The till tells of a wallet that it owns, and of what it ordered."""
+    if not till.wallet.book.ties.owned:
+        for wish in (Bond(), Restrain(payment=500)):
+            ends = [
+                Session.of(one.wallet, wished, world.suite.ephemeral(world.draw()), clock=partial(world.now, one))
+                for one, wished in ((till, wish), (world.devices[1], None))
+            ]
+            exchange(ends[0], ends[1])
+    _sync(world, till, trouble)
+
+
 def _rotate(world: World, till: Device, trouble: Trouble) -> None:
     if till.is_moving or len(till.chests) == 1:
         world.rotate(till, trouble.network, trouble.cut)
 
 
-ACTS: dict[str, Callable[[World, Device, Trouble], None]] = {"sync": _sync, "rotate": _rotate}
+ACTS: dict[str, Callable[[World, Device, Trouble], None]] = {
+    "sync": _sync, "sync what is owned": _sync_owned, "rotate": _rotate,
+}  # fmt: skip
 
 
 def _writes(play: Callable[[Trouble], bool]) -> Iterator[Trouble]:
@@ -105,5 +123,14 @@ def _settled(world: World, counted: Counted, *played: Trouble) -> None:
         anna, _, till = world.devices
         world.tap(anna, till, 3, TapPlan())
         settle_all(world)
+        _ties_told(world, till)
     except Exception as error:
         counted.failures.append(f"{counted.flow}: {played}: {type(error).__name__} {error}")
+
+
+def _ties_told(world: World, owner: Device) -> None:
+    """What an owner keeps of its wallets is what the ledger knows of them."""
+    ties = owner.wallet.book.ties
+    told = {row.id for row in world.ledger.store.words_by([owner.key, *ties.owned])}
+    if not told >= {word.id for word in ties.words()}:
+        raise TieBroken("an owner has synced, and the ledger does not know what it owns")
