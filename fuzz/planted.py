@@ -148,8 +148,8 @@ def plant(bug: Bug) -> str:
 
 
 def main(names: list[str]) -> int:
-    """Plant every bug, or those of some targets; return 1 if any is not found."""
-    bugs = [bug for bug in BUGS if not names or bug.target in names]
+    """Plant every bug, or those of some targets, or some bugs by what they are; return 1 if any is not found."""
+    bugs = [bug for bug in BUGS if not names or bug.target in names or bug.what in names]
     missed = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for bug, found in zip(bugs, pool.map(plant, bugs), strict=True):

@@ -46,7 +46,7 @@ class Kept:
 
     def save(self, path: Path) -> None:
         """Write it, whole or not at all; what else the file keeps, of fuzz targets, stays."""
-        known = json.loads(path.read_text()) if path.exists() else {}
+        known: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
         write(path, {**known, **asdict(self)})
 
 

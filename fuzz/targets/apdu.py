@@ -27,9 +27,9 @@ from dualtap_transports.apdu_reader import ATTEMPTS, Reader, Talk
 from dualtap_transports.chunks import split
 from targets._said import Said
 
-SHARE = 80
+SHARE = 55
 LENGTH = 1500
-COST = 8
+COST = 20
 WINDOWS = (SHORT, EXTENDED, Window(LEAST_DATA, LEAST_DATA), Window(LEAST_DATA, 255))
 _BEARABLE = {Code.LINK_LOST, Code.MALFORMED, Code.TOO_LARGE, Code.WRONG_VERSION}
 

@@ -14,7 +14,7 @@ from dualtap_transports.gatt import Duplex
 from dualtap_transports.iso_dep import Deliver, IsoDepCard, Leave, Say
 from targets._said import Said
 
-SHARE = 300
+SHARE = 321
 LENGTH = 2048
 COST = 2
 _REFUSALS = {Code.MALFORMED, Code.TOO_LARGE}

@@ -54,7 +54,21 @@ TABLES = tuple(
     if name not in FORGOTTEN
 )
 EDGES = (0, 1, -1, 255, 256, TODAY, TODAY + 1, 2**24, limits.AMOUNT, limits.AMOUNT + 1, 2**63, 2**64, 10**30)
-ODD: tuple[object, ...] = (None, True, "", "0", -1, 0.5, 1e300, [], {}, "é", "00" * 32, [[]], {"a": {}})
+ODD: tuple[object, ...] = (
+    None,
+    True,
+    "",
+    "0",
+    -1,
+    0.5,
+    1e300,
+    list[object](),
+    dict[str, object](),
+    "é",
+    "00" * 32,
+    [0],
+    {"a": 0},
+)
 
 
 def one(data: bytes) -> None:
@@ -82,6 +96,7 @@ class Story:
         self.forger = Forger(TOWN, list(TOWN.pieces))
         self.digests = [ledger.challenge(bytes(32)).hex()]
         self.session = "none"
+        self.last: tuple[Operation, Request] | None = None
         self.channel: Channel | None = None
         self.challenge = bytes(32)
         self.left = b""
@@ -93,7 +108,9 @@ class Story:
 
     def step(self, said: Said) -> None:
         """Make one request, or forge something that a later one tells."""
-        match said.below(8):
+        match said.below(9):
+            case 8 if self.last is not None:
+                self.ask(WEB.admin, *self.last)  # as a client does that has not heard the answer
             case 0:
                 self.forger.transfer(said)
             case 1 | 2:
@@ -150,10 +167,13 @@ class Story:
             if said.below(4) == 1:
                 _spoil(fields, said)
             body = json.dumps(fields).encode()
+            how = said.below(8)
+            body = said.blob() if how == 1 else body[: said.byte()] + said.blob() if how == 2 else body
         token = said.pick((TOKEN, TOKEN, TOKEN, TOKEN, TOKEN[:-1], b"", b"\xff"))
         kind = said.pick((JSON, JSON, JSON, "text/plain", JSON + "; charset=utf-8"))
         headers = ((b"authorization", b"Bearer " + token), (b"content-type", kind.encode()))
-        answer = self.ask(WEB.admin, known, Request(known.method, path, headers, *_parts(body, said)))
+        self.last = known, Request(known.method, path, headers, *_parts(body, said))
+        answer = self.ask(WEB.admin, *self.last)
         if answer.status == 200 and answer.kind == JSON:
             found = cast("dict[str, object]", json.loads(answer.body))
             self.digests += [item for item in found.values() if isinstance(item, str) and len(item) == 64]

@@ -27,7 +27,7 @@ from targets._units import check_credits
 
 SHARE = 3
 LENGTH = 400
-COST = 100
+COST = 75
 MOST = 1 << 20
 STEPS = 8
 SYNCS = 3
