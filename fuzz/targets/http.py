@@ -108,8 +108,8 @@ class Story:
 
     def step(self, said: Said) -> None:
         """Make one request, or forge something that a later one tells."""
-        match said.below(9):
-            case 8 if self.last is not None:
+        match said.below(10):
+            case 8 | 9 if self.last is not None:
                 self.ask(WEB.admin, *self.last)  # as a client does that has not heard the answer
             case 0:
                 self.forger.transfer(said)
@@ -169,8 +169,8 @@ class Story:
             body = json.dumps(fields).encode()
             how = said.below(8)
             body = said.blob() if how == 1 else body[: said.byte()] + said.blob() if how == 2 else body
-        token = said.pick((TOKEN, TOKEN, TOKEN, TOKEN, TOKEN[:-1], b"", b"\xff"))
-        kind = said.pick((JSON, JSON, JSON, "text/plain", JSON + "; charset=utf-8"))
+        token = said.pick((TOKEN,) * 12 + (TOKEN[:-1], b"", b"\xff"))
+        kind = said.pick((JSON,) * 8 + ("text/plain", JSON + "; charset=utf-8"))
         headers = ((b"authorization", b"Bearer " + token), (b"content-type", kind.encode()))
         self.last = known, Request(known.method, path, headers, *_parts(body, said))
         answer = self.ask(WEB.admin, *self.last)
@@ -187,7 +187,7 @@ class Story:
                 low, high = cast("int", shape.get("minimum", 0)), cast("int", shape.get("maximum", 2**64))
                 return said.pick([*[edge for edge in (1, 1, *EDGES, high) if low <= edge <= high], low + said.byte()])
             case "array":
-                return [self.value(cast("Shape", shape["items"]), said) for _ in range(said.below(3))]
+                return [self.value(cast("Shape", shape["items"]), said) for _ in range(max(0, said.below(6) - 3))]
             case "object":
                 fields = cast("dict[str, Shape]", shape.get("properties", {}))
                 needed = cast("list[str]", shape.get("required", []))
