@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import json
+import os
 import random
 import signal
 import sys
@@ -59,10 +60,13 @@ def _atheris(name: str, folder: Path, runs: int, seconds: int, seed: int) -> int
     atheris: Any = import_module("atheris")
     with atheris.instrument_imports(include=list(OURS), enable_loader_override=False):
         target = load(name)
-    done = 0
+    done, until = 0, time.monotonic() + seconds if seconds else None
 
     def counted(data: bytes) -> None:
         nonlocal done
+        if until is not None and time.monotonic() > until:
+            told()
+            os._exit(0)  # libFuzzer's own end of time ends the process before anything can be told
         done += 1
         target.one(data)
 
@@ -78,7 +82,6 @@ def _atheris(name: str, folder: Path, runs: int, seconds: int, seed: int) -> int
     arguments += [f"-artifact_prefix={folder}/", f"-rss_limit_mb={MEMORY_MIB}", "-print_final_stats=1"]
     words = HERE / f"{name}.dict"
     arguments += [f"-dict={words}"] if words.exists() else []
-    arguments += [f"-max_total_time={seconds}"] if seconds else []
     (CORPUS / name).mkdir(exist_ok=True)
     atheris.Setup([*arguments, str(grown), str(CORPUS / name)], counted)
     atexit.register(told)

@@ -108,9 +108,8 @@ class EmulatedKeystore:
 
 
 def _cell(head: Head) -> bytes:
-    """Return the bytes of a cell: counter and id; of a retired key, the id (zeros if there is none) and successor."""
-    counter = head.ctr.to_bytes(_COUNTER, "big")
-    return counter + (head.id or bytes(DIGEST)) + head.successor if head.successor else counter + head.id
+    """Return the bytes of a cell: counter and id (zeros if there is none); of a retired key, its successor."""
+    return head.ctr.to_bytes(_COUNTER, "big") + (head.id or bytes(DIGEST)) + head.successor
 
 
 def _head(cell: bytes) -> Head:

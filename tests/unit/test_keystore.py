@@ -126,6 +126,13 @@ def test_it_remembers_through_many_signatures_and_power_cuts() -> None:
         assert keystore.head.ctr == ctr
 
 
+def test_a_counter_that_skipped_before_anything_was_signed_is_read_back() -> None:
+    # As a chip's may; nothing here skips of itself, so that the cell is written from inside.
+    flash, keystore = created()
+    keystore._write(Head(3, b""), keystore.pin.cell)  # pyright: ignore[reportPrivateUsage]
+    assert EmulatedKeystore(SCHEME, flash.crash()).head == Head(3, b"")
+
+
 def test_to_sign_the_last_entry_again_writes_nothing() -> None:
     """§13-3, §13-6."""
     flash, keystore = created()
