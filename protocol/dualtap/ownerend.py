@@ -116,11 +116,21 @@ class OwnerEnd(End):
         )
         self._check_expected()
         self._state = message
+        self._heal_release(message)
         if isinstance(self._wish, Restrain | Release):
             self._order(self._wish, message)
             return
         self._say(DoneMessage())
         self._end()
+
+    def _heal_release(self, state: StateMessage) -> None:
+        """Own no more what this wallet gave up and the other end says is over: its Done was lost (SPEC §23-20)."""
+        assert self.peer is not None
+        ties, key = self.book.ties, self.peer.key
+        tied = ties.owned.get(key)
+        over = tied is not None and tied.number != state.bind and not isinstance(self._wish, Release)
+        if over and ties.gave_up(key):
+            self._persist(Tied(key, 0, None, None))
 
     def _order(self, wish: Restrain | Release, state: StateMessage) -> None:
         assert self.peer is not None

@@ -109,6 +109,11 @@ class Ties:
         bodies = [order.body for order in self.given.get(wallet, ()) if tied and order.body.bind == tied.number]
         return next((body.errand is Errand.LOST for body in reversed(bodies) if body.errand in heeded), False)
 
+    def gave_up(self, wallet: bytes) -> bool:
+        """Return whether this wallet, as owner, has ordered UNBIND under the binding that it holds."""
+        tied, given = self.owned.get(wallet), (order.body for order in self.given.get(wallet, ()))
+        return any(tied is not None and body.bind == tied.number and body.errand is Errand.UNBIND for body in given)
+
     def next_number(self, wallet: bytes) -> int:
         """Return the number of the next order about a wallet."""
         return max([order.body.number for order in self.given.get(wallet, ())], default=0) + 1

@@ -35,7 +35,7 @@ from dualtap.ownermessages import (
     encode,
 )
 from dualtap.owning import AskOwner, Bond, End, Look, OwnerEffect, Release, Restrain, Step, Told, Wish
-from dualtap.records import Ordered
+from dualtap.records import Ordered, Tied
 from dualtap.session import Channel, establish
 from dualtap.statements import BindBody, Errand, OrderBody, OwnerOrder, PresentBody, Verification
 from dualtap.ties import Restraint
@@ -780,6 +780,31 @@ def test_a_session_ends_after_a_minute() -> None:
 
 
 # Cuts
+
+
+def test_a_release_whose_answer_was_lost_is_healed_by_the_next_look() -> None:
+    """§23-20: at every tear; while the wallet says that it is bound, the owner keeps it."""
+    healed, cut, told = 0, 0, Told(Code.LINK_LOST)
+    while told.code is not None:
+        town = Town().bound()
+        told = town.tap(town.phone, Release(), cut=cut)
+        torn = bool(town.phone.book.ties.owned) and not town.card.book.ties.owner
+        assert town.tap(town.phone, Look()).code is None
+        assert bool(town.phone.book.ties.owned) is bool(town.card.book.ties.owner)
+        assert town.reopened(town.phone).book.ties.owned == town.phone.book.ties.owned
+        healed, cut = healed + torn, cut + 1
+    assert healed
+
+
+def test_a_wallet_that_says_it_is_free_is_not_rid_of_its_owner() -> None:
+    """§23-20: the owner never gave it up."""
+    town = Town().bound()
+    ties = town.card.book.ties
+    ties.apply(Tied(town.card.book.key, ties.number, None, None))
+    state = town.tap(town.phone, Look()).state
+    assert state is not None
+    assert state.bind == 0
+    assert list(town.phone.book.ties.owned) == [town.card.book.key]
 
 
 @pytest.mark.parametrize("wish", [Bond(), Restrain(payment=50), Release()])
