@@ -45,7 +45,7 @@ _PAYING: Final = {
     ),
     "change lost": Slip(
         "what is left behind a spent span is lost", Book._cut,
-        "[held._replace(end=start), held._replace(start=end)]", "[held._replace(end=start)]",
+        ", Holding(parent, held.token, end, held.end)]", "]",
     ),
     "paid, says the screen": Slip(
         "any Receipt of the request passes for this transfer's", heal.paid_by,
@@ -240,7 +240,7 @@ _CHIP: Final = {
         "opening.prev < head.ctr", "opening.prev < head.ctr - 1",
     ),
     "head stays behind": Slip(
-        "a keystore remembers where an entry begins", keystore.check_tape, "ctr=opening.ctr", "ctr=opening.prev"
+        "a keystore remembers where an entry begins", keystore.check_tape, "Head(opening.ctr", "Head(opening.prev"
     ),
     "retired chip pays": Slip(
         "a keystore that was retired signs transfers", keystore.check_tape,
