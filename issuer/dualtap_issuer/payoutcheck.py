@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from dualtap_issuer.findings import Finding, Wrong, about
@@ -22,7 +23,7 @@ def payouts(
     """
     facts = world.facts
     rows = {PayoutRow(*row) for row in store.ask("SELECT token, holder, epoch, fresh FROM payout")}
-    expected = _expected(world, held, {row.token for row in rows} - held.keys())
+    expected = _expected(world, held, {row.token for row in rows} - held.keys(), rows)
     wrong = [Finding("payout", tuple(row), Wrong.MISSING, *about(facts, row.fresh)) for row in expected - rows]
     wrong += [Finding("payout", tuple(row), Wrong.UNEXPECTED, *about(facts, row.fresh)) for row in rows - expected]
     people = People(facts.words.values(), facts.seen, world.institutions)
@@ -36,10 +37,18 @@ def payouts(
     return sorted(wrong, key=str)
 
 
-def _expected(world: World, held: dict[bytes, dict[bytes, int]], others: Iterable[bytes]) -> set[PayoutRow]:
-    """Return the payouts that were made: there is a token with the serial of each."""
+def _expected(
+    world: World, held: dict[bytes, dict[bytes, int]], others: Iterable[bytes], rows: Collection[PayoutRow]
+) -> set[PayoutRow]:
+    """Return the payouts that were made: there is a token with the serial of each.
+
+    Serials are short enough for two payouts to share one: then ``rows`` tell which token is whose.
+    """
     facts = world.facts
-    by_serial = {token.serial: digest for digest, token in facts.tokens.items()}
+    by_serial: dict[bytes, set[bytes]] = defaultdict(set)
+    for digest, token in facts.tokens.items():
+        by_serial[token.serial].add(digest)
+    whose = {row.fresh: (row.token, row.holder) for row in rows}
     holders = {token: set(amounts) for token, amounts in held.items()}
     for token in others:  # what was settled and its row lost
         known = facts.tokens.get(token)
@@ -48,7 +57,9 @@ def _expected(world: World, held: dict[bytes, dict[bytes, int]], others: Iterabl
     found: set[PayoutRow] = set()
     for token, keys in holders.items():
         for holder in keys:
-            fresh = by_serial.get(payout_serial(token, holder))
-            if fresh is not None:
-                found.add(PayoutRow(token, holder, facts.seen[fresh], fresh))
+            found.update(
+                PayoutRow(token, holder, facts.seen[fresh], fresh)
+                for fresh in by_serial.get(payout_serial(token, holder), ())
+                if whose.get(fresh, (token, holder)) == (token, holder)
+            )
     return found

@@ -123,7 +123,7 @@ def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int) -> int:
         store.lock("payout " + holder.hex())
         tokens, _ = open_tokens(ledger, holder)
         facts = {fact.digest: cast("Token", decode_fact(ledger.scheme, fact)) for fact, _ in store.find(tokens)}
-        ingest = Ingest(store, ledger.trust, ledger.institutions, epoch)
+        ingest, issued = Ingest(store, ledger.trust, ledger.institutions, epoch), set[bytes]()
         for token, known in sorted(facts.items()):
             given = paid(store, ledger.scheme, holder, [token])
             deposits = {row.transfer for row in store.deposits(given)}
@@ -136,6 +136,9 @@ def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int) -> int:
                 serial, amount, known.currency, to, epoch, last, last + terms.grace, terms.hops
             )
             row = PayoutRow(token, holder, epoch, ledger.trust.token_id(fresh))
+            if row.fresh in issued or store.has(row.fresh):
+                continue  # of one serial and all else alike they would be one token: the next settlement's dates differ
+            issued.add(row.fresh)
             store.insert("payout", PayoutRow._fields, [row])
             store.put_delivery(to, row.fresh)
             ingest.token(fresh)
