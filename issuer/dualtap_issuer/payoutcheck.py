@@ -46,8 +46,8 @@ def _expected(
     """
     facts = world.facts
     by_serial: dict[bytes, set[bytes]] = defaultdict(set)
-    for digest, token in facts.tokens.items():
-        by_serial[token.serial].add(digest)
+    for digest, issued in facts.tokens.items():
+        by_serial[issued.serial].add(digest)
     whose = {row.fresh: (row.token, row.holder) for row in rows}
     holders = {token: set(amounts) for token, amounts in held.items()}
     for token in others:  # what was settled and its row lost
