@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from dualtap_testing import thieves
 from dualtap_testing.devices import Device
+from dualtap_testing.scenes import SCENES
 from dualtap_testing.taps import LinkFault, TapPlan
 from dualtap_testing.world import THIEVES, World, taken_of
 
@@ -24,7 +25,8 @@ Act = Callable[[World, random.Random, frozenset[str]], None]
 def happen(world: World, number: int, faults: frozenset[str]) -> str:
     """Let act ``number`` happen; return its name."""
     draw = world.begin(f"act {number}")
-    name = draw.choices(list(ACTS), [weight for weight, _, _ in ACTS.values()])[0]
+    weights = [weight * world.temper.weight(named) for named, (weight, _, _) in ACTS.items()]
+    name = draw.choices(list(ACTS), weights)[0]
     _, needs, act = ACTS[name]
     if needs and needs not in faults:
         name, act = "pay", pay
@@ -248,5 +250,6 @@ ACTS: dict[str, tuple[float, str, Act]] = {
     "scrawl": (0.7, "hostile", scrawl),
     "misname": (0.7, "hostile", misname),
     "collude": (0.7, "hostile", collude),
+    **SCENES,
 }
 """By name: how often, the fault that it is part of, and what happens."""

@@ -140,6 +140,11 @@ class Question(NamedTuple):
     basket: bytes
     part: int
     outcome: bytes | None
+    epoch: int = 0
+
+
+KEPT = 1_100
+"""Days for which the outcome of a request is kept (SPEC §10, §4.1-9)."""
 
 
 class Shelf:
@@ -157,6 +162,8 @@ class Shelf:
         """Tokens that were ever delivered here."""
         self.paid: dict[tuple[bytes, int], set[bytes]] = {}
         """By basket and part, every transfer that was ever accepted."""
+        self.dropped = ""
+        """What a compacted log has lost of what it must keep (SPEC §12-12)."""
         self._read = 0
         self._tail: Raw = ()
         self.held: dict[Parent, list[tuple[int, int]]] = {}
@@ -199,8 +206,8 @@ class Shelf:
                 self.funded[named] = self.coins[named]
                 if (named, TOKEN, 0) not in self.held:
                     self.held[named, TOKEN, 0] = [(0, token[1])]
-            case [3, request, basket, part, *_]:
-                self.questions[request] = Question(basket, part, None)
+            case [3, request, basket, part, _, _, epoch, _]:
+                self.questions[request] = Question(basket, part, None, epoch)
             case [4, statement, message]:
                 self._tail = statement
                 self._answered(self._word(statement), message)
@@ -250,6 +257,7 @@ class Shelf:
             self.held[transfer, PAYER, place] = [(start, end)]
 
     def _snapshot(self, fields: Raw) -> None:
+        held, pending, questions = self.held, self.pending, self.questions
         self.held, self.pending, self.questions = {}, {}, {}
         for token in fields[1]:
             self._coin(token)
@@ -262,9 +270,19 @@ class Shelf:
             self.pending[sent.id] = sent
         for asked, outcome in fields[7]:
             given = None if outcome is None else self._word(outcome).accepts
-            self.questions[asked[0]] = Question(asked[1], asked[2], given)
+            self.questions[asked[0]] = Question(asked[1], asked[2], given, asked[5])
         if fields[10]:
             self._tail = fields[10][-1]
+        date: int = fields[0][2][0] if fields[0][2] else 0
+        lost = {
+            "units": {parent: sorted(parts) for parent, parts in held.items() if parts}
+            != {parent: sorted(parts) for parent, parts in self.held.items() if parts},
+            "a doubt": pending.keys() != self.pending.keys(),
+            "an outcome": any(
+                self.questions.get(request) != one for request, one in questions.items() if one.epoch + KEPT >= date
+            ),
+        }
+        self.dropped = self.dropped or next((what for what, is_so in lost.items() if is_so), "")
 
 
 def _spans_of(message: Raw) -> list[tuple[int, int]]:

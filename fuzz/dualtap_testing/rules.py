@@ -14,8 +14,8 @@ from dualtap_testing.bag import Bag
 from dualtap_testing.checkers import PromiseBroken
 from dualtap_testing.reading import PAYEE, RECEIPT, TOKEN, Parent, Raw, Shelf, Word, unpack, word
 
-RESTORED = 2
-"""Dead transfers on one path that a payee takes offline (SPEC §10)."""
+RESTORED, STEP = 2, 400
+"""Dead transfers on one path that a payee takes offline, and days that a tap may move a date (SPEC §10)."""
 
 
 class Bounds(NamedTuple):
@@ -49,6 +49,8 @@ class _Kept:
     seeds: set[bytes] = field(default_factory=set[bytes])
     tail: Raw = ()
     entries: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    date: int = 0
+    requests: Counter[tuple[bytes, int]] = field(default_factory=Counter[tuple[bytes, int]])
     asked: dict[bytes, int] = field(default_factory=dict[bytes, int])
     refunds: dict[bytes, set[bytes]] = field(default_factory=dict[bytes, set[bytes]])
     taken: list[tuple[Parent, int, int, Parent]] = field(default_factory=list[tuple[Parent, int, int, Parent]])
@@ -64,6 +66,8 @@ class Rules:
         self._waiting: list[tuple[_Kept, Word, Raw]] = []
         self._refunded: list[tuple[_Kept, bytes]] = []
         self._seen: dict[bytes, int] = {}
+        self.by_tap = False
+        """Whether what is read now became durable in a tap."""
 
     # Stores
 
@@ -78,8 +82,11 @@ class Rules:
 
     def _take(self, kept: _Kept, record: Raw) -> None:
         match record:
-            case [3, request, _, _, amount, *_]:
+            case [1, _, _, header, _]:
+                self._dated(kept, header)
+            case [3, request, basket, part, amount, *_]:
                 kept.asked[request] = amount
+                kept.requests[basket, part] += 1
             case [4, statement, message]:
                 found = self._entry(kept, statement)
                 if found.kind == RECEIPT:
@@ -103,6 +110,21 @@ class Rules:
                 self._told(kept, ctr)
             case _:
                 pass
+
+    def requests(self, shelf: Shelf, basket: bytes, part: int) -> int:
+        """Return how many requests for a part this store has made."""
+        kept = self._stores.get(id(shelf))
+        return kept.requests[basket, part] if kept is not None else 0
+
+    def _dated(self, kept: _Kept, header: Raw | None) -> None:
+        """A wallet's date moves: never back, and by a tap not too far (SPEC §7-10, §7-11)."""
+        if header is None:
+            return
+        if header[0] < kept.date:
+            raise PromiseBroken(3, "an honest wallet's date goes back")
+        if self.by_tap and kept.date and header[0] > kept.date + STEP:
+            raise PromiseBroken(3, "a tap moves an honest wallet's date too far")
+        kept.date = header[0]
 
     def _move(self, kept: _Kept, prev: int, ctr: int) -> None:
         """The last entry, not signed yet, takes another place."""

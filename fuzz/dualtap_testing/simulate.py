@@ -21,6 +21,7 @@ from dualtap_testing.ending import heal, settle_all, wait
 from dualtap_testing.remembered import remembering
 from dualtap_testing.shrink import shrink
 from dualtap_testing.stub import STUB
+from dualtap_testing.temper import temper_of
 from dualtap_testing.world import World
 
 ACTS = 120
@@ -121,7 +122,8 @@ def silent(number: int, name: str) -> None:
 
 def live(scenario: Scenario, every: int = CHECK, told: Told = silent) -> tuple[World, str]:
     """Live one life; return its world, and what failed in it, if anything did."""
-    world = World(SIMULATED[scenario.suite], f"{scenario.seed}/{scenario.life}", torn=scenario.torn)
+    seed = f"{scenario.seed}/{scenario.life}"
+    world = World(SIMULATED[scenario.suite], seed, temper=temper_of(seed), torn=scenario.torn)
     try:
         _play(world, scenario, every, told)
     except PromiseBroken as error:

@@ -94,6 +94,10 @@ class Side:
     driver: Talker | None = None
     said: list[bytes] = field(default_factory=list[bytes])
     refused: TapError | None = None
+    overran: bool = False
+    """Whether its log had no room for what it had begun (SPEC §12-8)."""
+    takes_for: int | None = None
+    """A thief's: the date for which it takes its peer's."""
 
     @property
     def report(self) -> Report | None:
@@ -169,7 +173,7 @@ class SimTap:
             side is self._sides[0],
             side.ephemeral,
             side.entropy,
-            _declines if self._plan.declines else _agrees,
+            _declines if self._plan.declines else partial(_agrees, side),
             clock=lambda: device.clock(self.air.now),
         )
 
@@ -188,6 +192,7 @@ class SimTap:
         except TapError as error:
             if error.code not in _REFUSALS:
                 raise
+            side.overran = error.code == Code.STORE_FULL and side.driver is not None
             side.driver, side.refused = None, error
         return []
 
@@ -234,8 +239,10 @@ _REFUSALS = frozenset({
 """What a device may say before a tap begins."""
 
 
-def _agrees(ask: Ask) -> Consent:
+def _agrees(side: Side, ask: Ask) -> Consent:
     del ask
+    if side.takes_for is not None and side.driver is not None:
+        side.driver.tap._context.peer_epoch = side.takes_for  # pyright: ignore[reportPrivateUsage]
     return Consent()
 
 

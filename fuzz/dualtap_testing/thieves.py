@@ -141,10 +141,10 @@ def _place(draw: random.Random) -> Opening:
     return Opening(draw.randbytes(16), prev, prev + 1)
 
 
-def lie(world: World, device: Device, draw: random.Random) -> None:
-    """Sign what no honest machine signs, and upload it."""
+def lie(world: World, device: Device, draw: random.Random, only: str = "") -> None:
+    """Sign what no honest machine signs, and upload it; ``only`` one of :data:`LIES`."""
     first = draw.randrange(len(LIES))
-    for kind in (*LIES[first:], *LIES[:first]):
+    for kind in (only,) if only else (*LIES[first:], *LIES[:first]):
         found = _lie(world, device, kind, draw)
         if found is not None:
             world.fall(device)
@@ -266,13 +266,16 @@ def scrawl(world: World, device: Device, draw: random.Random) -> None:
     world.tap(payer, twin, draw.randint(1, 9), TapPlan())
 
 
-def misname(world: World, device: Device, draw: random.Random) -> None:
-    """Answer a payment by the Receipt of another transfer, which nobody made: it is dead by that."""
-    payer = draw.choice(world.devices)
+def misname(world: World, device: Device, draw: random.Random, payer: Device | None = None, amount: int = 0) -> bool:
+    """Answer a payment by the Receipt of another transfer, which nobody made: it is dead by that.
+
+    Return whether it came to that.
+    """
+    payer = payer or draw.choice(world.devices)
     if not world.honest(payer) or payer.key == device.key:
-        return
+        return False
     world.fall(device)
-    world.tap(payer, device, draw.randint(1, 9), TapPlan(LinkFault("lose", 2)), payer_starts=True)
+    world.tap(payer, device, amount or draw.randint(1, 9), TapPlan(LinkFault("lose", 2)), payer_starts=True)
     twin = clone(world, device)
     world.devices.remove(twin)
     book = twin.wallet.book
@@ -287,7 +290,8 @@ def misname(world: World, device: Device, draw: random.Random) -> None:
             book.open.pop(request)
             world.faults += 1
             world.tap(payer, twin, 1, TapPlan())
-            return
+            return True
+    return False
 
 
 def collude(world: World, draw: random.Random) -> None:

@@ -16,7 +16,7 @@ from dualtap import limits
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
-from dualtap.issued import Carrier, Role, Tier, Token
+from dualtap.issued import Carrier, Condition, Role, Token
 from dualtap.keystore import sign_with
 from dualtap.limits import Profile
 from dualtap.statements import PresentBody
@@ -33,19 +33,20 @@ from dualtap_issuer.settling import all_liabilities, all_shares
 from dualtap_testing.arrivals import deposited
 from dualtap_testing.bag import Name
 from dualtap_testing.checkers import Checkers, Credit, PromiseBroken
-from dualtap_testing.devices import SMALL, STORE, Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.devices import SMALL, Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.heirs import Heirs
+from dualtap_testing.reading import Parent
 from dualtap_testing.remembered import EmptyStore
 from dualtap_testing.rules import Bounds, Rules
 from dualtap_testing.screens import check_reason, check_told, is_paid
 from dualtap_testing.taps import Air, LinkFault, Side, SimTap, TapPlan
+from dualtap_testing.temper import Temper
 from dualtap_testing.torn import TORN, TornKeystore, TornStore
 
 START = 20_000
 """The first date of every world."""
 SPEND, GRACE = 12, 9
 LAST = START + 2_000
-TIER = Tier(1, payment=1_000, payments=9, receipts=9, received=100_000)
-TERMS = Terms("CNY", SPEND, GRACE, 4, (TIER,))
 Person: TypeAlias = tuple[str, Carrier, int, Profile]
 """A name, a carrier, the first token in minor units, and what the device can carry."""
 PEOPLE: tuple[Person, ...] = (
@@ -62,6 +63,8 @@ EXPIRES = "card"
 EXPIRED = 3
 """Days after which it has ended."""
 INFORMED = ("anna", "kiosk", "market")
+REQUESTS, STEP = 8, 400
+"""Requests for a part after which a person is asked (SPEC §10), and days that one tap may move a date."""
 THIEVES = ("thief", "fence")
 """Who may be cloned, rewound and lie; they collude."""
 
@@ -78,8 +81,18 @@ class Network:
 class World:
     """One world: its people, its ledger, its checkers."""
 
-    def __init__(self, suite: Suite, seed: str, people: Iterable[Person] = PEOPLE, *, torn: bool = False) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        seed: str,
+        people: Iterable[Person] = PEOPLE,
+        *,
+        torn: bool = False,
+        temper: Temper | None = None,
+    ) -> None:
         """``torn``: stores and chips are on flash, which a power cut tears in the middle of a write."""
+        self.temper = temper or Temper()
+        self.tier = self.temper.tier
         self.suite, self.seed, self._torn = suite, seed, torn
         self.random = random.Random(f"{seed}/people")  # noqa: S311 - a simulation's, to be repeated
         self.epoch = START
@@ -87,10 +100,13 @@ class World:
         self.network = Network()
         secrets = Secrets(*[self.draw() for _ in range(4)])
         store = EmptyStore()
-        self.ledger = Ledger(store, SchemeAuthority(suite, secrets, store, LAST, 1_000), TERMS)
+        self.ledger = Ledger(
+            store, SchemeAuthority(suite, secrets, store, LAST, 1_000), Terms("CNY", SPEND, GRACE, 4, (self.tier,))
+        )
         self.scheme = self.ledger.scheme
         self.checkers = Checkers(self.scheme.id, [self.ledger.authority.institution], suite.verifier)
         self.rules = Rules(self.scheme.id, suite.verifier, self.checkers.bag)
+        self.heirs = Heirs()
         self.devices: list[Device] = []
         self.taps = self.faults = 0
         self.baskets: list[tuple[Device, bytes, int]] = []
@@ -121,7 +137,7 @@ class World:
             chip = TornKeystore(self.scheme, secret, power, f"{seed}/chip")
             return Chest(chip, TornStore(power, SMALL if card else TORN, seed), self.checkers.shelf(chip.public))
         keystore = PoweredKeystore(self.scheme, secret, power)
-        store = PoweredStore(power, size=SMALL if card else STORE)
+        store = PoweredStore(power, size=self.temper.card if card else self.temper.store)
         return Chest(keystore, store, self.checkers.shelf(keystore.public))
 
     def join(self, name: str, carrier: Carrier, fund: int, profile: Profile, expires: int = LAST) -> Device:
@@ -140,9 +156,12 @@ class World:
             self.sync(device)
         return device
 
-    def issue(self, device: Device, amount: int) -> Token:
+    def issue(self, device: Device, amount: int, conditions: tuple[Condition, ...] = ()) -> Token:
         """Issue a token to any key of a device, to be fetched at the next sync."""
-        token = self.ledger.issue(self.random.choice(device.keys), amount, self.epoch, self.draw(8))
+        key = self.random.choice(device.keys)
+        token = self.ledger.issue(key, amount, self.epoch, self.draw(8), conditions)
+        if self.honest(device) and token.owner != self.heirs.present(key):
+            raise PromiseBroken(2, "a token is issued to a key that was succeeded")
         self.checkers.issue(tuple(token))
         return token
 
@@ -172,18 +191,32 @@ class World:
         part: int = 0,
         refund_of: bytes = b"",
         payer_starts: bool = True,
+        person: bool = True,
+        takes_for: int | None = None,
     ) -> SimTap:
-        """Run a tap, and check what a clean one must leave."""
-        charge = Charge(amount, "CNY", basket or self.draw(16), part, person=True)
+        """Run a tap, and check what a clean one must leave.
+
+        ``takes_for`` is the date for which a thieving payer takes that of its payee.
+        """
+        charge = Charge(amount, "CNY", basket or self.draw(16), part, person=person)
         sides = [
             Side(device, order, self.suite.ephemeral(self.draw()), self.draw())
             for device, order in ((payer, Pay(refund_of)), (payee, charge))
         ]
+        sides[0].takes_for = takes_for
+        shelf, asked = payee.chests[-1].shelf, self.rules.requests(payee.chests[-1].shelf, charge.basket, part)
+        dates = [device.wallet.book.trust.epoch for device in (payer, payee)]
         tap = SimTap(sides[0], sides[1], payer_starts, plan, self.air)
         tap.run()
+        self.rules.by_tap = True
         self.taps += 1
         self.faults += tap.faults + plan.declines
         self.read()
+        self.rules.by_tap = False
+        if any(side.overran and self.honest(side.device) for side in sides):
+            raise PromiseBroken(2, "a device has begun what its log has no room for")
+        if not person and asked >= REQUESTS and self.rules.requests(shelf, charge.basket, part) > asked:
+            raise PromiseBroken(7, "a till asks again and again, and no person said so")
         moving = bool(payer.wallet.book.successor or payee.wallet.book.successor)
         moving = moving or any(side.refuses for side in sides)
         sound = self.honest(payer) and self.honest(payee)
@@ -191,7 +224,7 @@ class World:
             self.check_healed(payer, payee)
         elif plan.clean and not moving:
             self.check_answered(payer, payee)
-        self._check_told(sides, charge, plain=plan.clean and sound and not moving)
+        self._check_told(sides, charge, plain=plan.clean and sound and not moving and abs(dates[0] - dates[1]) <= STEP)
         return tap
 
     def _check_told(self, sides: list[Side], charge: Charge, *, plain: bool) -> None:
@@ -261,6 +294,7 @@ class World:
             raise PromiseBroken(2, "the ledger left out a genuine statement")
         self.checkers.uploaded(upload)
         self.checkers.replied(reply)
+        self.heirs.replied(upload, reply)
         return reply
 
     def _meanwhile(self) -> None:
@@ -299,10 +333,13 @@ class World:
         """Sync a device; the network or the power may fail on the way."""
         entropy = Drbg(self.draw())
         told = {named for (_, named), given in self.checkers.told.answers.items() if given}
+        held = _held(device.chests[:-1])
         done = self._connected(device, fault, cut, lambda: sync_device(device.wallet, self.reach, entropy, deposit))
         self.read()
         if done and fault in {"none", "meanwhile"} and self.honest(device):
             self.checkers.healed_by_sync(device.keys, told)
+            if fault == "none" and held & _held(device.chests[:-1]):
+                raise PromiseBroken(2, "a retired key does not hand in what it holds")
 
     def rotate(self, device: Device, fault: str = "none", cut: tuple[int, bool] | None = None) -> None:
         """Move a device to a fresh key; torn, it goes on with the same one next time."""
@@ -335,11 +372,21 @@ class World:
         except TapError as error:
             if error.code not in _SYNC_REFUSALS:
                 raise
+            if error.code == Code.STORE_FULL and self._has_open(device):
+                raise PromiseBroken(2, "a device has no room to close what it opened") from error
         finally:
             self.network.fault = "none"
             device.power.plan(None)
         device.touched = True
         return done
+
+    def _has_open(self, device: Device) -> bool:
+        """Whether an honest device's stores hold an open request."""
+        for chest in device.chests if self.honest(device) else ():
+            self.checkers.read(chest.shelf, chest.store.journal)
+            if any(asked.outcome is None for asked in chest.shelf.questions.values()):
+                return True
+        return False
 
     def close_open(self, device: Device) -> None:
         """A person cancels: every open request is closed."""
@@ -402,7 +449,9 @@ class World:
                     self.checkers.signature(chest.key, int(kind), public, place.salt, (place.prev, place.ctr), rest)
                 chest.keystore.signed.clear()
                 if self.honest(device):
-                    bounds = Bounds(TIER.payments, TIER.receipts, device.profile.hops)
+                    if chest.shelf.dropped:
+                        raise PromiseBroken(2, f"a compacted log has lost {chest.shelf.dropped}")
+                    bounds = Bounds(self.tier.payments, self.tier.receipts, device.profile.hops)
                     self.rules.read(chest.shelf, chest.store.journal, bounds)
             if self.honest(device):
                 for wallet, chest in zip((*device.wallet.retired, device.wallet), device.chests, strict=True):
@@ -472,6 +521,11 @@ class World:
 
 _SYNC_REFUSALS = frozenset({Code.ISSUER_UNREACHABLE, Code.STORE_FULL, Code.RETIRED, Code.WRONG_CERTIFICATE})
 """What a sync that could not be made may say."""
+
+
+def _held(chests: Iterable[Chest]) -> set[Parent]:
+    """Return what these stores hold anything of."""
+    return {parent for chest in chests for parent, parts in chest.shelf.held.items() if parts}
 
 
 class _Office:
