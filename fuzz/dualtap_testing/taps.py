@@ -241,7 +241,7 @@ _REFUSALS = frozenset({
 
 def _agrees(side: Side, ask: Ask) -> Consent:
     del ask
-    if side.takes_for is not None and side.driver is not None:
+    if side.takes_for is not None and isinstance(side.driver, Driver):
         side.driver.tap._context.peer_epoch = side.takes_for  # pyright: ignore[reportPrivateUsage]
     return Consent()
 
