@@ -253,6 +253,12 @@ class Bag:
         else:
             yield Leaf(coin, start, end, transfer.key, "doubt", payee), [(payee, start, end, transfer.payee, False)]
 
+    def backs(self, coin: bytes) -> int:
+        """Return a token's units without those that were handed in for renewal."""
+        renewed = [piece for one in self.transfers.values() if one.renews and self.good(one.id) for piece in one.pieces]
+        found = [(self.source(parent), end - start) for parent, start, end in renewed]
+        return self.coins[coin].amount - sum(units for source, units in found if source and source.coin == coin)
+
     def overspent(self) -> dict[bytes, int]:
         """Return the units of each token that its statements spend beyond once."""
         if self._found.overspent is None:

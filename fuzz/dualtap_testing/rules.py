@@ -116,6 +116,10 @@ class Rules:
         kept = self._stores.get(id(shelf))
         return kept.requests[basket, part] if kept is not None else 0
 
+    def date(self, shelf: Shelf) -> int:
+        """Return the date that this store says."""
+        return self._stores[id(shelf)].date
+
     def _dated(self, kept: _Kept, header: Raw | None) -> None:
         """A wallet's date moves: never back, and by a tap not too far (SPEC §7-10, §7-11)."""
         if header is None:
@@ -250,14 +254,24 @@ class Rules:
         """Return the first date on which the ledger was told of a deposit."""
         return self._seen[deposit]
 
-    def shares(self, shares: Sequence[tuple[bytes, bytes, int, int]], named: set[tuple[bytes, bytes]]) -> None:
-        """Of an overspent token a cheat gets nothing while somebody honest lacks any of it (SPEC §16-16).
+    def shares(
+        self, shares: Sequence[tuple[bytes, bytes, int, int]], named: set[tuple[bytes, bytes]], backs: dict[bytes, int]
+    ) -> None:
+        """Of an overspent token, cheats get nothing while somebody honest lacks any of it (SPEC §16-15).
 
-        ``shares`` are token, holder, claim and what is backed; ``named`` are tokens with who is liable for each.
+        ``shares`` are token, holder, claim and what is backed; ``named`` are tokens with who is liable for each, and
+        ``backs`` what each token backs at least: its amount without what was renewed of it.
         """
-        lacking = Counter(token for token, key, claim, backed in shares if backed < claim and (token, key) not in named)
-        if any(backed and (token, key) in named and lacking[token] for token, key, _, backed in shares):
-            raise PromiseBroken(2, "a cheat is paid before those whom it cheated")
+        claimed, given = Counter[bytes](), Counter[bytes]()
+        for token, key, claim, backed in shares:
+            if (token, key) not in named:
+                claimed[token] += claim
+                given[token] += backed
+        for token, key, _, backed in shares:
+            if given[token] < claimed[token] and backed and (token, key) in named:
+                raise PromiseBroken(2, "a cheat is paid before those whom it cheated")
+            if given[token] < min(claimed[token], backs[token]):
+                raise PromiseBroken(2, "those who were cheated get less than their token backs")
 
 
 def _units(transfer: Word) -> int:

@@ -9,7 +9,7 @@ from dualtap.issued import Condition
 from dualtap_testing import plots, thieves
 from dualtap_testing.devices import Device
 from dualtap_testing.taps import LinkFault, TapPlan
-from dualtap_testing.world import GRACE, LAST, SPEND, THIEVES, World, taken_of
+from dualtap_testing.world import EXPIRES, GRACE, LAST, SPEND, THIEVES, World, taken_of
 
 Scene = Callable[[World, random.Random, frozenset[str]], None]
 CLEAN = TapPlan()
@@ -66,12 +66,17 @@ def hoard(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A small device opens many sales, none of which ends; then all do (SPEC §11.2-3, §12-8)."""
     del faults
     small = min(world.devices, key=lambda one: one.profile.log)
-    found = [one for one in _honest(world, draw, 3) if one is not small]
-    if len(found) < 2 or not world.honest(small) or small.is_moving:
+    found = [one for one in world.devices if world.honest(one) and not one.is_moving and one is not small]
+    if not world.honest(small) or small.is_moving:
         return
-    for _ in range(draw.randint(8, 25)):
-        starts = draw.random() < 0.5
-        world.tap(draw.choice(found), small, draw.randint(1, 3), _torn(starts, told=False), payer_starts=starts)
+    for payer in found:
+        world.issue(payer, 20)
+        world.sync(payer)
+        world.tap(payer, small, draw.randint(1, 3), TapPlan(LinkFault("lose", 2)))
+    for _ in range(draw.randint(5, 40)):
+        world.tap(draw.choice(found), small, 1, TapPlan(LinkFault("lose", 1)))
+    for payer in found:
+        world.tap(payer, small, 1, CLEAN)
     if draw.random() < 0.5:
         world.close_open(small)
     else:
@@ -182,6 +187,10 @@ def be_listed(world: World, draw: random.Random, faults: frozenset[str]) -> None
     if not pair or "hostile" not in faults or thief.wallet.quarantined:
         return
     payer, starts = pair[0], draw.random() < 0.5
+    for one in (payer, thief):
+        world.issue(one, 20)
+        world.sync(one)
+    world.tap(thief, pair[-1], 2, CLEAN)
     thieves.lie(world, thief, draw, draw.choice(["fork", "two outcomes", "tape fork"]))
     world.tap(payer, thief, draw.randint(1, 5), _torn(starts, told=True), payer_starts=starts)
     world.sync(payer)
@@ -230,7 +239,7 @@ def take_back(world: World, draw: random.Random, faults: frozenset[str]) -> None
 
 def misdate(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A thief shows an older date than its payee has, or hides that it signs with a later one (SPEC §7-11, §8.1-6)."""
-    thief, payee = _thief(world, draw), _honest(world, draw, 1)
+    thief, payee = _thief(world, draw), [one for one in _honest(world, draw, 2) if one.name != EXPIRES]
     if not payee or "hostile" not in faults or payee[0].key == thief.key:
         return
     world.issue(thief, 20)
@@ -264,19 +273,19 @@ def years(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 SCENES: dict[str, tuple[float, str, Scene]] = {
     "split": (1.5, "", split),
     "insist": (0.5, "", insist),
-    "hoard": (0.4, "", hoard),
+    "hoard": (0.5, "", hoard),
     "overspend": (0.4, "hostile", overspend),
     "haggle": (0.8, "", haggle),
     "move": (1.0, "rotate", move),
     "grow old": (0.6, "rotate", grow_old),
     "stubborn": (0.8, "loss", stubborn),
     "outlast": (0.8, "", outlast),
-    "be listed": (0.6, "hostile", be_listed),
+    "be listed": (0.8, "hostile", be_listed),
     "twice to one": (0.6, "clone", twice_to_one),
-    "pretend": (0.5, "hostile", pretend),
+    "pretend": (0.7, "hostile", pretend),
     "take back": (0.5, "hostile", take_back),
-    "misdate": (0.6, "hostile", misdate),
+    "misdate": (0.8, "hostile", misdate),
     "two heirs": (0.4, "hostile", two_heirs),
-    "years": (0.1, "", years),
+    "years": (0.2, "", years),
 }
 """By name, as the table of acts."""

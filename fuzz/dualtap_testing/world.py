@@ -460,6 +460,8 @@ class World:
                     held = [((one.parent.id, int(one.parent.side), one.parent.place), one.start, one.end)
                             for one in wallet.book.holdings]  # fmt: skip
                     self.checkers.claims(chest.shelf, held, wallet.book.pending)
+                    if wallet.book.trust.epoch != self.rules.date(chest.shelf):
+                        raise PromiseBroken(3, "a wallet's date is not that of its store")
         self.rules.judge()
 
     def check(self) -> None:
@@ -492,7 +494,8 @@ class World:
             raise PromiseBroken(1, "who is named is not on the hotlist")
         deposited(self.checkers, {(one.transfer, one.number) for one in credits}, self.rules.last)
         shares = [(one.token, one.holder, one.claim, one.backed) for one in all_shares(store)]
-        self.rules.shares(shares, {(one.token, one.key) for one in all_liabilities(store)})
+        backs = {token: self.checkers.told.backs(token) for token, *_ in shares}
+        self.rules.shares(shares, {(one.token, one.key) for one in all_liabilities(store)}, backs)
 
     # What it came to
 
