@@ -63,20 +63,22 @@ def insist(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 
 def hoard(world: World, draw: random.Random, faults: frozenset[str]) -> None:
-    """A small device opens many sales, none of which ends; then all do (SPEC §11.2-3, §12-8)."""
+    """A small device opens sales that do not end, pays until its log is full, and they end (SPEC §11.2-3, §12-8)."""
     del faults
     small = min(world.devices, key=lambda one: one.profile.log)
     found = [one for one in world.devices if world.honest(one) and not one.is_moving and one is not small]
     if not world.honest(small) or small.is_moving:
         return
+    for one in (*found, small):
+        world.issue(one, 20)
+        world.sync(one)
     for payer in found:
-        world.issue(payer, 20)
-        world.sync(payer)
         world.tap(payer, small, draw.randint(1, 3), TapPlan(LinkFault("lose", 2)))
-    for _ in range(draw.randint(5, 40)):
-        world.tap(draw.choice(found), small, 1, TapPlan(LinkFault("lose", 1)))
+    for _ in range(draw.randint(5, 30)):
+        world.tap(small, draw.choice(found), 1, CLEAN if draw.random() < 0.5 else _torn(True, told=False))
     for payer in found:
-        world.tap(payer, small, 1, CLEAN)
+        one, other = (small, payer) if draw.random() < 0.7 else (payer, small)
+        world.tap(one, other, 1, CLEAN)
     if draw.random() < 0.5:
         world.close_open(small)
     else:
