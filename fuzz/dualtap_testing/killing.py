@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from dualtap_testing.acts import FAULTS
 from dualtap_testing.bugs import BUGS, Bug
+from dualtap_testing.found import FOUND
 from dualtap_testing.many import cores, spread
 from dualtap_testing.simulate import ACTS, Scenario, live
 from dualtap_testing.slip import Slip
@@ -23,13 +24,13 @@ SEEDED: Final[Mapping[str, Bug | Slip]] = {**BUGS, **SLIPS}
 
 
 class Killed(NamedTuple):
-    """A bug, in how many lives it was looked for, and how it was found; nothing if it was not.
+    """A bug, the life of seed 1 that found it, and how; ``what`` is empty if none did.
 
-    In none, if none can find it; ``what`` is why.
+    ``life`` is ``None`` for one that no life can find; ``what`` then says which other net does.
     """
 
     bug: str
-    lives: int
+    life: int | None
     what: str
 
 
@@ -38,24 +39,28 @@ LIVES = 40
 
 
 def hunt(bug: str, lives: int = LIVES) -> Killed:
-    """Plant a bug, and live until something fails; one that no life can find is not planted."""
+    """Plant a bug, and live until something fails, first the life that found it last (:data:`FOUND`).
+
+    One that no life can find is not planted.
+    """
     seeded = SEEDED[bug]
     seed = seeded.seed if isinstance(seeded, Slip) else 1
     if isinstance(seeded, Slip) and seeded.elsewhere:
-        return Killed(bug, 0, seeded.elsewhere)
+        return Killed(bug, None, seeded.elsewhere)
+    known = FOUND.get(bug, 0)
     with seeded.planted():
-        for life in range(lives):
+        for life in (known, *[one for one in range(lives) if one != known]):
             what = live(Scenario(seed, life, "stub", FAULTS, tuple(range(ACTS))), every=2)[1]
             if what:
-                return Killed(bug, life + 1, what)
+                return Killed(bug, life, what)
     return Killed(bug, lives, "")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Hunt every bug, or those named; print a line each; return 1 if one was not found."""
     parser = argparse.ArgumentParser(description="Plant seeded bugs, and see which life finds each.")
-    parser.add_argument("bugs", nargs="*", metavar="bug", help="by name; all of bugs.py without one")
-    parser.add_argument("--slips", action="store_true", help="and all of slips.py, of which some are not found yet")
+    parser.add_argument("bugs", nargs="*", metavar="bug", help="by name; all of bugs.py and slips.py without one")
+    parser.add_argument("--slips", action="store_true", help="those of slips.py alone")
     parser.add_argument("--lives", type=int, default=LIVES, help="in which each is looked for")
     parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--markdown", action="store_true", help="print rows of a table")
@@ -63,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     unknown = set(given.bugs) - SEEDED.keys()
     if unknown:
         parser.error(f"no seeded bug is called {', '.join(sorted(unknown))}")
-    names: list[str] = given.bugs or list(SEEDED if given.slips else BUGS)
+    names: list[str] = given.bugs or list(SLIPS if given.slips else SEEDED)
     alive = 0
     for killed in spread(partial(hunt, lives=given.lives), names, given.jobs):
         alive += not killed.what
@@ -73,13 +78,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _line(killed: Killed) -> str:
-    return f"{killed.bug:<32} {killed.lives:>3}  {killed.what or 'NOT FOUND'}\n"
+    life = "elsewhere" if killed.life is None else killed.life
+    return f"{killed.bug:<32} {life:>9}  {killed.what or 'NOT FOUND'}\n"
 
 
 def _row(killed: Killed) -> str:
-    what = killed.what.partition(" b'")[0].partition("\n")[0][:90].replace("|", "/")
-    found = f"{killed.lives or 'none'} | {what}" if killed.what else f"not in {killed.lives} | "
-    return f"| {killed.bug} | {SEEDED[killed.bug].what} | {found} |\n"
+    what = killed.what.partition(" b'")[0].partition("\n")[0].partition(" (")[0][:110].replace("|", "/")
+    found = "elsewhere" if killed.life is None else killed.life if what else "none"
+    return f"| {killed.bug} | {SEEDED[killed.bug].what} | {found} | {what} |\n"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from dualtap_testing.bugs import BUGS
 from dualtap_testing.devices import Power
 from dualtap_testing.exhaustive import FLOWS, exhaust
 from dualtap_testing.exhaustive_binds import TIES, exhaust_tie
-from dualtap_testing.killing import SEEDED
+from dualtap_testing.killing import SEEDED, hunt
 from dualtap_testing.shrink import shrink
 from dualtap_testing.simulate import ACTS, Scenario, live, shortened
 from dualtap_testing.slips import SLIPS
@@ -77,8 +77,7 @@ def test_a_line_that_is_not_there_is_no_slip() -> None:
     ],
 )
 def test_rules_of_single_wallets_and_sessions_are_watched(slip: str, said: str) -> None:
-    with SLIPS[slip].planted():
-        assert live(LIFE, every=2)[1].startswith(said)
+    assert hunt(slip, lives=6).what.startswith(said)
 
 
 def test_single_faults_everywhere_in_a_tap_cost_nothing() -> None:
