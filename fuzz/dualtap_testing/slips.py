@@ -240,7 +240,7 @@ _CHIP: Final = {
         "opening.prev < head.ctr", "opening.prev < head.ctr - 1",
     ),
     "head stays behind": Slip(
-        "a keystore remembers where an entry begins", keystore.check_tape, "Head(opening.ctr", "Head(opening.prev"
+        "a keystore remembers where an entry begins", keystore.check_tape, "Head(opening.ctr,", "Head(opening.prev,"
     ),
     "retired chip pays": Slip(
         "a keystore that was retired signs transfers", keystore.check_tape,
