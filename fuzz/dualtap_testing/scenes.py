@@ -62,29 +62,6 @@ def insist(world: World, draw: random.Random, faults: frozenset[str]) -> None:
             world.sync(till, fault="none" if "network" not in faults else draw.choice(["none", "reply lost"]))
 
 
-def hoard(world: World, draw: random.Random, faults: frozenset[str]) -> None:
-    """A small device opens sales that do not end, pays until its log is full, and they end (SPEC §11.2-3, §12-8)."""
-    del faults
-    small = min(world.devices, key=lambda one: one.profile.log)
-    found = [one for one in world.devices if world.honest(one) and not one.is_moving and one is not small]
-    if not world.honest(small) or small.is_moving:
-        return
-    for one in (*found, small):
-        world.issue(one, 20)
-        world.sync(one)
-    for payer in found:
-        world.tap(payer, small, draw.randint(1, 3), TapPlan(LinkFault("lose", 2)))
-    for _ in range(draw.randint(5, 30)):
-        world.tap(small, draw.choice(found), 1, CLEAN if draw.random() < 0.5 else _torn(True, told=False))
-    for payer in found:
-        one, other = (small, payer) if draw.random() < 0.7 else (payer, small)
-        world.tap(one, other, 1, CLEAN)
-    if draw.random() < 0.5:
-        world.close_open(small)
-    else:
-        world.sync(small)
-
-
 def overspend(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A thief hands in what it has paid away, and the token is settled (SPEC §16-15)."""
     thief, found = _thief(world, draw), [one for one in _honest(world, draw, 2) if one.name not in THIEVES]
@@ -275,7 +252,6 @@ def years(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 SCENES: dict[str, tuple[float, str, Scene]] = {
     "split": (1.5, "", split),
     "insist": (0.5, "", insist),
-    "hoard": (0.5, "", hoard),
     "overspend": (0.4, "hostile", overspend),
     "haggle": (0.8, "", haggle),
     "move": (1.0, "rotate", move),

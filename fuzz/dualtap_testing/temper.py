@@ -44,4 +44,4 @@ def temper_of(seed: str) -> Temper:
         return Temper()
     most = draw.choice(_BETWEEN_SYNCS)
     tier = TIER._replace(payments=most, receipts=draw.choice((most, 9)))
-    return Temper(seed, tier, draw.choice((STORE, 160 * 1024)), draw.choice((SMALL, 14 * 1024)))
+    return Temper(seed, tier, draw.choice((STORE, 320 * 1024)), draw.choice((SMALL, 2 * SMALL)))
