@@ -138,7 +138,7 @@ def keepers(one: Settled) -> set[bytes]:
 
 def credited(batch: Collection[Settled], accounts: Registry) -> Iterator[Settled]:
     """Yield settled tokens with those of their holders whose persons are credited, for good."""
-    known = frozenset(accounts.bound(set().union(*map(keepers, batch))))
+    known = frozenset(accounts.bound(set[bytes]().union(*map(keepers, batch))))
     for one in batch:
         yield one._replace(ruling=one.ruling._replace(accounts=known & keepers(one)))
 

@@ -178,11 +178,15 @@ def test_two_wallets_that_own_each_other_are_paid_once() -> None:
     assert (family.funded(family.phone), family.funded(family.card)) == (80, 50)
 
 
+def same_serial(token: bytes, holder: bytes) -> bytes:
+    return bytes(len(token[:4] + holder[:4]))
+
+
 @pytest.mark.parametrize("heir", ["each its own", "one for both"])
 def test_payouts_of_one_serial_are_all_paid(heir: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """§16-22: 8 bytes can be ground to collide; that costs nobody anything, and an audit takes it for no corruption."""
     for module in (payouts, payoutcheck):
-        monkeypatch.setattr(module, "payout_serial", lambda token, holder: bytes(len(token[:4] + holder[:4])))
+        monkeypatch.setattr(module, "payout_serial", same_serial)
     family = Family(anonymous=True)
     mint = family.mint
     wallet = family.card if heir == "one for both" else family.spare
