@@ -21,7 +21,7 @@ FOUND: Final[dict[str, int]] = {
     "outcome not verified": 5,
     "former key not asked for": 1,
     "compaction loses doubts": 5,
-    "no room reserved": 10,
+    "predecessor unknown": 36,
     "told too much": 7,
     "signed, then written": 5,
 }
