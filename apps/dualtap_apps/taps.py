@@ -153,7 +153,7 @@ def _pay(
         def serve(met: Met) -> TapError | None:
             link = told(paced(met.link, pace), wallet, log_level)
             codes = (lambda: taps[-1].tap.transcript) if met.compare else None
-            verify: Verify = (lambda ask: verified(ask, wallet.keystore, keypad)) if keypad is not None else present
+            verify: Verify = present if keypad is None else partial(verified, keystore=wallet.keystore, keypad=keypad)
             person = once.only(agrees(verify) if confirm is None else asks(confirm, link, codes, verify))
             within, handover = within_of(pace) or round_trip_of(met.scheme), met.handover
             if met.initiator:

@@ -50,6 +50,11 @@ def far(mint: Mint) -> Wallet:
     return last
 
 
+def dies(_: int) -> bool:
+    """Renew nothing, as a process that died before it could."""
+    return False
+
+
 def restore(mint: Mint, payer: Wallet, amount: int) -> None:
     """Let a payment die: the Transfer never arrives, the payee closes it at its sync, the payer's heals it."""
     shop = mint.wallet()
@@ -134,7 +139,7 @@ def test_a_ledger_that_died_before_it_issued_does_so_at_the_next_sync() -> None:
     mint = Mint()
     wallet = far(mint)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mint.ledger, "_renew", lambda epoch: epoch < 0)
+        patch.setattr(mint.ledger, "_renew", dies)
         with pytest.raises(TapError):
             sync(wallet, Lossy(mint), mint.draw(), deposit=False, renew=True)
     assert not renewals(mint.ledger.world())
