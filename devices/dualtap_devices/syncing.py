@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from dualtap import limits
-from dualtap.book import ENTRY_ROOM, Book, amount_of
+from dualtap.book import Book, amount_of
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
 from dualtap.keystore import Keystore, sign_with
+from dualtap.logcodec import encode_record
 from dualtap.records import Answered, Healed, Holding, Record, Retired, Sent, SignedTail
 from dualtap.renewal import RENEWAL, is_renewal, renewal_serial
 from dualtap.statements import Span, Successor, TapeStatement, TransferBody
-from dualtap.suite import Drbg
+from dualtap.suite import SIGNATURE, Drbg
 from dualtap.sync import (
     Reply,
     SignedUpload,
@@ -122,8 +123,9 @@ def finish(wallet: Wallet, prepared: Prepared, reply: Reply) -> SyncReport:
     except TapError as error:
         if error.code is not Code.STORE_FULL:
             raise
-        wallet.book.replay(records)  # there is room for them only in place of what they settle
-    wallet.compact()
+        wallet.exchange(*records)
+    else:
+        wallet.compact()
     funded = sum(token.amount for token in reply.tokens)
     healed = sum(isinstance(item, Healed) for item in records)
     return SyncReport(prepared.closed, prepared.deposited, funded, healed, renewed)
@@ -176,18 +178,27 @@ def renewed_by(book: Book, reply: Reply) -> int:
 def _deposit(wallet: Wallet, random: Drbg, holdings: list[Holding], witness: tuple[bytes, ...]) -> int:
     """Sign transfers of these holdings to the institutions that issued them; return the minor units.
 
-    What finds no room beside what is reserved (SPEC §12-13) waits for the next sync: this one makes room.
+    What finds no room beside what is reserved (SPEC §12-13) waits for the next sync: this one makes room. No outcome of
+    a deposit is written: a reply ends it, and takes its place.
     """
     book, total = wallet.book, 0
     for key, batch in _batches(wallet, holdings):
-        if book.free < book.reserved() + 2 * ENTRY_ROOM:
-            break
         spans = tuple(Span(held.parent, held.start, held.end) for held in batch)
         body = TransferBody(key, spans, book.trust.epoch, witness)
         transfer = signed(book.scheme.id, book.key, body, book.place(random))
-        enter(wallet, Sent(transfer, bytes(16), 0), transfer)
+        entry = Sent(transfer, bytes(16), 0)
+        if book.free < book.reserved() + room_of(wallet, entry):
+            break
+        enter(wallet, entry, transfer)
         total += amount_of(transfer)
     return total
+
+
+def room_of(wallet: Wallet, entry: Sent) -> int:
+    """Return the bytes of log that an entry of the tape takes, with its signature."""
+    first: list[Record] = [entry] if wallet.book.unsaved is None else [wallet.book.unsaved, entry]
+    tail = SignedTail(entry.transfer.id, bytes(SIGNATURE))
+    return wallet.store.cost([encode_record(item) for item in first]) + wallet.store.cost([encode_record(tail)])
 
 
 def _batches(wallet: Wallet, holdings: list[Holding]) -> list[tuple[bytes, list[Holding]]]:

@@ -90,6 +90,20 @@ class Wallet:
         if book.free < book.reserved() + 2 * (book.profile.message + 2 * ENTRY_ROOM):
             self.compact()
 
+    def exchange(self, *records: Record) -> None:
+        """Change the wallet by these records in a compacted log: for what finds room only in place of what it settles.
+
+        Raises ``STORE_FULL``, and changes nothing, if there is no room even so.
+        """
+        after = Book(self.book.scheme, self.book.profile, self.book.key)
+        after.replay(self.book.compacted())
+        after.replay(records)
+        kept = after.compacted()
+        self.store.compact([encode_record(item) for item in kept])
+        self.book.replay((*records, *kept))
+        self.book.unsaved = None
+        self.book.free = self.store.free
+
     def compact(self) -> None:
         """Replace the log by records that hold what the wallet still needs, and forget the rest (SPEC §12-12)."""
         records = self.book.compacted()

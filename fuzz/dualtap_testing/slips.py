@@ -165,7 +165,7 @@ _BOOK: Final = {
     ),
     "a unit twice in a deposit": Slip(
         "spans of one token that overlap are handed in together", syncing._batches, "and not clash", "",
-        "a wallet that knows both ways of a unit takes it once",
+        "a wallet that knows both ways of a unit takes it once: tests/unit/test_rules_of_syncs.py",
     ),
     "a unit twice in a payment": Slip(
         "spans of one token that overlap pay together", select._take,
@@ -176,7 +176,7 @@ _BOOK: Final = {
         "an outcome that a sync brings heals all that its payee was paid", sync.take_reply,
         "transfer.body.payee == outcome.key and transfer.shown().request == outcome.body.request",
         "transfer.body.payee == outcome.key",
-        "who heals before it pays has one doubt for each payee's key",
+        "who heals before it pays has one doubt for each payee's key: tests/unit/test_rules_of_syncs.py",
     ),
     "a doubt ends early": Slip(
         "a transfer in doubt is given up on the last day to claim it", sync.take_reply,
@@ -288,7 +288,7 @@ _LEDGER: Final = {
     ),
     "told as deposited": Slip(
         "a deposit that is not credited counts as done", Ledger._reply, " if row.credited", "",
-        "what an honest wallet hands in is whole when it is told",
+        "what an honest wallet hands in is whole when it is told: tests/unit/test_standing.py",
     ),
     "not on the last day": Slip(
         "a deposit on the last day is not credited", World.credits_of, "epoch <= self", "epoch < self"

@@ -262,7 +262,7 @@ def test_without_the_extra_the_command_says_what_to_install(town: Town) -> None:
 
 def test_what_cannot_be_served_is_said_in_one_line(town: Town, tmp_path: Path) -> None:
     scheme = str(town.folder)
-    assert "no scheme" in dualtap("issuer", "serve", str(tmp_path / "none"), expect=6)
+    assert "no scheme" in dualtap("issuer", "serve", str(tmp_path / "none"), expect=2)
     for listen in ("nowhere", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", "256.0.0.1:0"):
         assert "BAD_INPUT" in dualtap("issuer", "serve", scheme, "--listen", listen, expect=2)
     (tmp_path / "short").write_text("x")

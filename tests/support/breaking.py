@@ -19,7 +19,6 @@ from dualtap.errors import Code, TapError
 from dualtap.issued import AuthorityCertificate, Header, Policy
 from dualtap.statements import Opening
 from dualtap.states import Part
-from dualtap.suite import Drbg
 from dualtap.trust import Trust
 from dualtap_conform.device import Device
 from dualtap_conform.setup import Setup
@@ -95,8 +94,8 @@ def placed(**changes: Any) -> Callable[..., Opening]:
     """Return a wallet's way to choose its next place on the tape, with this changed."""
     place = Book.place
 
-    def chosen(self: Book, random: Drbg, request: bytes = b"") -> Opening:
-        return place(self, random, request)._replace(**changes)
+    def chosen(*given: Any) -> Opening:
+        return place(*given)._replace(**changes)
 
     return chosen
 

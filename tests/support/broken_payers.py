@@ -219,8 +219,8 @@ def lets_two_keys_share_a_hint(patch: Patch) -> type[Device]:
 def counts_in_ones(patch: Patch) -> type[Device]:
     place = Book.place
 
-    def plain(self: Book, random: Drbg, request: bytes = b"") -> Opening:
-        return place(self, random, request)._replace(ctr=self.counter + 1)
+    def plain(self: Book, *given: Any) -> Opening:
+        return place(self, *given)._replace(ctr=self.counter + 1)
 
     patch.setattr(Book, "place", plain)
     return Device

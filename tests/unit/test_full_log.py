@@ -15,6 +15,7 @@ from dualtap.issued import Policy, Tier
 from dualtap.records import News
 from dualtap.statements import Kind
 from dualtap.states import Part, State
+from dualtap.suite import Drbg
 from dualtap.trust import issue
 from dualtap_devices import syncing
 from dualtap_devices.slots import MemoryStore
@@ -140,3 +141,35 @@ def test_a_full_log_syncs_and_has_room_again() -> None:
     assert till.book.free > NEED
     assert syncing.sync(till, Office(world), world.draw(), deposit=True).deposited == 10
     world.check()
+
+
+@pytest.mark.parametrize("more", range(0, 1600, 320))
+def test_what_a_full_card_holds_is_handed_in(more: int) -> None:
+    """§12-8, §12-13 and §14-1: whoever is paid until no more fits can deposit all of it, however little is left."""
+    world = World()
+    card = world.wallet(profile=limits.CARD, store=2 * limits.CARD.log + 2 * more)
+    while world.meet(world.wallet(fund=10), card, 7).run().payee.report.code is not Code.STORE_FULL:
+        card.compact()
+    held = card.book.available(EPOCH)
+    assert card.book.free < limits.CARD.message + 2 * ENTRY_ROOM
+    while card.book.holdings:
+        deposited = syncing.sync(card, Office(world), world.draw(), deposit=True).deposited
+        assert deposited > 0
+        held -= deposited
+    assert held == 0
+
+
+@pytest.mark.parametrize("spans", [1, limits.SPANS])
+def test_a_deposit_takes_the_room_that_it_asks_for(spans: int) -> None:
+    """§12-13: it needs none for an outcome, for a reply ends it, and takes its place."""
+    world = World()
+    till = world.wallet()
+    for _ in range(spans):
+        world.pay(world.wallet(fund=10_000), till, 7)
+    level = 0
+    squeeze(till, level)
+    while not syncing.prepare(till, Drbg(world.draw()), deposit=True).deposited:
+        assert till.book.free == level
+        level += 512
+        squeeze(till, level)
+    assert (level, till.book.free) == ((1024, 1536)[spans > 1], 0)

@@ -10,7 +10,7 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
 from dualtap.issued import Carrier, Condition, Role, Token
-from dualtap.records import Funded, News
+from dualtap.records import Funded, Healed, News
 from dualtap.statements import CloseBody, Present, PresentBody, TransferBody
 from dualtap.sync import Reply, decode_signed_upload, decode_upload, take_reply, upload_of
 from dualtap.trust import issue
@@ -105,6 +105,18 @@ def test_a_deposit_is_credited_whatever_the_policy_says_of_its_signer(mint: Mint
     assert mint.ledger.audit().settled == 100
 
 
+def test_a_deposit_takes_no_unit_of_a_token_twice(mint: Mint) -> None:
+    """§14-1 and §5.3-6: a thief's two pasts met in this purse, which holds two pieces of one token that overlap."""
+    wallet = mint.wallet(100)
+    (held,) = wallet.book.holdings
+    wallet.book.holdings[:] = [held._replace(start=0, end=60), held._replace(start=40, end=100)]
+    desk = Desk(mint)
+    sync(wallet, desk, mint.draw(), True)
+    (tape,) = (decode_upload(mint.scheme, decode_signed_upload(data).upload).tape for data in desk.uploads)
+    bodies = [entry.body for entry in tape if isinstance(entry.body, TransferBody)]
+    assert [[(start, end) for _, start, end in body.spans] for body in bodies] == [[(0, 60)], [(40, 100)]]
+
+
 def drawn(mint: Mint, number: int) -> bytes:
     """Return the n-th secret that a Mint of this seed draws: root, policy, institution, bank."""
     again = Mint.__new__(Mint)
@@ -162,6 +174,18 @@ def test_an_outcome_in_a_reply_is_believed_by_its_payees_signature_only(mint: Mi
     assert payer.book.in_doubt() == 40
     payer.write(*take_reply(payer.book, reply(outcomes=(genuine,)), payer.book.counter))
     assert (payer.book.in_doubt(), payer.book.available(mint.epoch)) == (0, 100)
+
+
+def test_an_outcome_in_a_reply_ends_the_doubt_of_its_own_request_only(mint: Mint) -> None:
+    """§14-9: a key and a copy of it are in doubt about two payments to one payee, in one book."""
+    payer, payee = mint.wallet(100), mint.wallet()
+    copy = mint.clone(payer)
+    first, second = doubt(mint, payer, payee, 40), doubt(mint, copy, payee, 30)
+    payer.book.pending.update(copy.book.pending)
+    closed = CloseBody(payer.book.pending[second].transfer.shown().request, 10, mint.epoch)
+    records = take_reply(payer.book, reply(outcomes=(mint.sign(payee, closed, mint.opening(0, 1)),)), 0)
+    assert first in payer.book.pending
+    assert [record.transfer for record in records if isinstance(record, Healed)] == [second]
 
 
 def test_a_payment_is_not_dropped_because_the_issuer_calls_it_a_deposit(mint: Mint) -> None:
