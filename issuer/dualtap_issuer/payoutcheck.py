@@ -48,7 +48,9 @@ def _expected(
     by_serial: dict[bytes, set[bytes]] = defaultdict(set)
     for digest, issued in facts.tokens.items():
         by_serial[issued.serial].add(digest)
-    whose = {row.fresh: (row.token, row.holder) for row in rows}
+    whose: dict[bytes, set[tuple[bytes, bytes]]] = defaultdict(set)
+    for row in rows:
+        whose[row.fresh].add((row.token, row.holder))
     holders = {token: set(amounts) for token, amounts in held.items()}
     for token in others:  # what was settled and its row lost
         known = facts.tokens.get(token)
@@ -60,6 +62,6 @@ def _expected(
             found.update(
                 PayoutRow(token, holder, facts.seen[fresh], fresh)
                 for fresh in by_serial.get(payout_serial(token, holder), ())
-                if whose.get(fresh, (token, holder)) == (token, holder)
+                if not whose[fresh] or (token, holder) in whose[fresh]
             )
     return found
