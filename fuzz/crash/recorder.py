@@ -95,6 +95,10 @@ class Connection:
         """Run a statement for each row."""
         return self._database.executemany(query, rows)
 
+    def create_function(self, name: str, narg: int, func: Callable[..., object], *, deterministic: bool) -> None:
+        """Give queries a function."""
+        self._database.create_scalar_function(name, func, narg, deterministic=deterministic)
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()

@@ -7,7 +7,7 @@ import random
 from dualtap.forms import signed
 from dualtap.keystore import sign_with
 from dualtap.records import Holding
-from dualtap.statements import Parent, Side, SuccessorBody, Warrant
+from dualtap.statements import Parent, ReceiptBody, Side, SuccessorBody, Warrant
 from dualtap.sync import SignedUpload, Upload, encode_signed_upload, encode_upload, sync_statement, upload_of
 from dualtap_testing.devices import Device, Power, PoweredKeystore
 from dualtap_testing.taps import TapPlan
@@ -20,8 +20,9 @@ def pretend(world: World, thief: Device, paid: Device, other: Device, warrant: s
 
     ``warrant`` is ``another's`` for that, ``none``, or ``told``: then the ledger is told so, and ``other`` is not paid.
     """
-    mine = [one for one in thief.wallet.book.graph.transfers.values() if one.key == thief.key and one.opening]
     given = [one.outcome for one in paid.wallet.book.questions.values() if one.outcome is not None]
+    took = {one.body.transfer for one in given if isinstance(one.body, ReceiptBody)}  # what is dead may be spent again
+    mine = [one for one in thief.wallet.book.graph.transfers.values() if one.id in took and one.opening]
     twin = clone(world, thief)
     world.devices.remove(twin)
     book = twin.wallet.book
