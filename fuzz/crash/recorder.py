@@ -76,6 +76,21 @@ def _last(path: str) -> str:
     return os.path.basename(path)
 
 
+class Changed:
+    """What production uses of ``sqlite3.Cursor``."""
+
+    rowcount = -1
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def execute(self, query: str, values: Sequence[object] = ()) -> Changed:
+        """Run a statement; ``rowcount`` has how many rows it changed."""
+        self._database.execute(query, values)
+        self.rowcount = int(self._database.changes())
+        return self
+
+
 class Connection:
     """What production uses of ``sqlite3.Connection``."""
 
@@ -94,6 +109,10 @@ class Connection:
     def executemany(self, query: str, rows: Iterable[Row]) -> Any:
         """Run a statement for each row."""
         return self._database.executemany(query, rows)
+
+    def cursor(self) -> Changed:
+        """Return what runs statements and counts the rows that they change."""
+        return Changed(self._database)
 
     def create_function(self, name: str, narg: int, func: Callable[..., object], *, deterministic: bool) -> None:
         """Give queries a function."""
