@@ -7,9 +7,12 @@ still made; then the device is dark until it is opened again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from dualtap.keystore import Head
 from dualtap.limits import Profile
+from dualtap.logcodec import encode_record
+from dualtap.records import Record
 from dualtap.statements import Kind, Scheme, TapeOpening
 from dualtap_devices.flash import PowerCut
 from dualtap_devices.keystore import MemoryKeystore
@@ -65,6 +68,8 @@ class PoweredStore(MemoryStore):
         super().append(records)
         self.journal = list(records)
         """Every record that was ever durable; a compacted log follows what it replaced."""
+        self.exchanged: tuple[bytes, ...] = ()
+        """What the next compacted log takes in beside what it replaces."""
 
     @property
     def log(self) -> list[bytes]:
@@ -88,7 +93,7 @@ class PoweredStore(MemoryStore):
 
         def write() -> None:
             super(PoweredStore, self).compact(records)
-            self.journal += records
+            self.journal += [*self.exchanged, *records]
 
         self.power.write(write)
 
@@ -152,6 +157,19 @@ class PoweredKeystore(MemoryKeystore):
         return twin
 
 
+class JournalledWallet(Wallet):
+    """A wallet; what its log takes in only as it is compacted stands in its store's journal too."""
+
+    def exchange(self, *records: Record) -> None:
+        """Change it in a compacted log."""
+        store = cast("PoweredStore", self.store)
+        store.exchanged = tuple([encode_record(item) for item in records])
+        try:
+            super().exchange(*records)
+        finally:
+            store.exchanged = ()
+
+
 class Chest:
     """One key of a device: its keystore, its store, and what the checkers read there."""
 
@@ -188,7 +206,9 @@ class Device:
         return [chest.key for chest in self.chests]
 
     def _open(self) -> Wallet:
-        wallets = [Wallet(self.scheme, self.profile, chest.keystore, chest.store) for chest in self.chests]
+        wallets: list[Wallet] = [
+            JournalledWallet(self.scheme, self.profile, chest.keystore, chest.store) for chest in self.chests
+        ]
         wallets[-1].retired = tuple(wallets[:-1])
         self.touched = True
         return wallets[-1]

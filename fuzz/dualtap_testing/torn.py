@@ -107,7 +107,8 @@ class TornStore(PoweredStore):
 
     def compact(self, records: Sequence[bytes]) -> None:
         """Replace all records, or be torn on the way."""
-        self._write(lambda: self._slots.compact(records), MOVING, list(records), records)
+        new = [*self.exchanged, *records]
+        self._write(lambda: self._slots.compact(records), MOVING, list(records), new)
 
     def _write(self, act: Callable[[], None], operations: int, after: list[bytes], new: Sequence[bytes]) -> None:
         def write() -> None:
