@@ -175,10 +175,13 @@ def _replay(half: bytes) -> _Log | None:
 
 
 def _unformatted(halves: tuple[bytes, bytes]) -> bool:
-    """Return whether the flash is blank, formatted and never used, or anything between the two.
+    """Return whether the flash is blank, or was being formatted when the power failed.
 
-    Strict, byte by byte: a damaged log must never be taken for one that was not begun.
+    Strict, byte by byte: a damaged log must never be taken for one that was not begun. A first half that is formatted
+    is a log as any other: it may be all there is, and is not written over.
     """
+    if halves[0][:ALIGN] == _entry(1, 0, ()):
+        return False
     for half, head in zip(halves, (_entry(1, 0, ()), _mark(1)), strict=True):
         if half[ALIGN:].count(0) != len(half) - ALIGN:
             return False
@@ -225,7 +228,7 @@ class SlotStore:
         except OSError as error:
             raise TapError(Code.STORE_FAILED, "the store cannot be read") from error
         if _unformatted(halves):
-            # Into half 0, even if it looks formatted: nothing was stored yet, so nothing can be overwritten.
+            # Into half 0: nothing was stored yet, so nothing can be overwritten.
             store = cls(flash, half, live=1, generation=0)
             store._move([])
         else:

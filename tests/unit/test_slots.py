@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec
 
@@ -225,6 +226,15 @@ class TestDamage:
                 store.append((bytes(lead) + body,))
             kept = frozenset(range(1, len(flash.pieces)))
             assert SlotStore.open(flash.crash(Keep(kept))).records == (b"first",)
+
+    def test_a_store_that_was_never_used_outlives_every_tear_of_its_opening(self) -> None:
+        for cut, garbage in itertools.product(range(7), (False, True)):
+            flash = on_medium(filled())
+            flash.faults = Faults(cut, ALIGN // 2)
+            with suppress(PowerCut):
+                SlotStore.open(flash)
+            torn = Keep(torn=0, byte=ALIGN // 2, garbage=garbage) if flash.pieces else Keep()
+            assert SlotStore.open(flash.crash(torn)).records == ()
 
     def test_garbage_is_not_a_blank_flash(self) -> None:
         for at in (0, ALIGN, HALF, SIZE - 1):
