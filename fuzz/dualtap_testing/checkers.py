@@ -130,6 +130,12 @@ class Checkers:
             for bag in (self.bag, self.told):
                 bag.coin(named, coin(token))
 
+    def unclaimed(self, token: Raw) -> None:
+        """Take in a token that was issued, and that nobody came for before it was settled."""
+        named = coin_id(self.scheme, self._issuers[token[8]], token)
+        for bag in (self.bag, self.told):
+            bag.coin(named, coin(token))
+
     def signature(self, key: bytes, kind: int, public: bytes, salt: bytes, place: tuple[int, int], rest: bytes) -> None:
         """Promise 3, where it can be broken for good: an honest keystore signs each place of its tape once.
 

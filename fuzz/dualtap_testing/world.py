@@ -10,7 +10,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from dualtap import limits
 from dualtap.context import Charge, Pay
@@ -28,6 +28,7 @@ from dualtap_devices.rotation import rotate, sync_device
 from dualtap_devices.syncing import Prepared, close, tell
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets
+from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_issuer.settling import all_liabilities, all_shares
 from dualtap_testing.arrivals import deposited
@@ -421,10 +422,13 @@ class World:
         self.late()
         self.epoch += days
         self.air.now = float(self.epoch * limits.EPOCH_SECONDS)
-        due = self.checkers.at_rest()
         self.ledger.settle(self.epoch)
+        settled = sorted(self.ledger.store.settled().items())
+        for fact, _ in self.ledger.store.find([named for named, _ in settled if named not in self.checkers.told.coins]):
+            self.checkers.unclaimed(cast("Token", decode_fact(self.scheme, fact)))
+        due = self.checkers.at_rest()
         told = self.checkers.told.overspent()
-        for named, leaves in sorted(self.ledger.store.settled().items()):
+        for named, leaves in settled:
             if named not in self.checkers.settled:
                 mine = [leaf for leaf in due if leaf.coin == named]
                 if self.checkers.told.coins[named].claim_by >= self.epoch:
