@@ -235,9 +235,8 @@ class World:
         """What honest people are told of a tap is so."""
         payee = sides[1].device
         paid = not self.honest(payee) or is_paid([one.shelf for one in payee.chests], charge.basket, charge.part)
-        paid = (
-            paid or sides[1].barred
-        )  # it asked for nothing: who is told that there is nothing to pay is told what is so
+        # A barred payee asked for nothing: who is told that there is nothing to pay is told what is so.
+        paid = paid or sides[1].barred
         for side in sides:
             for report in side.reports if self.honest(side.device) else ():
                 check_told(self.checkers.bag, report, paid)
