@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 from dualtap import codec, forms, limits
 from dualtap.codec import Check, record
@@ -67,12 +67,7 @@ def encode(message: SyncMessage) -> bytes:
 
 def decode(data: bytes, limit: int = limits.MESSAGE) -> SyncMessage:
     """Return the message in opened bytes; raise ``UNKNOWN_MESSAGE`` or what :func:`dualtap.codec.unpack` raises."""
-    value = codec.unpack(data, limit)
-    if type(value) is not list or not value:
-        raise TapError(Code.MALFORMED, "not a message")
-    number, *fields = cast("list[object]", value)
-    if type(number) is not int:
-        raise TapError(Code.MALFORMED, "not a message")
+    number, fields = codec.numbered(data, limit)
     check = _CHECK.get(number)
     if check is None:
         raise TapError(Code.UNKNOWN_MESSAGE, f"number {number}")
