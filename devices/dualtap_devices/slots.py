@@ -177,10 +177,11 @@ def _replay(half: bytes) -> _Log | None:
 def _unformatted(halves: tuple[bytes, bytes]) -> bool:
     """Return whether the flash is blank, or was being formatted when the power failed.
 
-    Strict, byte by byte: a damaged log must never be taken for one that was not begun. A first half that is formatted
-    is a log as any other: it may be all there is, and is not written over.
+    Strict, byte by byte: a damaged log must never be taken for one that was not begun. Where the second half's mark
+    was begun, the first is durable, and a log as any other: it may be all there is, and is not written over. Without
+    it, a first half that looks formatted may be in the page cache alone.
     """
-    if halves[0][:ALIGN] == _entry(1, 0, ()):
+    if halves[0][:ALIGN] == _entry(1, 0, ()) and any(halves[1]):
         return False
     for half, head in zip(halves, (_entry(1, 0, ()), _mark(1)), strict=True):
         if half[ALIGN:].count(0) != len(half) - ALIGN:
