@@ -406,8 +406,11 @@ class World:
     # Time
 
     def pass_time(self, days: int) -> None:
-        """Let days pass; on the last day of a token everybody comes in time, and some hand in what they hold."""
-        until = self.epoch + days
+        """Let days pass; on the last day of a token everybody comes in time, and some hand in what they hold.
+
+        A scheme renews its authorities in time. This world's are never renewed: no day passes after their last.
+        """
+        until = min(self.epoch + days, LAST)
         while self.epoch < until:
             coins, settled = self.checkers.bag.coins, self.checkers.settled
             ends = [coin.claim_by for named, coin in coins.items() if named not in settled]

@@ -19,6 +19,7 @@ from dualtap_testing.reading import PAYEE, RECEIPT, TOKEN, TRANSFER, Coin, Piece
 from dualtap_testing.remembered import remembering
 from dualtap_testing.simulate import Options, simulate
 from dualtap_testing.stub import STUB
+from dualtap_testing.world import LAST, World
 
 
 def run(*arguments: str, hashing: str = "0") -> tuple[int, list[dict[str, object]]]:
@@ -131,3 +132,13 @@ def test_a_bag_that_grows_is_looked_at_again() -> None:
     assert not bag.good(b"three")
     bag.word(hands_over(b"four", 6, 8, b"again"))
     assert bag.good(b"three")
+
+
+def test_a_world_ends_no_later_than_its_authorities() -> None:
+    """§7-9: a date is not believed after its policy key's last day, and nobody renews that here."""
+    world = World(STUB, "years")
+    world.pass_time(LAST)
+    for device in world.devices:
+        world.sync(device, deposit=True)
+        assert device.wallet.book.trust.epoch == LAST
+    world.check()
