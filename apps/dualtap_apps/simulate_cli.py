@@ -32,7 +32,7 @@ def _check(ways: Mapping[str, bool], parts: Mapping[str, tuple[str, bool]]) -> N
     ),
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--runs", metavar="A-B", help="Many seeds, at once.")
+@click.option("--runs", metavar="A-B", help="Many seeds, at once; each that fails is named.")
 @click.option("--twice", is_flag=True, help="With --runs: each seed again, in another process; digests must agree.")
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes at once.  [default: one a core]")
 @click.option("--taps", type=click.IntRange(1), default=1_000, show_default=True, help="At least so many a seed.")

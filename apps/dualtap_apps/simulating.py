@@ -93,16 +93,16 @@ def run_many(out: Output, seeds: str, options: Options, jobs: int, twice: bool) 
         for name, count in asdict(found.tally).items():
             setattr(whole.tally, name, getattr(whole.tally, name) + count)
         digest.update(bytes.fromhex(found.digest))
-        failed += [found.failure] if found.failure else []
+        failed += [found.failure] if found.failure and found.failure not in failed else []
     whole.seconds, whole.digest = time.perf_counter() - began, digest.hexdigest()
     whole.failure = failed[0] if failed else None
     count = len(chosen)
     differing = [seed for place, seed in enumerate(chosen) if twice and digests[place] != digests[count + place]]
     if differing:
         emit(out.as_json, {"differing": differing}, f"FAILED: seeds that differ the second time: {differing}")
-        _end(out, whole, len(failed))
+        _end(out, whole, failed)
         return Exit.ERROR
-    return _end(out, whole, len(failed))
+    return _end(out, whole, failed)
 
 
 def exhaust(out: Output, suite: str, stride: int, singles: bool, jobs: int) -> Exit:
@@ -158,18 +158,21 @@ def replay(out: Output, path: Path) -> Exit:
     return _end(Output(out.as_json, out.save, shrink=False), found)
 
 
-def _end(out: Output, found: Found, failures: int = 1) -> Exit:
+def _end(out: Output, found: Found, failed: Sequence[Scenario] = ()) -> Exit:
+    """Print what was found; of the seeds that ``failed``, the first is made short and saved, each is named."""
     fields = found.fields()
     if found.failure is None:
         emit(out.as_json, fields, *_text(found, fields))
         return Exit.OK
-    failure = found.failure
+    failure, failed = found.failure, failed or (found.failure,)
     saved = ""
     if out.shrink:
         failure, saved = _saved(out, failure)
-    fields |= {"failures": failures, "failure": failure.what, "seed": failure.seed, "life": failure.life}
+    fields |= {"failures": len(failed), "failure": failure.what, "seed": failure.seed, "life": failure.life}
     fields |= {"acts": list(failure.acts), "scenario": saved}
-    emit(out.as_json, fields, *_text(found, fields), *_failure(failure, saved))
+    fields |= {"failed": [{"seed": one.seed, "life": one.life, "what": one.what} for one in failed]}
+    others = [f"  also seed {one.seed}, life {one.life}: {one.what}" for one in failed[1:]]
+    emit(out.as_json, fields, *_text(found, fields), *_failure(failure, saved), *others)
     return Exit.ERROR
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from dualtap.keystore import Head, sign_with
 from dualtap.records import Record
 from dualtap.statements import CloseBody, Opening
 from dualtap.walletend import WalletEnd
+from dualtap_apps import simulating
+from dualtap_apps.cli import run as cli
 from dualtap_devices import slots
 from dualtap_devices.flash import PowerCut
 from dualtap_testing.acts import FAULTS
@@ -21,7 +26,7 @@ from dualtap_testing.exhaustive import FLOWS, exhaust
 from dualtap_testing.exhaustive_binds import TIES, exhaust_tie
 from dualtap_testing.killing import SEEDED, hunt
 from dualtap_testing.shrink import shrink
-from dualtap_testing.simulate import ACTS, Scenario, live, shortened
+from dualtap_testing.simulate import ACTS, Found, Scenario, live, shortened
 from dualtap_testing.slips import SLIPS
 from dualtap_testing.stub import STUB
 from dualtap_testing.torn import TornKeystore, TornStore
@@ -41,6 +46,32 @@ def test_a_failing_life_is_made_short_saved_and_replayed(tmp_path: Path) -> None
         assert Scenario.load(path) == short
         assert live(Scenario.load(path), every=1)[1] == short.what
     assert live(short, every=1)[1] == ""
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_each_seed_that_fails_is_named_and_the_first_is_saved(
+    twice: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(seeds: Iterable[int], *_: object) -> Iterator[Found]:
+        for seed in seeds:
+            failure = replace(LIFE, seed=seed, life=2, what=f"promise {seed}") if seed in {3, 5} else None
+            yield Found(digest="00", failure=failure)
+
+    def same(scenario: Scenario) -> Scenario:
+        return scenario
+
+    monkeypatch.setattr(simulating, "simulate_many", found)
+    monkeypatch.setattr(simulating, "shortened", same)
+    asked = ["simulate", "--runs", "1-6", "--save", str(tmp_path), *(["--twice"] if twice else [])]
+    assert cli([*asked, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["failures"] == 2
+    assert told["failed"] == [{"seed": seed, "life": 2, "what": f"promise {seed}"} for seed in (3, 5)]
+    assert [path.name for path in tmp_path.iterdir()] == ["scenario-3-2.json"]
+    assert cli(asked) == 1
+    said = capsys.readouterr().out
+    assert "FAILED: promise 3" in said
+    assert "also seed 5, life 2: promise 5" in said
 
 
 def test_a_file_of_something_else_is_no_scenario(tmp_path: Path) -> None:
