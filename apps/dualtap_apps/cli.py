@@ -270,7 +270,10 @@ def pay(
 def refund(
     folder: Path, receipt: str, on: str, amount: str | None, timeout: float, log_level: str, as_json: bool
 ) -> None:
-    """Pay a RECEIPT back to the wallet that paid it."""
+    """Pay a RECEIPT back to the wallet that paid it.
+
+    A till can refund its last 500 payments and more, a card its last 32: older ones go as its log is compacted.
+    """
     from dualtap_apps import taps
 
     _end(taps.refund(folder, receipt, on, amount, timeout, as_json, log_level))

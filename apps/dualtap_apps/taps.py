@@ -143,7 +143,7 @@ def _pay(
     with opened(folder) as wallet:
         wallet.check()
         if order.refund_of and order.refund_of not in wallet.book.taken:
-            raise TapError(Code.NOT_A_REFUND, "this wallet never received that payment")
+            raise TapError(Code.NOT_A_REFUND, "this wallet has not received that payment, or no longer keeps it")
         listens = waits(on, side, otherwise=False)
         if confirm is None and must_compare(on, listens):
             raise TapError(Code.BAD_INPUT, f"at {on} only a person can compare the code: name the text that is shown")

@@ -15,6 +15,7 @@ from dualtap import heal, keystore, outcome, payee, payer, provenance, recall, s
 from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.graph import Graph, check_origins
+from dualtap.limits import Profile
 from dualtap.trust import Trust
 from dualtap_devices import rotation, syncing
 from dualtap_devices.slots import SlotStore
@@ -143,6 +144,10 @@ _BOOK: Final = {
         "a compacted log keeps one request of each part", Book._restore,
         "self.parts.setdefault((asked.basket, asked.part), []).append(asked.request)",
         "self.parts[asked.basket, asked.part] = [asked.request]",
+    ),
+    "the past fills a log": Slip(
+        "what a small log keeps of the past is not bounded by it", Profile.history,
+        "min(HISTORY, self.log // HISTORY_ROOM)", "HISTORY", seed=816,
     ),
     "predecessor unknown": Slip(
         "an unsigned first entry after a sync shuts the wallet", Book.tail_ids, "else self.previous)", 'else b"")'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from dualtap import limits
@@ -48,9 +48,6 @@ START = 20_000
 """The first date of every world."""
 SPEND, GRACE = 12, 9
 LAST = START + 2_000
-ROOM = 2048
-"""Bytes of log that a deposit takes at most. The logs of lives are smaller than any that SPEC §10 allows: one may be
-full of what it keeps of the past, and then its value is not handed in before it is settled."""
 Person: TypeAlias = tuple[str, Carrier, int, Profile]
 """A name, a carrier, the first token in minor units, and what the device can carry."""
 PEOPLE: tuple[Person, ...] = (
@@ -135,18 +132,25 @@ class World:
     # People
 
     def _chest(self, power: Power, secret: bytes, profile: Profile) -> Chest:
-        card = profile is limits.CARD
+        size = 2 * profile.log
         if self._torn:
             seed = f"{self.seed}/flash/{secret.hex()}"
             chip = TornKeystore(self.scheme, secret, power, f"{seed}/chip")
-            return Chest(chip, TornStore(power, SMALL if card else TORN, seed), self.checkers.shelf(chip.public))
+            return Chest(chip, TornStore(power, size, seed), self.checkers.shelf(chip.public))
         keystore = PoweredKeystore(self.scheme, secret, power)
-        store = PoweredStore(power, size=self.temper.card if card else self.temper.store)
-        return Chest(keystore, store, self.checkers.shelf(keystore.public))
+        return Chest(keystore, PoweredStore(power, size=size), self.checkers.shelf(keystore.public))
+
+    def _fitted(self, profile: Profile) -> Profile:
+        """Return a profile whose log is as small as this world's stores are: half a store, as of any device."""
+        if profile == limits.CARD:
+            size = SMALL if self._torn else self.temper.card
+        else:
+            size = TORN if self._torn else self.temper.store
+        return replace(profile, log=size // 2)
 
     def join(self, name: str, carrier: Carrier, fund: int, profile: Profile, expires: int = LAST) -> Device:
         """Return a new device, certified and in the scheme, and funded by a first sync."""
-        power = Power()
+        power, profile = Power(), self._fitted(profile)
         chest = self._chest(power, self.draw(), profile)
         device = Device(name, self.scheme, profile, chest, power)
         body = PresentBody(self.ledger.challenge(self.draw()), True, self.epoch)
@@ -341,8 +345,7 @@ class World:
         self.read()
         if done and fault in {"none", "meanwhile"} and self.honest(device):
             self.checkers.healed_by_sync(device.keys, told)
-            roomy = all(chest.store.free >= ROOM for chest in device.chests[:-1])
-            if fault == "none" and roomy and held & _held(device.chests[:-1]):
+            if fault == "none" and held & _held(device.chests[:-1]):
                 raise PromiseBroken(2, "a retired key does not hand in what it holds")
 
     def rotate(self, device: Device, fault: str = "none", cut: tuple[int, bool] | None = None) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import TypeVar, cast
 
 from dualtap import allowance, limits
 from dualtap.conditions import understood, uses
@@ -70,8 +70,7 @@ from dualtap.ties import Ties
 from dualtap.trust import Trust
 from dualtap.wire import TransferMessage, decode
 
-HISTORY = 500
-"""Lines of history that survive a compaction."""
+_T = TypeVar("_T")
 ENTRY_ROOM = 1536
 """Bytes reserved for one outcome: the statement, its signature and the log's own framing, in two appends."""
 
@@ -517,8 +516,8 @@ class Book:
             tuple(self.holdings),
             tuple(self.pending.values()),
             tuple(question for question in self.questions.values() if question.asked.epoch >= oldest),
-            tuple(self.taken.values())[-HISTORY:],
-            tuple(self.history[-HISTORY:]),
+            _newest(self.taken.values(), self.profile.history),
+            _newest(self.history, self.profile.history),
             tuple(self.tape),
             tuple(self.heard),
             tuple(self.witnessed),
@@ -561,6 +560,12 @@ class Book:
         self.delivered = snapshot.delivered
         self.previous, self.counter = snapshot.previous, snapshot.counter
         self.since, self.spent = snapshot.since, snapshot.spent
+
+
+def _newest(items: Iterable[_T], most: int) -> tuple[_T, ...]:
+    """Return the last ``most`` of these; of none, nothing."""
+    found = tuple(items)
+    return found[max(0, len(found) - most) :]
 
 
 def amount_of(transfer: Transfer) -> int:

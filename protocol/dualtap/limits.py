@@ -70,6 +70,10 @@ WARNED = 16
 """Pieces of evidence that a device keeps until they are listed; the oldest gives way."""
 DETAILS = 32
 """Bytes of a details hash."""
+HISTORY = 500
+"""Lines of history, and payments that may be refunded, each, that a compacted log keeps at most: what a shop needs."""
+HISTORY_ROOM = 1536
+"""Bytes of log for one of each that is kept: both take at most 186, and so all less than an eighth of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,11 @@ class Profile:
     hops: int
     spans: int
     log: int
+
+    @property
+    def history(self) -> int:
+        """Lines of history, and payments that may be refunded, each, that a compacted log keeps (SPEC §12-14)."""
+        return min(HISTORY, self.log // HISTORY_ROOM)
 
 
 CARD = Profile(CARD_MESSAGE, CARD_HOPS, 4, 48 * 1024)
