@@ -116,6 +116,14 @@ class Mutant(NamedTuple):
     source: str
 
 
+class Spot(NamedTuple):
+    """Where a mistake is made: a module, the way to the node in its tree, and which of the node's mistakes."""
+
+    file: str
+    path: tuple[tuple[str, int | None], ...]
+    nth: int
+
+
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -193,22 +201,25 @@ def _at(tree: ast.AST, path: Sequence[tuple[str, int | None]]) -> ast.AST:
     return tree
 
 
-def mutants(file: str) -> Iterator[Mutant]:
-    """Yield every mutant of a module."""
+def spots(file: str) -> list[Spot]:
+    """Return where a module may be changed, once for each mistake."""
     tree = ast.parse((HERE / file).read_text(encoding="utf-8"))
-    for path in list(places(tree)):
-        if not path:
-            continue
-        node = _at(tree, path)
-        for other in changed(node):
-            whole = copy.deepcopy(tree)
-            parent, (name, at) = _at(whole, path[:-1]), path[-1]
-            if at is None:
-                setattr(parent, name, other)
-            else:
-                getattr(parent, name)[at] = other
-            before, after = (ast.unparse(item).splitlines()[0] for item in (node, other))
-            yield Mutant(file, getattr(node, "lineno", 0), before, after, ast.unparse(ast.fix_missing_locations(whole)))
+    return [Spot(file, path, nth) for path in places(tree) if path for nth, _ in enumerate(changed(_at(tree, path)))]
+
+
+def made(spot: Spot) -> Mutant:
+    """Return the module with the mistake at a spot."""
+    whole = ast.parse((HERE / spot.file).read_text(encoding="utf-8"))
+    parent, (name, at) = _at(whole, spot.path[:-1]), spot.path[-1]
+    node = _at(whole, spot.path)
+    other = list(changed(node))[spot.nth]
+    if at is None:
+        setattr(parent, name, other)
+    else:
+        getattr(parent, name)[at] = other
+    before, after = (ast.unparse(ast.fix_missing_locations(item)).splitlines()[0] for item in (node, other))
+    source = ast.unparse(ast.fix_missing_locations(whole))
+    return Mutant(spot.file, getattr(node, "lineno", 0), before, after, source)
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -326,16 +337,17 @@ def main() -> None:
 def sampled(names: Sequence[str], sample: int, seed: int, ends: float) -> None:
     """Try a sample of each group, in turn, until a time: print each mutant's end, and at last how many were killed."""
     judge = Judge()
-    found = {name: [mutant for file in GROUPS[name].modules for mutant in mutants(file)] for name in names}
+    found = {name: [spot for file in GROUPS[name].modules for spot in spots(file)] for name in names}
     chosen = {
         name: random.Random(seed).sample(found[name], min(sample or len(found[name]), len(found[name])))
         for name in names
     }
     ended = {name: dict.fromkeys(("killed", "timeout", "survived"), 0) for name in names}
     for turn in itertools.zip_longest(*chosen.values()):
-        for name, mutant in zip(names, turn, strict=True):
-            if mutant is None or time.monotonic() > ends:
+        for name, spot in zip(names, turn, strict=True):
+            if spot is None or time.monotonic() > ends:
                 continue
+            mutant = made(spot)
             how, test = judge.judge(GROUPS[name], mutant)
             ended[name][how] += 1
             said = mutant._asdict() | {"test": test}

@@ -32,8 +32,9 @@ def test_what_knows_a_module_best_is_of_a_module_that_is_mutated() -> None:
 def test_a_mutant_is_another_program_that_can_run() -> None:
     file = f"{mutate.CORE}/timed.py"
     whole = mutate.ast.unparse(mutate.ast.parse((mutate.HERE / file).read_text()))
-    found = list(mutate.mutants(file))
+    found = mutate.spots(file)
     assert found
-    for mutant in found:
+    for spot in found:
+        mutant = mutate.made(spot)
         assert mutant.source != whole
         compile(mutant.source, file, "exec")
