@@ -30,6 +30,7 @@ from typing import NamedTuple, cast
 
 HERE = Path(__file__).parents[1]
 CORE, DEVICES = "protocol/dualtap", "devices/dualtap_devices"
+ENDS = ("killed", "timeout", "survived")
 CPU, PATIENCE = 120, 1_800
 """Seconds of computing, and of waiting, after which a mutant that never ends counts as killed."""
 
@@ -342,7 +343,7 @@ def sampled(names: Sequence[str], sample: int, seed: int, ends: float) -> None:
         name: random.Random(seed).sample(found[name], min(sample or len(found[name]), len(found[name])))
         for name in names
     }
-    ended = {name: dict.fromkeys(("killed", "timeout", "survived"), 0) for name in names}
+    ended: dict[str, dict[str, int]] = {name: dict.fromkeys(ENDS, 0) for name in names}
     for turn in itertools.zip_longest(*chosen.values()):
         for name, spot in zip(names, turn, strict=True):
             if spot is None or time.monotonic() > ends:
