@@ -19,20 +19,25 @@ import json
 import math
 import os
 import random
-import resource
-import signal
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, TextIO, cast
+
+import pytest
+from patched import Loop, exchanged, forked
 
 HERE = Path(__file__).parents[1]
 CORE, DEVICES = "protocol/dualtap", "devices/dualtap_devices"
+OURS = ("dualtap", "dualtap_transports", "dualtap_devices", "dualtap_issuer", "dualtap_conform", "dualtap_apps",
+        "dualtap_testing")  # fmt: skip
+QUIETLY = ("-q", "-s", "-o", "timeout=0", "-p", "no:cacheprovider", "-p", "no:xdist",
+           "-W", "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
 ENDS = ("killed", "timeout", "survived")
-CPU, PATIENCE = 120, 1_800
-"""Seconds of computing, and of waiting, after which a mutant that never ends counts as killed."""
+CPU = 120
+"""Seconds of computing after which a mutant that never ends counts as killed."""
 
 
 class Group(NamedTuple):
@@ -108,13 +113,14 @@ FIRST = {
 
 
 class Mutant(NamedTuple):
-    """A module with one mistake: its file, the line, what was written and what is now, and the whole source."""
+    """A module with one mistake: its file, the line, what was written there and what is now, and both modules."""
 
     file: str
     line: int
     before: str
     after: str
-    source: str
+    whole: ast.Module
+    tree: ast.Module
 
 
 class Spot(NamedTuple):
@@ -204,30 +210,35 @@ def _at(tree: ast.AST, path: Sequence[tuple[str, int | None]]) -> ast.AST:
 
 def spots(file: str) -> list[Spot]:
     """Return where a module may be changed, once for each mistake."""
-    tree = ast.parse((HERE / file).read_text(encoding="utf-8"))
+    tree = _parsed(file)
     return [Spot(file, path, nth) for path in places(tree) if path for nth, _ in enumerate(changed(_at(tree, path)))]
 
 
 def made(spot: Spot) -> Mutant:
     """Return the module with the mistake at a spot."""
-    whole = ast.parse((HERE / spot.file).read_text(encoding="utf-8"))
-    parent, (name, at) = _at(whole, spot.path[:-1]), spot.path[-1]
-    node = _at(whole, spot.path)
+    whole = _parsed(spot.file)
+    tree = _parsed(spot.file)
+    parent, (name, at) = _at(tree, spot.path[:-1]), spot.path[-1]
+    node = _at(tree, spot.path)
     other = list(changed(node))[spot.nth]
     if at is None:
         setattr(parent, name, other)
     else:
         getattr(parent, name)[at] = other
-    before, after = (ast.unparse(ast.fix_missing_locations(item)).splitlines()[0] for item in (node, other))
-    source = ast.unparse(ast.fix_missing_locations(whole))
-    return Mutant(spot.file, getattr(node, "lineno", 0), before, after, source)
+    ast.fix_missing_locations(tree)
+    before, after = (ast.unparse(item).splitlines()[0] for item in (node, other))
+    return Mutant(spot.file, getattr(node, "lineno", 0), before, after, whole, tree)
+
+
+def _parsed(file: str) -> ast.Module:
+    return ast.parse((HERE / file).read_text(encoding="utf-8"))
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Loads one module from a mutant's source."""
+    """Loads one module as a mutant."""
 
     def __init__(self, mutant: Mutant) -> None:
-        self._source = mutant.source
+        self._tree = mutant.tree
         self._file = str(HERE / mutant.file)
         self._name = ".".join(Path(mutant.file).with_suffix("").parts[1:])
 
@@ -245,24 +256,12 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Run the mutant."""
-        exec(compile(self._source, self._file, "exec"), module.__dict__)
+        exec(compile(self._tree, self._file, "exec", dont_inherit=True), module.__dict__)
 
 
 def run(mutant: Mutant | None, test: str) -> str:
     """Run a file of tests in a fork, on a mutant or on none; return ``killed``, ``timeout`` or ``survived``."""
-    child = os.fork()
-    if child == 0:
-        _in_child(lambda: _tests(mutant, test))
-    ends = time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            code = os.waitstatus_to_exitcode(status)
-            return "survived" if code == 0 else "timeout" if code == -signal.SIGXCPU else "killed"
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return "timeout"
+    return forked(lambda: _tests(mutant, test), CPU)
 
 
 def tests_of(group: Group, mutant: Mutant) -> list[str]:
@@ -274,45 +273,41 @@ def tests_of(group: Group, mutant: Mutant) -> list[str]:
 class Judge:
     """Runs tests on mutants; a test counts if it passes on what is unchanged, which is tried when it first kills."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
         self._whole: dict[str, bool] = {}
 
     def judge(self, group: Group, mutant: Mutant) -> tuple[str, str]:
-        """Return what became of a mutant, and at which test.
-
-        Raises:
-            SystemExit: a test fails on what is unchanged.
-
-        """
+        """Return what became of a mutant, and at which test. What outlives an exchange of code is imported anew."""
+        with contextlib.suppress(LookupError):
+            codes = exchanged(mutant.whole, mutant.tree)
+            for test in tests_of(group, mutant):
+                if test in group.slow:
+                    break
+                how = self._loop.run(test, codes)
+                if how != "survived" and self._passes(test, lambda test: self._loop.run(test, {})):
+                    return how, test
         for test in tests_of(group, mutant):
             how = run(mutant, test)
-            if how != "survived":
-                if not self._whole.setdefault(test, run(None, test) == "survived"):
-                    sys.exit(f"this fails as it is: {test}")
+            if how != "survived" and self._passes(test, lambda test: run(None, test)):
                 return how, test
         return "survived", ""
 
-
-def _in_child(act: Callable[[], int]) -> None:
-    code = 1
-    try:
-        os.setpgid(0, 0)
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(nowhere, number)
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU + 5))
-        code = act()
-    finally:
-        os._exit(code)
+    def _passes(self, test: str, unchanged: Callable[[str], str]) -> bool:
+        if test not in self._whole:
+            self._whole[test] = unchanged(test) == "survived"
+            if not self._whole[test]:
+                print(f"not counted, as it fails without a mutant: {test}", file=sys.stderr)
+        return self._whole[test]
 
 
 def _tests(mutant: Mutant | None, test: str) -> int:
-    import pytest
-
+    """Run tests in a fork that has loaded nothing of ours but what a judge needs: forget it first."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", *OURS)]:
+        del sys.modules[name]
     if mutant is not None:
         sys.meta_path.insert(0, Finder(mutant))
-    ours = ["-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    return int(pytest.main(["-q", "-x", "-o", "timeout=0", *ours, test]))
+    return int(pytest.main([*QUIETLY, "-x", test]))
 
 
 def main() -> None:
@@ -332,12 +327,15 @@ def main() -> None:
         for name in ("pytest", "hypothesis", "cryptography.hazmat.primitives.asymmetric.ec", "msgpack", "jsonschema"):
             importlib.import_module(name)
     ends = time.monotonic() + given.seconds if given.seconds else math.inf
-    sampled(given.groups or list(GROUPS), given.sample, given.seed, ends)
+    names = given.groups or list(GROUPS)
+    said = os.dup(1)
+    loop = Loop(lambda loop: sampled(Judge(loop), os.fdopen(said, "w"), names, given.sample, given.seed, ends), CPU)
+    quick = dict.fromkeys([*(test for name in names for test in GROUPS[name].quick), *_unit(" ".join(FIRST.values()))])
+    sys.exit(int(pytest.main([*QUIETLY, *quick], plugins=[loop])))
 
 
-def sampled(names: Sequence[str], sample: int, seed: int, ends: float) -> None:
+def sampled(judge: Judge, said: TextIO, names: Sequence[str], sample: int, seed: int, ends: float) -> None:
     """Try a sample of each group, in turn, until a time: print each mutant's end, and at last how many were killed."""
-    judge = Judge()
     found = {name: [spot for file in GROUPS[name].modules for spot in spots(file)] for name in names}
     chosen = {
         name: random.Random(seed).sample(found[name], min(sample or len(found[name]), len(found[name])))
@@ -351,12 +349,12 @@ def sampled(names: Sequence[str], sample: int, seed: int, ends: float) -> None:
             mutant = made(spot)
             how, test = judge.judge(GROUPS[name], mutant)
             ended[name][how] += 1
-            said = mutant._asdict() | {"test": test}
-            del said["source"]
-            print(json.dumps({"group": name, "how": how, **said}), flush=True)
+            told = {"group": name, "how": how, "file": mutant.file, "line": mutant.line, "before": mutant.before}
+            print(json.dumps({**told, "after": mutant.after, "test": test}), file=said, flush=True)
     for name in names:
         tried = sum(ended[name].values())
-        print(json.dumps({"group": name, "seed": seed, "all": len(found[name]), "tried": tried, **ended[name]}))
+        total = {"group": name, "seed": seed, "all": len(found[name]), "tried": tried, **ended[name]}
+        print(json.dumps(total), file=said, flush=True)
 
 
 if __name__ == "__main__":
