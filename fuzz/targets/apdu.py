@@ -61,11 +61,11 @@ def _card(said: Said) -> None:
         what = said.below(8)
         session = applet.session
         if what < 3:
-            frame, times = said.blob() or b"\0", said.byte()
+            body, times = said.blob() or b"\0", said.byte()
             if times >= FULL:
                 counter = _fill(applet, counter, times - FULL + 2)
                 continue
-            chunks = split(frame * (1, 1, 60)[times % 3], SHORT.command)
+            chunks = split(body * (1, 1, 60)[times % 3], SHORT.command)
             for chunk in chunks[: said.pick((1, 2, 99))]:
                 _answer(applet, encode_command(_ours(Ins.EXCHANGE, counter, chunk, said.pick((0, 16, 240, 256)))))
                 counter = (counter + said.pick((1, 1, 1, 1, 0, 2))) % 65536
