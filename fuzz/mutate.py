@@ -273,8 +273,8 @@ def tests_of(group: Group, mutant: Mutant) -> list[str]:
 class Judge:
     """Runs tests on mutants; a test counts if it passes on what is unchanged, which is tried when it first kills."""
 
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
+    def __init__(self, loop: Loop, *, quick: bool) -> None:
+        self._loop, self._quick = loop, quick
         self._whole: dict[str, bool] = {}
 
     def judge(self, group: Group, mutant: Mutant) -> tuple[str, str]:
@@ -287,7 +287,11 @@ class Judge:
                 how = self._loop.run(test, codes)
                 if how != "survived" and self._passes(test, lambda test: self._loop.run(test, {})):
                     return how, test
+            if self._quick:
+                return "survived", ""
         for test in tests_of(group, mutant):
+            if self._quick and test in group.slow:
+                break
             how = run(mutant, test)
             if how != "survived" and self._passes(test, lambda test: run(None, test)):
                 return how, test
@@ -316,6 +320,9 @@ def main() -> None:
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; all without one")
     parser.add_argument("--sample", type=int, default=0, help="how many of each group's mutants; 0 for each")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out slow tests: what survives is to meet them later"
+    )
     parser.add_argument("--seconds", type=float, default=0, help="begin no more after so long; 0 for no end")
     given = parser.parse_args()
     if unknown := set(given.groups) - set(GROUPS):
@@ -329,7 +336,12 @@ def main() -> None:
     ends = time.monotonic() + given.seconds if given.seconds else math.inf
     names = given.groups or list(GROUPS)
     said = os.dup(1)
-    loop = Loop(lambda loop: sampled(Judge(loop), os.fdopen(said, "w"), names, given.sample, given.seed, ends), CPU)
+    loop = Loop(
+        lambda loop: sampled(
+            Judge(loop, quick=given.quick), os.fdopen(said, "w"), names, given.sample, given.seed, ends
+        ),
+        CPU,
+    )
     quick = dict.fromkeys([*(test for name in names for test in GROUPS[name].quick), *_unit(" ".join(FIRST.values()))])
     sys.exit(int(pytest.main([*QUIETLY, *quick], plugins=[loop])))
 
