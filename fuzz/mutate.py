@@ -107,7 +107,7 @@ FIRST = {
     "ownermessages": "owning", "pieces": "news_by_tap", "suite": "suite", "seen": "seen", "pin": "pin", "disk": "disk",
     "keystore": "keystore", "wallet": "wallet", "timed": "timed", "session": "session", "telling": "news_by_tap",
     "recall": "rotation", "context": "rules_of_taps", "sealedsync": "sealed_sync", "renewal": "renewal",
-    "standing": "standing",
+    "standing": "standing", "warned": "news_by_tap",
 }  # fmt: skip
 """The test that knows a module best, where it is not the first of its group: most mutants die there."""
 
