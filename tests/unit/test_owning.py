@@ -831,3 +831,15 @@ def test_torn_at_every_frame_a_second_tap_brings_it_about(wish: Wish) -> None:
         assert town.card.book.ties.number == 1
         cut += 1
     assert cut > 4
+
+
+def test_an_owner_that_compacts_its_log_knows_what_it_ordered(town: Town) -> None:
+    """§12-1: what is not said by a later order stays, and its number follows."""
+    phone = town.bound().phone
+    assert town.tap(phone, Restrain(payment=60)).code is None
+    before = phone.book.ties
+    (given,) = before.given[town.card.book.key]
+    phone.compact()
+    again = town.reopened(phone).book.ties
+    assert again.given == {town.card.book.key: [given]}
+    assert again.words() == before.words()
