@@ -1,34 +1,12 @@
-"""The few tables of a ledger's front door: what is given out once, counted, or said by its own people."""
+"""The few tables of a ledger's front door: what is given out once, counted, queued, or said by its own people."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Any
-
-Raw = tuple[Any, ...]
-"""A row as a driver gives it: its query says what is in it."""
+from dualtap_issuer.database import Database
 
 
-class Door(ABC):
-    """Challenges, ordinals, policies, dates, names and settings, over the same database as the rest."""
-
-    @abstractmethod
-    def transaction(self, *, alone: bool = False) -> AbstractContextManager[None]:
-        """Make everything inside durable, or change nothing if it raises."""
-
-    @abstractmethod
-    def lock(self, name: str) -> None:
-        """Keep other processes' holders of this name out until the transaction ends."""
-
-    @abstractmethod
-    def ask(self, query: str, wanted: Sequence[Raw] | None = None, values: Sequence[object] = ()) -> list[Raw]:
-        """Return a query's rows."""
-
-    @abstractmethod
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Raw]) -> set[object]:
-        """Insert rows where they are missing."""
+class Door(Database):
+    """Challenges, ordinals, deliveries, policies, dates, names and settings, over the same database as the rest."""
 
     # Challenges
 
@@ -75,6 +53,19 @@ class Door(ABC):
         """Give a bank the ordinals of a ledger that knew one bank only, and did not say which."""
         self.ask("UPDATE ordinal SET bank = %s WHERE bank = %s RETURNING number", values=(bank, b""))
 
+    # Deliveries
+
+    def put_delivery(self, owner: bytes, token: bytes) -> None:
+        """Queue a token for its owner, under that owner's next number."""
+        self.lock("delivery " + owner.hex())
+        taken = self.ask("SELECT coalesce(max(number), 0) FROM delivery WHERE owner = %s", values=(owner,))
+        self.insert("delivery", ("owner", "number", "token"), [(owner, taken[0][0] + 1, token)])
+
+    def deliveries(self, owner: bytes, after: int) -> list[tuple[int, bytes]]:
+        """Return the numbers and tokens that an owner has not taken."""
+        query = "SELECT number, token FROM delivery WHERE owner = %s AND number > %s ORDER BY number"
+        return [(row[0], row[1]) for row in self.ask(query, values=(owner, after))]
+
     # Policies and dates
 
     def put_policy(self, version: int, body: bytes) -> None:
@@ -94,6 +85,14 @@ class Door(ABC):
         """Return the last date up to an epoch."""
         row = self.ask("SELECT body FROM dated WHERE epoch <= %s ORDER BY epoch DESC LIMIT 1", values=(epoch,))
         return row[0][0] if row else None
+
+    def close_epoch(self, epoch: int) -> None:
+        """Remember that everything claimable before this epoch was settled."""
+        self.insert("closed", ("epoch",), [(epoch,)])
+
+    def closed_epoch(self) -> int:
+        """Return the epoch of the last settlement; 0 before the first."""
+        return int(self.ask("SELECT coalesce(max(epoch), 0) FROM closed")[0][0])
 
     # Names and settings
 

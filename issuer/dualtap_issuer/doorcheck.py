@@ -12,10 +12,10 @@ from dualtap.issued import Header, Policy
 from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import SuccessorBody
 from dualtap.trust import Trust, issued_id
-from dualtap_issuer.door import Raw
+from dualtap_issuer.database import Raw, migrations
 from dualtap_issuer.facts import Facts
 from dualtap_issuer.findings import Finding, Wrong, about
-from dualtap_issuer.store import Store, migrations
+from dualtap_issuer.store import Store
 
 POLICY: Final = "SELECT version, body FROM policy ORDER BY version"
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme
 from dualtap.trust import Trust
-from dualtap_issuer.door import Raw
+from dualtap_issuer.database import Raw
 from dualtap_issuer.facts import (
     Fact,
     FactKind,

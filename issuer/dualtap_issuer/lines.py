@@ -16,6 +16,7 @@ from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import SuccessorBody
 from dualtap.sync import SignedUpload, Upload, sync_statement
 from dualtap_issuer.authority import Bank, Signers
+from dualtap_issuer.database import ones
 from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.roll import Roll
 from dualtap_issuer.store import Store
@@ -34,12 +35,12 @@ def line_of(store: Store, key: bytes) -> tuple[bytes, ...]:
 
 def _following(store: Store, keys: Iterable[bytes]) -> dict[bytes, bytes]:
     query = "SELECT s.key, s.successor FROM {wanted} CROSS JOIN successor s WHERE s.key = w.a"
-    return {row[0]: row[1] for row in store.ask(query, [(key,) for key in sorted(set(keys))])}
+    return {row[0]: row[1] for row in store.ask(query, ones(keys))}
 
 
 def _before(store: Store, keys: Iterable[bytes]) -> set[bytes]:
     query = "SELECT s.key FROM {wanted} CROSS JOIN successor s WHERE s.successor = w.a"
-    return {row[0] for row in store.ask(query, [(key,) for key in sorted(set(keys))])}
+    return {row[0] for row in store.ask(query, ones(keys))}
 
 
 class Lines:
@@ -62,11 +63,10 @@ class Lines:
         """Return these keys' values, and for every other key of their lines the value of the one it is linked to."""
         found, fresh = dict(values), set(values)
         while fresh:
-            wanted = [(key,) for key in sorted(fresh)]
             pairs = self.store.ask(
                 "SELECT s.key, s.successor FROM {wanted} CROSS JOIN successor s WHERE s.key = w.a "
                 "OR s.successor = w.a ORDER BY 1, 2",
-                wanted,
+                ones(fresh),
             )
             fresh = set[bytes]()
             for one, other in [pair for row in pairs for pair in ((row[0], row[1]), (row[1], row[0]))]:

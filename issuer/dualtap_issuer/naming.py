@@ -17,13 +17,13 @@ from dualtap_issuer.rows import OutcomeRow, PlaceRow, SpanRow
 from dualtap_issuer.rules import Conflict, conflict_of, union
 
 if TYPE_CHECKING:
-    from dualtap_issuer.store import Store
+    from dualtap_issuer.index import Index
 
 Interval = tuple[int, int, bytes]
 """``[start, end)`` and the id of the statement that takes it."""
 
 
-def overlapping(store: Store, spans: Iterable[SpanRow]) -> dict[Parent, set[Interval]]:
+def overlapping(store: Index, spans: Iterable[SpanRow]) -> dict[Parent, set[Interval]]:
     """Return, by parent, the spans that share a unit with any of these; they themselves are among them."""
     taken: dict[tuple[bytes, Parent], list[tuple[int, int]]] = defaultdict(list)
     for span in spans:
@@ -40,7 +40,7 @@ def overlapping(store: Store, spans: Iterable[SpanRow]) -> dict[Parent, set[Inte
     return found
 
 
-def beside(store: Store, places: Iterable[PlaceRow]) -> dict[bytes, set[Interval]]:
+def beside(store: Index, places: Iterable[PlaceRow]) -> dict[bytes, set[Interval]]:
     """Return, by key, the places on its tape that meet any of these; they themselves are among them."""
     taken: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
     for place in places:
@@ -59,7 +59,7 @@ def beside(store: Store, places: Iterable[PlaceRow]) -> dict[bytes, set[Interval
     return found
 
 
-def forks(store: Store, spans: Iterable[SpanRow], owners: dict[bytes, bytes]) -> set[Mark]:
+def forks(store: Index, spans: Iterable[SpanRow], owners: dict[bytes, bytes]) -> set[Mark]:
     """Return the marks of all transfers that overlap, where any of these spans is; ``owners`` signed these."""
     spans = list(spans)
     signed = {span.origin: owners[span.transfer] for span in spans}  # all that is cut from a parent, one key signed
@@ -69,7 +69,7 @@ def forks(store: Store, spans: Iterable[SpanRow], owners: dict[bytes, bytes]) ->
     return found
 
 
-def tape_forks(store: Store, places: Iterable[PlaceRow]) -> set[Mark]:
+def tape_forks(store: Index, places: Iterable[PlaceRow]) -> set[Mark]:
     """Return the marks of all statements whose places meet, where any of these places is."""
     found: set[Mark] = set()
     for key, taken in beside(store, places).items():
@@ -99,7 +99,7 @@ def _differing(rows: Iterable[OutcomeRow]) -> set[Conflict]:
 # Witnesses
 
 
-def conflicts(store: Store) -> list[Conflict]:
+def conflicts(store: Index) -> list[Conflict]:
     """Return pairs that prove every mark: fewer than marks, each mark in one, and a function of the set.
 
     In an order that depends on nothing but themselves.
@@ -108,7 +108,7 @@ def conflicts(store: Store) -> list[Conflict]:
     return sorted(_forked(store, marks) | _taped(store) | _differing(_outcomes(store)) | _spent(store, marks))
 
 
-def _forked(store: Store, marks: list[Mark]) -> set[Conflict]:
+def _forked(store: Index, marks: list[Mark]) -> set[Conflict]:
     signed = {mark.statement: mark.key for mark in marks if mark.fraud is Fraud.FORK}
     cut: dict[Parent, list[Interval]] = defaultdict(list)
     owner: dict[Parent, bytes] = {}
@@ -122,7 +122,7 @@ def _forked(store: Store, marks: list[Mark]) -> set[Conflict]:
     }
 
 
-def _taped(store: Store) -> set[Conflict]:
+def _taped(store: Index) -> set[Conflict]:
     query = (
         "SELECT t.key, t.prev, t.ctr, t.id FROM (SELECT DISTINCT key FROM mark WHERE fraud = %s) k "
         "CROSS JOIN tape t CROSS JOIN mark m "
@@ -136,7 +136,7 @@ def _taped(store: Store) -> set[Conflict]:
     }
 
 
-def _outcomes(store: Store) -> list[OutcomeRow]:
+def _outcomes(store: Index) -> list[OutcomeRow]:
     query = (
         "SELECT o.key, o.request, o.id, o.transfer FROM (SELECT DISTINCT key FROM mark WHERE fraud = %s) k "
         "CROSS JOIN outcome o CROSS JOIN mark m "
@@ -145,7 +145,7 @@ def _outcomes(store: Store) -> list[OutcomeRow]:
     return [OutcomeRow(*row) for row in store.ask(query, values=(int(Fraud.TWO_OUTCOMES),) * 2)]
 
 
-def _spent(store: Store, marks: list[Mark]) -> set[Conflict]:
+def _spent(store: Index, marks: list[Mark]) -> set[Conflict]:
     """Return, for each that spends what is dead, the dead transfer with the smallest id."""
     signed = {mark.statement: mark.key for mark in marks if mark.fraud is Fraud.DEAD_SPENT}
     behind = [span for span in store.spans(signed) if span.side == Side.PAYEE]
@@ -157,7 +157,7 @@ def _spent(store: Store, marks: list[Mark]) -> set[Conflict]:
     return {Conflict(signed[spender], Fraud.DEAD_SPENT, parent, spender) for spender, parent in first.items()}
 
 
-def dead_among(store: Store, transfers: Iterable[bytes]) -> set[bytes]:
+def dead_among(store: Index, transfers: Iterable[bytes]) -> set[bytes]:
     """Return those of these transfers whose request has another outcome than their Receipt."""
     asked = store.asked(transfers)
     given: dict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)

@@ -19,9 +19,9 @@ from typing import LiteralString, cast
 
 from dualtap.errors import Code, TapError
 from dualtap.suite import sha256
-from dualtap_issuer.door import Raw
+from dualtap_issuer.database import Raw, explained, migrations
 from dualtap_issuer.rows import TodoRow
-from dualtap_issuer.store import Store, explained, migrations
+from dualtap_issuer.store import Store
 
 try:
     import psycopg

@@ -10,7 +10,7 @@ from dualtap.errors import Code, TapError
 from dualtap.graph import Origin, check_origins
 from dualtap.statements import Parent, Scheme, Side, Transfer
 from dualtap_issuer.audit import index_of
-from dualtap_issuer.door import Raw
+from dualtap_issuer.database import Raw
 from dualtap_issuer.doorcheck import front_door
 from dualtap_issuer.facts import asked_digest
 from dualtap_issuer.findings import (

@@ -32,8 +32,10 @@ from dualtap.suite import sha256
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer import naming, rowcheck, settling
+from dualtap_issuer.database import migrations
 from dualtap_issuer.facts import Fact, FactKind, statement_facts
 from dualtap_issuer.guarantee import Caps, Liability, Ruling, Share
+from dualtap_issuer.index import Row
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.marks import Mark
@@ -53,7 +55,7 @@ from dualtap_issuer.rows import (
 )
 from dualtap_issuer.rules import Credit, Leaf, Lot
 from dualtap_issuer.settling import Settled
-from dualtap_issuer.store import DISTRIBUTION, FRONT_DOOR, Row, Store, migrations
+from dualtap_issuer.store import DISTRIBUTION, FRONT_DOOR, Store
 from tests.mint import EPOCH, TERMS, Mint
 
 KILLS = 60

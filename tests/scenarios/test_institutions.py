@@ -19,12 +19,13 @@ from dualtap.sync import upload_of
 from dualtap.trust import issue
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import Bank, Institution, PolicyKey, Signers
+from dualtap_issuer.database import migrations
 from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.netting import Claim, Netting, Position, Sum, check_balanced
 from dualtap_issuer.quotas import Overstep
 from dualtap_issuer.roll import MOST
-from dualtap_issuer.store import Store, migrations
+from dualtap_issuer.store import Store
 from tests.mint import EPOCH, TERMS
 from tests.support.league import League
 

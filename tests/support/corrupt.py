@@ -22,7 +22,7 @@ from dualtap.statements import (
 )
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer.door import Raw
+from dualtap_issuer.database import Raw
 from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.payouts import redeem
 from dualtap_issuer.store import Store

@@ -11,9 +11,10 @@ import pytest
 from dualtap.evidence import Fraud
 from dualtap.statements import Parent, Side, Span, TransferBody
 from dualtap.sync import upload_of
+from dualtap_issuer.database import migrations
 from dualtap_issuer.marks import Mark, chain, differing
 from dualtap_issuer.rules import World, pairs
-from dualtap_issuer.store import Store, migrations
+from dualtap_issuer.store import Store
 from tests.mint import Mint
 
 A, B, C, D = (bytes([number]) * 32 for number in range(1, 5))
