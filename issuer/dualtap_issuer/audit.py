@@ -11,6 +11,7 @@ from typing import NamedTuple
 from dualtap.book import Book
 from dualtap.evidence import outcome_of
 from dualtap.statements import TapeStatement
+from dualtap.suite import sha256
 from dualtap.trust import Trust
 from dualtap_issuer.facts import Facts, asked_fact, certificate_fact, statement_facts, token_fact
 from dualtap_issuer.findings import Finding
@@ -20,6 +21,11 @@ from dualtap_issuer.quotas import Fault
 from dualtap_issuer.renewals import renewals
 from dualtap_issuer.rules import EVER, NEVER, Leaf, Lot, World
 from dualtap_issuer.words import subject
+
+
+def wallet_id(key: bytes) -> str:
+    """Return the name by which people know a wallet: 16 hexadecimal digits."""
+    return sha256(key)[:8].hex()
 
 
 class Named(NamedTuple):

@@ -1,14 +1,14 @@
 """The ledger (SPEC §16): keeps every genuine statement, names who cheated, credits who is owed.
 
 This is the seam that a service puts a network in front of. It has no clock and no randomness: epochs, entropy and
-serials are passed in.
+serials are passed in. How it settles is in :mod:`dualtap_issuer.settling`, how it renews in ``.renewals``, what it pays
+out in ``.payouts``, orders in ``.ordering``, audits in ``.auditing``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 from dualtap import limits
@@ -25,7 +25,7 @@ from dualtap.issued import (
     WalletCertificate,
 )
 from dualtap.records import News
-from dualtap.statements import OrderBody, Outcome, OwnerOrder, Present
+from dualtap.statements import Outcome, Present
 from dualtap.suite import sha256
 from dualtap.sync import (
     Reply,
@@ -36,27 +36,24 @@ from dualtap.sync import (
     encode_signed_reply,
     sync_statement,
 )
-from dualtap_issuer import audit, settling
+from dualtap_issuer import auditing, settling
 from dualtap_issuer.accounts import Accounts
-from dualtap_issuer.audit import Audit, Named
+from dualtap_issuer.audit import Audit
 from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.facts import Facts, token_fact
-from dualtap_issuer.findings import Finding, refuse
-from dualtap_issuer.following import behind
+from dualtap_issuer.findings import Finding
 from dualtap_issuer.guarantee import Caps, Registry
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.insured import caps_in
 from dualtap_issuer.lines import Lines
 from dualtap_issuer.makers import attested
-from dualtap_issuer.netting import Netting, check_balanced, net
+from dualtap_issuer.netting import Netting
 from dualtap_issuer.payouts import pay_heirs
 from dualtap_issuer.policies import Policies, check_tiers
 from dualtap_issuer.proofs import Proofs, values
-from dualtap_issuer.quotas import faults
 from dualtap_issuer.registry import Bound
-from dualtap_issuer.renewals import fresh_tokens, hands_behind, renewable, unspent
+from dualtap_issuer.renewals import renew
 from dualtap_issuer.roll import Roll, admitted
-from dualtap_issuer.rowcheck import examine
 from dualtap_issuer.rows import OutcomeRow
 from dualtap_issuer.rules import Conflict, World
 from dualtap_issuer.standings import standings
@@ -103,7 +100,7 @@ class Ledger:
                 self.policies.found(terms.tiers)
         if store.unfinished():
             with store.transaction():
-                self._resume()
+                self.resume()
 
     def _found(self, epoch: int) -> None:
         """Take in the certificates of whom this ledger signs for; those with which it begins are known from ever."""
@@ -146,7 +143,7 @@ class Ledger:
         """The keys to which deposits are made: of every institution of the scheme."""
         return self.trust.institutions
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
         """Do what a process that died left undone; it is no harm if it lives, and does it too."""
         self.trust.refresh(self.store)
         ingest = Ingest(self.store, self.trust, self.institutions, 0)
@@ -247,7 +244,7 @@ class Ledger:
             if self.trust.refresh(self.store):
                 ingest.institutions = self.institutions
             ingest.finish()
-            ingest.named |= self._renew(epoch)
+            ingest.named |= renew(self, epoch)
             if successor is not None and self.lines.is_named(key):
                 # The link stands, so that naming follows it; but who is named gets no new certificate.
                 successor, ingest.named = None, True
@@ -259,38 +256,6 @@ class Ledger:
         self.refused += ingest.refused
         answer = encode_reply(reply)
         return encode_signed_reply(self.authority.office.word_for(item.challenge, item.upload, answer))
-
-    def _renew(self, epoch: int) -> bool:
-        """Issue what credited deposits ask for in place of their credit; return whether somebody is named by it.
-
-        What cannot be renewed, or has a cheat's hand behind it, stays a credit, at risk as any other (SPEC §14-26).
-        """
-        office = self.authority.office
-        deposits, tokens = self.store.take_renewals(office.key), list[Token]()
-        if not deposits:
-            return False
-        closed = self.store.closed_epoch()
-        world = World(behind(self.store, self.trust, deposits), self.institutions, self.trust)
-        for deposit in deposits:
-            transfer = world.shaped[deposit]
-            if self.store.is_named(hands_behind(world, deposit)) or not renewable(world, deposit, closed):
-                continue
-            owner = self.lines.present(transfer.key)  # a retired key's value is its line's
-            if owner != transfer.key and self.lines.is_named(transfer.key):
-                continue
-            for fresh in fresh_tokens(world, deposit, epoch):
-                last = epoch + self.terms.spend
-                dates = fresh.dates or (last, last + self.terms.grace)
-                token = office.token(
-                    fresh.serial, fresh.amount, fresh.currency, owner, epoch, *dates, self.terms.hops, fresh.conditions
-                )
-                self.store.put_delivery(owner, self.trust.token_id(token))
-                tokens.append(token)
-        ingest = Ingest(self.store, self.trust, self.institutions, epoch)
-        for token in tokens:
-            ingest.token(token)
-        ingest.finish()
-        return ingest.named
 
     def _reply(self, upload: Upload, epoch: int) -> Reply:
         key = upload.certificate.key
@@ -395,8 +360,8 @@ class Ledger:
         next call goes on.
         """
         with self.store.transaction(alone=True):
-            self._resume()
-            if self._renew(epoch):  # what a process left that died: else it would be paid here, and renewed later
+            self.resume()
+            if renew(self, epoch):  # what a process left that died: else it would be paid here, and renewed later
                 self._revise(epoch)
             self.store.close_epoch(epoch)
         people = people or Bound(self.store, self.scheme, self.institutions, self.terms.anonymous)
@@ -404,61 +369,13 @@ class Ledger:
         pay_heirs(self, epoch)
         return total
 
-    def order(self, body: OrderBody, epoch: int) -> OwnerOrder:
-        """Sign an order of this institution about a wallet, keep it, and return it (SPEC §23-12).
-
-        It is stamped ``epoch``, or with the epoch up to which the ledger has settled: what was paid out by the words
-        seen before that stays right (SPEC §16-22).
-
-        Its ``number`` is the next of this institution's about this wallet, whatever ``body`` says. Raises ``BAD_KEY``.
-        """
-        for key in (body.wallet, *([body.to] if body.to else [])):
-            self.scheme.suite.verifier(key)
-        with self.store.transaction():
-            self.store.lock("order " + body.wallet.hex())
-            office = self.authority.office
-            ids = [row.id for row in self.store.words_said([(body.wallet, office.key)])]
-            known = cast("list[OwnerOrder]", self._all(ids))
-            number = 1 + max((one.body.number for one in known), default=0)
-            word, epoch = office.order(body._replace(number=number)), max(epoch, self.store.closed_epoch())
-            ingest = Ingest(self.store, self.trust, self.institutions, epoch)
-            ingest.word(word)
-            ingest.finish()
-        return word
-
     def net(self) -> Netting:
         """Return what the institutions hold of one another's value, audited; raise as :meth:`audit`."""
-        with self._snapshot():
-            world, _ = self._audited()
-            credits, settled = unspent(world, self.store.settled())
-            shares = settling.all_shares(self.store)
-            found = net(world.facts, world.trust, credits, settled, shares, set(world.institutions))
-        check_balanced(found)
-        return found
-
-    @contextmanager
-    def _snapshot(self) -> Generator[None]:
-        """See the rows as they are at one instant, at which nothing is half written; others go on writing."""
-        with ExitStack() as stack:
-            stack.enter_context(self.store.snapshot())
-            while self.store.unfinished():
-                stack.close()
-                with self.store.transaction():
-                    self._resume()
-                stack.enter_context(self.store.snapshot())
-            self.trust.refresh(self.store)
-            yield
-
-    def _audited(self) -> tuple[World, list[Finding]]:
-        """Return the world of the facts, in a snapshot, and questions; raise unless it is genuine and rows agree."""
-        world, found = examine(self.store, self.scheme)
-        refuse(found)
-        return cast("World", world), found
+        return auditing.net(self)
 
     def findings(self) -> list[Finding]:
         """Recompute everything from the statements, and return every row that differs, with what it is about."""
-        with self._snapshot():
-            return examine(self.store, self.scheme)[1]
+        return auditing.findings(self)
 
     def audit(self) -> Audit:
         """Recompute everything from the statements, compare it with the rows, and return the totals.
@@ -468,27 +385,8 @@ class Ledger:
 
         SPEC §16-14.
         """
-        with self._snapshot():
-            world, questions = self._audited()
-            self.lines.check()
-            named = tuple(
-                Named(
-                    wallet_id(found.key),
-                    found.fraud.name.lower(),
-                    self.evidence(found),
-                    tuple([wallet_id(key) for key in self.lines.line(found.key)]),
-                )
-                for found in self.conflicts()
-            )
-            settled = self.store.settled()
-            found = audit.totals(world, self.store.marks(), settled, self.terms.currency, named)
-            return found._replace(banks=faults(world.facts), questions=tuple(questions))
+        return auditing.audit(self)
 
     def digest(self) -> bytes:
         """Return a digest of the stamped set: a function of nothing else."""
         return self.facts().digest()
-
-
-def wallet_id(key: bytes) -> str:
-    """Return the name by which people know a wallet: 16 hexadecimal digits."""
-    return sha256(key)[:8].hex()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dualtap.issued import Authority
-from dualtap.suite import sha256
-from dualtap_issuer.ledger import Ledger, wallet_id
+from dualtap_issuer.audit import wallet_id
+from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.makers import PARTY
 from dualtap_issuer.netting import Claim, Netting
 
@@ -28,7 +28,7 @@ def listed(ledger: Ledger) -> dict[str, list[dict[str, object]]]:
             used = ledger.store.ordinals(one.key)
             found["banks"].append({**row, "institution": names.get(above, ""), "quota": one.quota, "used": used})
     for name, key in ledger.store.parties(PARTY).items():
-        found["makers"].append({"name": name, "key": key.hex(), "id": sha256(key)[:8].hex()})
+        found["makers"].append({"name": name, "key": key.hex(), "id": wallet_id(key)})
     return found
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from dualtap.errors import Code, TapError
 from dualtap.statements import Errand, OrderBody, OwnerOrder
 from dualtap.ties import FREE, Restraint
+from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.people import People
+from dualtap_issuer.proofs import values
 from dualtap_issuer.registry import people_of
 
 ERRANDS = {errand.name.lower(): errand for errand in (Errand.RESTRAIN, Errand.UNBIND, Errand.LOST, Errand.MOVE)}
@@ -51,4 +55,27 @@ def give(
             Code.NOT_BOUND, "the ledger knows no owner of this wallet; give its binding's number, 1 is the first"
         )
     bind = binding or (tie.number if tie is not None else 0)
-    return ledger.order(OrderBody(wallet, bind, 0, errand, *restraint, 0, to, epoch), epoch)
+    return sign_order(ledger, OrderBody(wallet, bind, 0, errand, *restraint, 0, to, epoch), epoch)
+
+
+def sign_order(ledger: Ledger, body: OrderBody, epoch: int) -> OwnerOrder:
+    """Sign an order of the ledger's institution about a wallet, keep it, and return it (SPEC §23-12).
+
+    It is stamped ``epoch``, or with the epoch up to which the ledger has settled: what was paid out by the words
+    seen before that stays right (SPEC §16-22).
+
+    Its ``number`` is the next of that institution's about this wallet, whatever ``body`` says. Raises ``BAD_KEY``.
+    """
+    for key in (body.wallet, *([body.to] if body.to else [])):
+        ledger.scheme.suite.verifier(key)
+    with ledger.store.transaction():
+        ledger.store.lock("order " + body.wallet.hex())
+        office = ledger.authority.office
+        ids = [row.id for row in ledger.store.words_said([(body.wallet, office.key)])]
+        known = cast("list[OwnerOrder]", values(ledger.store, ledger.scheme, ids))
+        number = 1 + max((one.body.number for one in known), default=0)
+        word, epoch = office.order(body._replace(number=number)), max(epoch, ledger.store.closed_epoch())
+        ingest = Ingest(ledger.store, ledger.trust, ledger.institutions, epoch)
+        ingest.word(word)
+        ingest.finish()
+    return word

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dualtap.conditions import uses
 from dualtap.issued import Condition, Token
 from dualtap.renewal import is_renewal, renewal_serial
 from dualtap.statements import Scheme, Transfer
 from dualtap_issuer.facts import Facts, decode_fact
+from dualtap_issuer.following import behind
+from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.lines import line_of
 from dualtap_issuer.rules import Credit, Leaf, Lot, World
 from dualtap_issuer.store import Store
+
+if TYPE_CHECKING:
+    from dualtap_issuer.ledger import Ledger
 
 
 class Fresh(NamedTuple):
@@ -74,6 +79,39 @@ def hands_behind(world: World, deposit: bytes) -> set[bytes]:
                 seen.add(parent.id)
                 queue.append(parent.id)
     return keys
+
+
+def renew(ledger: Ledger, epoch: int) -> bool:
+    """Issue what credited deposits ask for in place of their credit; return whether somebody is named by it.
+
+    What cannot be renewed, or has a cheat's hand behind it, stays a credit, at risk as any other (SPEC §14-26).
+    """
+    office = ledger.authority.office
+    deposits, tokens = ledger.store.take_renewals(office.key), list[Token]()
+    if not deposits:
+        return False
+    closed = ledger.store.closed_epoch()
+    world = World(behind(ledger.store, ledger.trust, deposits), ledger.institutions, ledger.trust)
+    for deposit in deposits:
+        transfer = world.shaped[deposit]
+        if ledger.store.is_named(hands_behind(world, deposit)) or not renewable(world, deposit, closed):
+            continue
+        owner = ledger.lines.present(transfer.key)  # a retired key's value is its line's
+        if owner != transfer.key and ledger.lines.is_named(transfer.key):
+            continue
+        for fresh in fresh_tokens(world, deposit, epoch):
+            last = epoch + ledger.terms.spend
+            dates = fresh.dates or (last, last + ledger.terms.grace)
+            token = office.token(
+                fresh.serial, fresh.amount, fresh.currency, owner, epoch, *dates, ledger.terms.hops, fresh.conditions
+            )
+            ledger.store.put_delivery(owner, ledger.trust.token_id(token))
+            tokens.append(token)
+    ingest = Ingest(ledger.store, ledger.trust, ledger.institutions, epoch)
+    for token in tokens:
+        ingest.token(token)
+    ingest.finish()
+    return ingest.named
 
 
 def renewals(world: World) -> dict[bytes, list[bytes]]:

@@ -15,7 +15,7 @@ from dualtap.statements import CloseBody, Outcome, ReceiptBody, TapeStatement, T
 from dualtap.sync import upload_of
 from dualtap.verdict import Verdict, verify_evidence
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer.ledger import wallet_id
+from dualtap_issuer.audit import wallet_id
 from tests.mint import Mint
 
 

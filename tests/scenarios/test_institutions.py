@@ -23,6 +23,7 @@ from dualtap_issuer.database import migrations
 from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.netting import Claim, Netting, Position, Sum, check_balanced
+from dualtap_issuer.ordering import sign_order
 from dualtap_issuer.quotas import Overstep
 from dualtap_issuer.roll import MOST
 from dualtap_issuer.store import Store
@@ -36,12 +37,12 @@ def test_no_institution_moves_what_anothers_customer_holds() -> None:
     one, two = league.members
     anna, thief, spare = league.customer(one, 80), league.customer(two), league.customer(one)
     body = OrderBody(anna.book.key, 0, 0, Errand.MOVE, False, 0, 0, 0, thief.book.key, EPOCH)
-    two.ledger.order(body, EPOCH)
+    sign_order(two.ledger, body, EPOCH)
     one.ledger.settle(EPOCH + 16)
     two.ledger.settle(EPOCH + 16)
     league.epoch = EPOCH + 17
     assert (league.sync_at(two, thief).funded, one.ledger.audit().overspend) == (0, 0)
-    one.ledger.order(body._replace(to=spare.book.key), EPOCH + 16)
+    sign_order(one.ledger, body._replace(to=spare.book.key), EPOCH + 16)
     two.ledger.settle(EPOCH + 17)
     assert league.sync_at(one, spare).funded == 0, "who keeps its account pays"
     one.ledger.settle(EPOCH + 17)

@@ -34,8 +34,9 @@ from dualtap.sync import (
 from dualtap.verdict import verify_evidence
 from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
+from dualtap_issuer.audit import wallet_id
 from dualtap_issuer.authority import Secrets
-from dualtap_issuer.ledger import Ledger, wallet_id
+from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.rules import gaps, pairs, union
 from dualtap_issuer.store import Store
 from tests.mint import EPOCH, TERMS, Mint

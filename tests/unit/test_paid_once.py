@@ -11,7 +11,7 @@ from dualtap.statements import BindBody, Errand, OrderBody, OwnBody
 from dualtap.ties import FREE, Restraint
 from dualtap_issuer import payoutcheck, payouts, settling
 from dualtap_issuer.guarantee import EVERYBODY, parted
-from dualtap_issuer.ordering import give, known_of
+from dualtap_issuer.ordering import give, known_of, sign_order
 from dualtap_issuer.payouts import payout_serial
 from dualtap_issuer.store import Store
 from tests.mint import EPOCH, TERMS
@@ -20,7 +20,7 @@ from tests.unit.test_payouts import LAST, Family, identify
 ORDERS: dict[str, Callable[[Family], object]] = {
     "lost": lambda family: family.order(Errand.LOST),
     "moved": lambda family: family.order(Errand.MOVE, 1, family.spare.book.key),
-    "moved by its institution": lambda family: family.mint.ledger.order(moved(family), family.mint.epoch),
+    "moved by its institution": lambda family: sign_order(family.mint.ledger, moved(family), family.mint.epoch),
 }
 
 

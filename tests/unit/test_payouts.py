@@ -18,6 +18,7 @@ from dualtap_devices.syncing import Prepared, tell
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer import settling
 from dualtap_issuer.guarantee import Caps
+from dualtap_issuer.ordering import sign_order
 from dualtap_issuer.payouts import payout_serial, redeem
 from tests.mint import EPOCH, TERMS, Mint
 
@@ -153,7 +154,7 @@ def test_an_order_is_not_of_a_day_that_is_settled() -> None:
     family.settle()
     assert family.funded(family.phone) == 80
     body = OrderBody(family.card.book.key, 1, 0, Errand.UNBIND, False, 0, 0, 0, b"", EPOCH)
-    word = family.mint.ledger.order(body, EPOCH)
+    word = sign_order(family.mint.ledger, body, EPOCH)
     family.mint.ledger.audit()
     assert family.mint.store.stamps([word.id]) == {word.id: LAST + 1}
 
@@ -162,7 +163,7 @@ def test_an_institution_moves_what_its_customer_cannot() -> None:
     """§16-22 and §23-12: with no owner at all."""
     family = Family()
     body = OrderBody(family.card.book.key, 0, 0, Errand.MOVE, False, 0, 0, 0, family.spare.book.key, EPOCH)
-    assert [family.mint.ledger.order(body, EPOCH).body.number for _ in range(2)] == [1, 2]
+    assert [sign_order(family.mint.ledger, body, EPOCH).body.number for _ in range(2)] == [1, 2]
     family.settle()
     assert family.funded(family.spare) == 80
 

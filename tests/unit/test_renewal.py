@@ -50,7 +50,7 @@ def far(mint: Mint) -> Wallet:
     return last
 
 
-def dies(_: int) -> bool:
+def dies(*_: object) -> bool:
     """Renew nothing, as a process that died before it could."""
     return False
 
@@ -139,7 +139,7 @@ def test_a_ledger_that_died_before_it_issued_does_so_at_the_next_sync() -> None:
     mint = Mint()
     wallet = far(mint)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mint.ledger, "_renew", dies)
+        patch.setattr("dualtap_issuer.ledger.renew", dies)
         with pytest.raises(TapError):
             sync(wallet, Lossy(mint), mint.draw(), deposit=False, renew=True)
     assert not renewals(mint.ledger.world())

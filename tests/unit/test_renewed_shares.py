@@ -16,7 +16,7 @@ LAST = EPOCH + TERMS.spend + TERMS.grace
 ONE = (1).to_bytes(1, "big")
 
 
-def dies(_: int) -> bool:
+def dies(*_: object) -> bool:
     """Renew nothing, as a process that died before it could."""
     return False
 
@@ -90,7 +90,7 @@ def test_a_renewal_that_a_dead_process_left_is_made_before_the_settlement() -> N
     first, second, last = mint.wallet(300), mint.wallet(), mint.wallet()
     assert mint.pay(first, second, 300) == mint.pay(second, last, 300) == "paid"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mint.ledger, "_renew", dies)
+        patch.setattr("dualtap_issuer.ledger.renew", dies)
         sync(last, mint, mint.draw(), deposit=False, renew=True)
     assert not renewals(mint.ledger.world())
     mint.ledger.settle(LAST + 1)

@@ -38,7 +38,7 @@ from dualtap_devices.rotation import Reach, has_business, is_over, last_use, rot
 from dualtap_devices.slots import MemoryStore
 from dualtap_devices.syncing import Prepared, SyncReport, prepare, tell
 from dualtap_devices.wallet import Wallet
-from dualtap_issuer.ledger import wallet_id
+from dualtap_issuer.audit import wallet_id
 from tests.mint import EPOCH, Mint
 
 

@@ -21,7 +21,8 @@ from dualtap.forms import encode_certificate, signed
 from dualtap.issued import Carrier, Condition, Role, Tier
 from dualtap.logcodec import encode_record
 from dualtap.statements import PresentBody
-from dualtap_issuer.ledger import Ledger, wallet_id
+from dualtap_issuer.audit import wallet_id
+from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.quotas import Overstep
 from dualtap_issuer.rules import Conflict
 from dualtap_issuer.service import rulings, wallets
