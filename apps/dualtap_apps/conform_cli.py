@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from dualtap_apps.exits import Exit
-from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
+from dualtap_apps.exits import end
+from dualtap_apps.helps import ExampleGroup
+from dualtap_apps.options import AS_JSON, FOLDER, SUITE
 
 PART = click.option("--part", type=click.Choice(["payer", "payee"]), default="payer", show_default=True)
 SAID = click.option("--part", type=click.Choice(["payer", "payee"]), help="Where SETUP does not say it, as a vector's.")
@@ -19,10 +20,6 @@ TIMEOUT = click.option(
     show_default=True,
     help="Seconds to wait for each answer of the device.",
 )
-
-
-def _end(code: Exit) -> None:
-    raise SystemExit(int(code))
 
 
 @click.group(
@@ -46,14 +43,14 @@ def conform() -> None:
 )
 @click.argument("file", type=FOLDER)
 @PART
-@click.option("--suite", type=click.Choice(["p256", "ed25519"]), default="p256", show_default=True)
+@SUITE
 @click.option("--profile", type=click.Choice(["card", "full"]), default="full", show_default=True)
 @AS_JSON
 def conform_setup(file: Path, part: str, suite: str, profile: str, as_json: bool) -> None:
     """Write FILE: a wallet of a published scheme, for the device that is to be tested."""
     from dualtap_apps.conform import setup
 
-    _end(setup(file, part, suite, profile, as_json))
+    end(setup(file, part, suite, profile, as_json))
 
 
 @conform.command("device", examples=("dualtap conform device payer.json --on tcp:127.0.0.1:7000",))
@@ -67,7 +64,7 @@ def conform_device(setup: Path, on: str, part: str | None) -> None:
     """
     from dualtap_apps.conform import device
 
-    _end(device(setup, on, part or ""))
+    end(device(setup, on, part or ""))
 
 
 @conform.command(
@@ -105,7 +102,7 @@ def conform_run(
     from dualtap_apps.conform import Reporting, run
 
     reporting = Reporting(report, key, as_json)
-    _end(run(setup, on, part or "", only=only, vectors=vectors, timeout=timeout, reporting=reporting))
+    end(run(setup, on, part or "", only=only, vectors=vectors, timeout=timeout, reporting=reporting))
 
 
 @conform.command("vectors", examples=("dualtap conform vectors --on tcp:127.0.0.1:7000",))
@@ -117,7 +114,7 @@ def conform_vectors(on: str, files: tuple[str, ...], timeout: float, as_json: bo
     """Ask the device's test port every vector; exit code 1 if an answer is wrong."""
     from dualtap_apps.conform import vectors
 
-    _end(vectors(on, files, timeout, as_json))
+    end(vectors(on, files, timeout, as_json))
 
 
 @conform.command("clauses", examples=("dualtap conform clauses", "dualtap conform clauses --part payee"))
@@ -127,7 +124,7 @@ def conform_clauses(part: str, as_json: bool) -> None:
     """List the clauses that bind a device, and how each is tested."""
     from dualtap_apps.conform import clauses
 
-    _end(clauses(part, as_json))
+    end(clauses(part, as_json))
 
 
 @conform.command("key", examples=("dualtap conform key tester.key",))
@@ -137,7 +134,7 @@ def conform_key(file: Path, as_json: bool) -> None:
     """Write a new key to FILE, for signing reports, and print its public half."""
     from dualtap_apps.conform import make_key
 
-    _end(make_key(file, as_json))
+    end(make_key(file, as_json))
 
 
 @conform.command("check", examples=("dualtap conform check report.json --key 3b6a27bc…",))
@@ -148,4 +145,4 @@ def conform_check(report: Path, key: str, as_json: bool) -> None:
     """Check a report's signature, and say what it says; exit code as that of its run."""
     from dualtap_apps.conform import check
 
-    _end(check(report, key, as_json))
+    end(check(report, key, as_json))

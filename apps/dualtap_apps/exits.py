@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NoReturn
 
 from dualtap.errors import TABLE, Code, Fault
 from dualtap.events import Report, Result
@@ -55,3 +56,8 @@ def exit_of_report(report: Report) -> Exit:
     if report.result is Result.IN_DOUBT:
         return Exit.LOST
     return exit_of(report.code) or Exit.ERROR
+
+
+def end(code: Exit) -> NoReturn:
+    """End the command with this exit code."""
+    raise SystemExit(int(code))

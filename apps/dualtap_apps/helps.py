@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
-
-FOLDER = click.Path(path_type=Path)
 
 
 class Examples(click.Command):
@@ -44,17 +41,3 @@ class ExampleGroup(click.Group):
                 formatter.write_text(example)
         formatter.write_paragraph()
         super().format_help(ctx, formatter)
-
-
-class Address(click.Option):
-    """An option whose help names the transports that are installed; they are looked up when help is asked for."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option and its help, the transports at its end."""
-        from dualtap_transports.survey import usable
-
-        record = super().get_help_record(ctx)
-        return record and (record[0], f"{record[1]} Installed here: {', '.join(usable())}.")
-
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON; amounts in minor units.")

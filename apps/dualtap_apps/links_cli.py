@@ -6,24 +6,15 @@ from pathlib import Path
 
 import click
 
-from dualtap import limits
-from dualtap_apps.exits import Exit
-from dualtap_apps.helps import AS_JSON, FOLDER, Address, Examples
+from dualtap_apps.exits import end
+from dualtap_apps.helps import Examples
 from dualtap_apps.linking import SIDE
-from dualtap_apps.pin_cli import PIN_FILE, typed
+from dualtap_apps.options import AS_JSON, CURRENCY, FOLDER, ISSUER, Address, waiting
+from dualtap_apps.pin_cli import PIN_FILE
+from dualtap_apps.terminal import confirm, typed
 from dualtap_apps.traffic import LOG_LEVEL
 
-_TIMEOUT = click.option(
-    "--timeout",
-    type=click.FloatRange(0, 86_400, min_open=True),
-    default=float(limits.SESSION_SECONDS),
-    show_default=True,
-    help="Seconds to wait for each device, and then for each frame.",
-)
-
-
-def _end(code: Exit) -> None:
-    raise SystemExit(int(code))
+_TIMEOUT = waiting("Seconds to wait for each device, and then for each frame.")
 
 
 @click.command(
@@ -39,7 +30,7 @@ def _end(code: Exit) -> None:
 @click.option("--on", "places", cls=Address, multiple=True, metavar="ADDRESS", help="Where a device waits.")
 @click.option("--at", metavar="ADDRESS", help="Where to wait for the device that begins, in place of the first --on.")
 @click.option("--own", is_flag=True, help="The first is an owner that waits, the second its wallet.")
-@click.option("--currency", default="CNY", show_default=True, help="ISO 4217 code.")
+@CURRENCY
 @click.option("--basket", help="What is sold. Bridged again after a torn tap, it is paid at most once.")
 @_TIMEOUT
 @LOG_LEVEL
@@ -55,7 +46,7 @@ def bridge(
     """
     from dualtap_apps.bridging import bridge_once
 
-    _end(bridge_once(places, at, amount, currency, basket, timeout, as_json, log_level, own))
+    end(bridge_once(places, at, amount, currency, basket, timeout, as_json, log_level, own))
 
 
 @click.command(
@@ -87,13 +78,7 @@ def card(
     from dualtap_apps.cards import card_once
     from dualtap_apps.pins import Prompt
 
-    def confirm(question: str) -> bool:
-        try:
-            return click.confirm(question, err=True)
-        except click.Abort:
-            return False
-
-    _end(card_once(folder, on, only, None if yes else confirm, timeout, as_json, log_level, Prompt(pin_file, typed)))
+    end(card_once(folder, on, only, None if yes else confirm, timeout, as_json, log_level, Prompt(pin_file, typed)))
 
 
 @click.command(
@@ -107,11 +92,11 @@ def card(
 @click.argument("folder", type=FOLDER)
 @click.option("--on", cls=Address, required=True, metavar="ADDRESS", help="Where the other device is, or comes to.")
 @SIDE
-@click.option("--issuer", default="", metavar="URL", help="The issuer's service.  [default: as the wallet was made]")
+@ISSUER
 @_TIMEOUT
 @AS_JSON
 def carry(folder: Path, on: str, side: str | None, issuer: str, timeout: float, as_json: bool) -> None:
     """Carry one sync of a device without a network, sealed, from ADDRESS to this wallet's issuer."""
     from dualtap_apps.carrying import carry_one
 
-    _end(carry_one(folder, on, issuer, timeout, as_json, side))
+    end(carry_one(folder, on, issuer, timeout, as_json, side))

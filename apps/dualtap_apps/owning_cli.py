@@ -8,36 +8,26 @@ from typing import Any, TypeVar
 
 import click
 
-from dualtap import limits
-from dualtap_apps.exits import Exit
-from dualtap_apps.helps import AS_JSON, FOLDER, Address, Examples
+from dualtap_apps.exits import end
+from dualtap_apps.helps import Examples
 from dualtap_apps.linking import SIDE
-from dualtap_apps.pin_cli import PIN_FILE, typed
+from dualtap_apps.options import AS_JSON, FOLDER, TIMEOUT, Address
+from dualtap_apps.pin_cli import PIN_FILE
+from dualtap_apps.terminal import typed
 from dualtap_apps.traffic import LOG_LEVEL
 
 F = TypeVar("F", bound=Callable[..., Any])
-_TIMEOUT = click.option(
-    "--timeout",
-    type=click.FloatRange(0, 86_400, min_open=True),
-    default=float(limits.SESSION_SECONDS),
-    show_default=True,
-    help="Seconds to wait for the other device, and then for each of its frames.",
-)
 _WALLET = click.argument("wallet", default="")
 
 
 def _meeting(command: F) -> F:
     """Add the options by which an owner meets a wallet."""
     for option in (
-        LOG_LEVEL, _TIMEOUT, SIDE,
+        LOG_LEVEL, TIMEOUT, SIDE,
         click.option("--on", cls=Address, default="", metavar="ADDRESS", help="Where the wallet waits (`card`)."),
     ):  # fmt: skip
         command = option(command)
     return command
-
-
-def _end(code: Exit) -> None:
-    raise SystemExit(int(code))
 
 
 def _where(
@@ -76,7 +66,7 @@ def bind(
     """
     from dualtap_apps.owners import bind as act
 
-    _end(act(folder, _where(wallet, on, side, timeout, log_level, pin_file=pin_file), as_json))
+    end(act(folder, _where(wallet, on, side, timeout, log_level, pin_file=pin_file), as_json))
 
 
 @click.command("unbind", cls=Examples, examples=("dualtap wallet unbind phone card",))
@@ -90,7 +80,7 @@ def unbind(
     """Give up WALLET: it obeys nobody, and may be bound anew."""
     from dualtap_apps.owners import unbind as act
 
-    _end(act(folder, _where(wallet, on, side, timeout, log_level), as_json))
+    end(act(folder, _where(wallet, on, side, timeout, log_level), as_json))
 
 
 @click.command(
@@ -113,7 +103,7 @@ def look(
     """Show what WALLET holds, as it says itself; without WALLET, what FOLDER owns."""
     from dualtap_apps.owners import look as act
 
-    _end(act(folder, _where(wallet, on, side, timeout, log_level, needed=bool(wallet)), lines, as_json))
+    end(act(folder, _where(wallet, on, side, timeout, log_level, needed=bool(wallet)), lines, as_json))
 
 
 @click.command(
@@ -138,7 +128,7 @@ def limit(
     from dualtap_apps.owners import restrain
 
     where = _where(wallet, on, side, timeout, log_level, needed=False)
-    _end(restrain(folder, where, as_json, payment=payment, day=day))
+    end(restrain(folder, where, as_json, payment=payment, day=day))
 
 
 @click.command(
@@ -156,7 +146,7 @@ def freeze(
     from dualtap_apps.owners import restrain
 
     where = _where(wallet, on, side, timeout, log_level, needed=False)
-    _end(restrain(folder, where, as_json, frozen=not off))
+    end(restrain(folder, where, as_json, frozen=not off))
 
 
 @click.command(
@@ -181,7 +171,7 @@ def recharge(
     from dualtap_apps.pins import Prompt
     from dualtap_apps.recharging import recharge as act
 
-    _end(act(folder, amount, _where(wallet, on, side, timeout, log_level), Prompt(pin_file, typed), as_json))
+    end(act(folder, amount, _where(wallet, on, side, timeout, log_level), Prompt(pin_file, typed), as_json))
 
 
 @click.command("lost", cls=Examples, examples=("dualtap wallet lost phone && dualtap sync phone",))
@@ -192,7 +182,7 @@ def lost(folder: Path, wallet: str, as_json: bool) -> None:
     """Report WALLET (its 16 digits; else the only one that is owned) lost, at the next sync of FOLDER."""
     from dualtap_apps.owners import lost as act
 
-    _end(act(folder, wallet, as_json))
+    end(act(folder, wallet, as_json))
 
 
 @click.command(
@@ -217,7 +207,7 @@ def move(folder: Path, wallet: str, to: str, pin_file: Path | None, as_json: boo
     from dualtap_apps.moving import move as act
     from dualtap_apps.pins import Prompt
 
-    _end(act(folder, wallet, to, Prompt(pin_file, typed), as_json))
+    end(act(folder, wallet, to, Prompt(pin_file, typed), as_json))
 
 
 COMMANDS = (bind, unbind, look, limit, freeze, recharge, lost, move)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
-import warnings
 from pathlib import Path
 
 import click
 
-from dualtap.errors import Code, TapError
-from dualtap_apps.exits import Exit
-from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
+from dualtap_apps.exits import end
+from dualtap_apps.helps import ExampleGroup
+from dualtap_apps.options import AS_JSON, FOLDER
+from dualtap_apps.terminal import typed
 
 VERIFICATIONS = ("none", "presence", "pin", "device")
 PIN_FILE = click.option(
@@ -20,22 +19,6 @@ VERIFY = click.option(
     "--verify", type=click.Choice(VERIFICATIONS), default="none", help="The least verification of the payer's user."
 )
 _NEW = click.option("--new-pin-file", "new", type=FOLDER, metavar="FILE", help="The new PIN.  [default: asked for]")
-
-
-def typed(question: str, new: bool) -> str:
-    """Ask at the terminal, without echo; raise ``DECLINED`` if nothing is entered, ``BAD_INPUT`` without a terminal."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", getpass.GetPassWarning)  # it would be seen
-            return str(click.prompt(question, hide_input=True, confirmation_prompt=new, err=True))
-    except getpass.GetPassWarning:
-        raise TapError(Code.BAD_INPUT, "no terminal here on which to type a PIN unseen: give it by a file") from None
-    except click.Abort:
-        raise TapError(Code.DECLINED, "nothing was entered") from None
-
-
-def _end(code: Exit) -> None:
-    raise SystemExit(int(code))
 
 
 @click.group(
@@ -56,7 +39,7 @@ def set_(folder: Path, path: Path | None, code: Path | None, as_json: bool) -> N
     """Set the first PIN of FOLDER."""
     from dualtap_apps.pins import set_pin
 
-    _end(set_pin(folder, path, code, typed, as_json))
+    end(set_pin(folder, path, code, typed, as_json))
 
 
 @pin.command("change", examples=("dualtap wallet pin change anna",))
@@ -68,7 +51,7 @@ def change(folder: Path, path: Path | None, new: Path | None, as_json: bool) -> 
     """Set another PIN for the old one."""
     from dualtap_apps.pins import change_pin
 
-    _end(change_pin(folder, path, new, typed, as_json))
+    end(change_pin(folder, path, new, typed, as_json))
 
 
 @pin.command("unblock", examples=("dualtap wallet pin unblock anna",))
@@ -80,4 +63,4 @@ def unblock(folder: Path, code: Path | None, new: Path | None, as_json: bool) ->
     """Set another PIN for the issuer's unblocking code."""
     from dualtap_apps.pins import unblock_pin
 
-    _end(unblock_pin(folder, code, new, typed, as_json))
+    end(unblock_pin(folder, code, new, typed, as_json))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from dualtap_apps.exits import Exit
-from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
+from dualtap_apps.exits import end
+from dualtap_apps.helps import ExampleGroup
+from dualtap_apps.options import AS_JSON, FOLDER
 
 
 @click.group(
@@ -18,10 +19,6 @@ def pos() -> None:
     """A merchant's day: shifts, Z-totals, payouts, exports."""
 
 
-def _end(code: Exit) -> None:
-    raise SystemExit(int(code))
-
-
 @pos.command("open", examples=("dualtap pos open shop",))
 @click.argument("folder", type=FOLDER)
 @AS_JSON
@@ -29,7 +26,7 @@ def pos_open(folder: Path, as_json: bool) -> None:
     """Open a shift. Without it, one begins with the first payment."""
     from dualtap_apps.pos import begin
 
-    _end(begin(folder, as_json))
+    end(begin(folder, as_json))
 
 
 @pos.command("close", examples=("dualtap pos close shop", "dualtap pos close shop --json"))
@@ -37,9 +34,9 @@ def pos_open(folder: Path, as_json: bool) -> None:
 @AS_JSON
 def pos_close(folder: Path, as_json: bool) -> None:
     """Close the shift, and print its Z-total."""
-    from dualtap_apps.pos import end
+    from dualtap_apps.pos import end as close
 
-    _end(end(folder, as_json))
+    end(close(folder, as_json))
 
 
 @pos.command(
@@ -57,4 +54,4 @@ def pos_report(folder: Path, shift: int | None, as_csv: bool, as_lines: bool, as
 
     if as_csv + as_lines + as_json > 1:
         raise click.UsageError("choose one of --json, --jsonl and --csv")
-    _end(report(folder, shift, as_json, as_csv, as_lines))
+    end(report(folder, shift, as_json, as_csv, as_lines))

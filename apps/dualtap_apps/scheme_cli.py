@@ -1,4 +1,4 @@
-"""The commands of ``dualtap scheme`` that say who signs in a scheme, what it decides, and who owes whom."""
+"""The commands of ``dualtap scheme``: make and audit it, who signs in it, what it decides, and who owes whom."""
 
 from __future__ import annotations
 
@@ -6,19 +6,43 @@ from pathlib import Path
 
 import click
 
-from dualtap_apps.exits import Exit
-from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup, Examples
+from dualtap_apps.exits import end
+from dualtap_apps.helps import ExampleGroup
+from dualtap_apps.options import AS_JSON, CURRENCY, DB, FOLDER, SUITE
 
-DB = click.option(
-    "--db", default="", metavar="URL", help="The ledger: sqlite:///PATH or postgresql://…  [default: FOLDER]"
+
+@click.group(cls=ExampleGroup, examples=("dualtap scheme new town --currency CNY", "dualtap scheme audit town"))
+def scheme() -> None:
+    """A scheme: its root, its institutions and its ledger."""
+
+
+@scheme.command("new", examples=("dualtap scheme new town", "dualtap scheme new lab --suite ed25519"))
+@click.argument("folder", type=FOLDER)
+@CURRENCY
+@SUITE
+@AS_JSON
+def scheme_new(folder: Path, currency: str, suite: str, as_json: bool) -> None:
+    """Make a scheme in a new FOLDER."""
+    from dualtap_apps.schemes import new
+
+    end(new(folder, currency, suite, as_json))
+
+
+@scheme.command(
+    "audit",
+    examples=("dualtap scheme audit town", "dualtap scheme audit town --wallet anna --wallet shop --json"),
 )
+@click.argument("folder", type=FOLDER)
+@click.option("--wallet", "wallets", type=FOLDER, multiple=True, help="Count this wallet's store too.")
+@AS_JSON
+def scheme_audit(folder: Path, wallets: tuple[Path, ...], as_json: bool) -> None:
+    """Recompute the ledger from its statements; name who spent twice. Exit code 4 if anybody did."""
+    from dualtap_apps.audits import audit
+
+    end(audit(folder, wallets, as_json))
 
 
-def _end(code: Exit) -> None:
-    raise SystemExit(int(code))
-
-
-@click.group(cls=ExampleGroup, examples=("dualtap scheme institution add town north",))
+@scheme.group(cls=ExampleGroup, examples=("dualtap scheme institution add town north",))
 def institution() -> None:
     """Operating institutions: they issue value, and answer syncs."""
 
@@ -32,10 +56,10 @@ def institution_add(folder: Path, name: str, db: str, as_json: bool) -> None:
     """Make a key for institution NAME and have the root certify it. Its file may then move to a host of its own."""
     from dualtap_apps.parties import add_institution
 
-    _end(add_institution(folder, name, db, as_json))
+    end(add_institution(folder, name, db, as_json))
 
 
-@click.group(cls=ExampleGroup, examples=("dualtap scheme bank add town harbour --institution north --quota 1000",))
+@scheme.group(cls=ExampleGroup, examples=("dualtap scheme bank add town harbour --institution north --quota 1000",))
 def bank() -> None:
     """Partner banks: each certifies wallets for an institution, within its quota."""
 
@@ -58,10 +82,10 @@ def bank_add(folder: Path, name: str, of: str, quota: int, register: bool, db: s
     """Make a key for bank NAME and have its institution certify it."""
     from dualtap_apps.parties import add_bank
 
-    _end(add_bank(folder, name, of, quota, db, as_json, register))
+    end(add_bank(folder, name, of, quota, db, as_json, register))
 
 
-@click.group(cls=ExampleGroup, examples=("dualtap scheme maker add town chipworks",))
+@scheme.group(cls=ExampleGroup, examples=("dualtap scheme maker add town chipworks",))
 def maker() -> None:
     """Device makers: their word says what chip a wallet's key is in."""
 
@@ -78,10 +102,10 @@ def maker_add(folder: Path, name: str, key: str, db: str, as_json: bool) -> None
     """Register maker NAME."""
     from dualtap_apps.parties import add_maker
 
-    _end(add_maker(folder, name, key, db, as_json))
+    end(add_maker(folder, name, key, db, as_json))
 
 
-@click.group(cls=ExampleGroup, examples=("dualtap scheme policy show town",))
+@scheme.group(cls=ExampleGroup, examples=("dualtap scheme policy show town",))
 def policy() -> None:
     """The limits of each tier of wallets, whose chips must be attested, and what the guarantee pays."""
 
@@ -94,7 +118,7 @@ def policy_show(folder: Path, db: str, as_json: bool) -> None:
     """Show the policy in force."""
     from dualtap_apps.rulings import show_policy
 
-    _end(show_policy(folder, db, as_json))
+    end(show_policy(folder, db, as_json))
 
 
 @policy.command(
@@ -135,12 +159,10 @@ def policy_set(
     from dualtap_apps.rulings import set_policy
 
     caps = {"payee": guarantee_payee, "token": guarantee_token}
-    _end(set_policy(folder, tier, given, attested, caps, db, as_json))
+    end(set_policy(folder, tier, given, attested, caps, db, as_json))
 
 
-@click.command(
-    cls=Examples, name="epoch", examples=("dualtap scheme epoch town", "dualtap scheme epoch town --sign --settle")
-)
+@scheme.command(name="epoch", examples=("dualtap scheme epoch town", "dualtap scheme epoch town --sign --settle"))
 @click.argument("folder", type=FOLDER)
 @click.option("--sign", is_flag=True, help="Sign the date, for institutions that do not have the policy key.")
 @click.option("--settle", is_flag=True, help="Credit the holders of all that is claimable before today.")
@@ -150,11 +172,10 @@ def epoch(folder: Path, sign: bool, settle: bool, db: str, as_json: bool) -> Non
     """Show the date, sign it, settle up to it."""
     from dualtap_apps.rulings import epoch as show
 
-    _end(show(folder, sign, settle, db, as_json))
+    end(show(folder, sign, settle, db, as_json))
 
 
-@click.command(
-    cls=Examples,
+@scheme.command(
     name="order",
     examples=(
         "dualtap scheme order town anna show",
@@ -192,10 +213,10 @@ def order(
     """
     from dualtap_apps.orders import order as give
 
-    _end(give(folder, wallet, what, payment, day, to, binding or 0, db, as_json))
+    end(give(folder, wallet, what, payment, day, to, binding or 0, db, as_json))
 
 
-@click.command(cls=Examples, name="redeem", examples=("dualtap scheme redeem town purse",))
+@scheme.command(name="redeem", examples=("dualtap scheme redeem town purse",))
 @click.argument("folder", type=FOLDER)
 @click.argument("wallet", type=FOLDER)
 @DB
@@ -204,10 +225,10 @@ def redeem(folder: Path, wallet: Path, db: str, as_json: bool) -> None:
     """Pay out to an anonymous WALLET, presented here, what expired on it."""
     from dualtap_apps.orders import redeem as pay_out
 
-    _end(pay_out(folder, wallet, db, as_json))
+    end(pay_out(folder, wallet, db, as_json))
 
 
-@click.command(cls=Examples, name="net", examples=("dualtap scheme net town", "dualtap scheme net town --json"))
+@scheme.command(name="net", examples=("dualtap scheme net town", "dualtap scheme net town --json"))
 @click.argument("folder", type=FOLDER)
 @DB
 @AS_JSON
@@ -215,10 +236,10 @@ def net(folder: Path, db: str, as_json: bool) -> None:
     """Audit, then show what the institutions hold of one another's value."""
     from dualtap_apps.rulings import net as show
 
-    _end(show(folder, db, as_json))
+    end(show(folder, db, as_json))
 
 
-@click.command(cls=Examples, name="show", examples=("dualtap scheme show town",))
+@scheme.command(name="show", examples=("dualtap scheme show town",))
 @click.argument("folder", type=FOLDER)
 @DB
 @AS_JSON
@@ -226,7 +247,4 @@ def show(folder: Path, db: str, as_json: bool) -> None:
     """Show who signs in a scheme, and what they may."""
     from dualtap_apps.parties import show as listing
 
-    _end(listing(folder, db, as_json))
-
-
-COMMANDS: tuple[click.Command, ...] = (institution, bank, maker, policy, epoch, order, redeem, net, show)
+    end(listing(folder, db, as_json))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from dualtap.errors import Code, TapError
-from dualtap_apps.exits import Exit
-from dualtap_apps.helps import AS_JSON, FOLDER, ExampleGroup
+from dualtap_apps.exits import Exit, end
+from dualtap_apps.helps import ExampleGroup
+from dualtap_apps.options import AS_JSON, DB, FOLDER
 from dualtap_apps.output import emit
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def issuer() -> None:
     ),
 )
 @click.argument("folder", type=FOLDER)
-@click.option("--db", default="", metavar="URL", help="The ledger: sqlite:///PATH or postgresql://…  [default: FOLDER]")
+@DB
 @click.option("--institution", default="", metavar="NAME", help="Whose service it is.  [default: the first]")
 @click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="For devices.")
 @click.option("--admin", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="For the institution.")
@@ -59,7 +60,7 @@ def serve_command(
     """Serve the scheme in FOLDER until SIGTERM: devices sync here, sealed. Logs are JSON lines on stderr."""
     name = f"admin-{institution}" if institution else "admin"
     token, log = admin_token or folder / f"{name}.token", admin_log or folder / f"{name}.log"
-    raise SystemExit(int(serve(folder, db, (listen, admin), (token, log), as_json, institution)))
+    end(serve(folder, db, (listen, admin), (token, log), as_json, institution))
 
 
 def serve(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
-from dualtap_apps.helps import AS_JSON, Examples
+from dualtap_apps.exits import end
+from dualtap_apps.helps import Examples
+from dualtap_apps.options import AS_JSON
 
 
 def _check(ways: Mapping[str, bool], parts: Mapping[str, tuple[str, bool]]) -> None:
@@ -90,12 +92,12 @@ def simulate(
     steady()
     out = simulating.Output(as_json, save)
     if replay is not None:
-        raise SystemExit(int(simulating.replay(out, replay)))
+        end(simulating.replay(out, replay))
     if exhaustive:
-        raise SystemExit(int(simulating.exhaust(out, suite, stride, singles, jobs)))
+        end(simulating.exhaust(out, suite, stride, singles, jobs))
     options = Options(seed, taps, suite, simulating.faults_of(faults))
     if minutes is not None:
-        raise SystemExit(int(simulating.soak_for(out, minutes, tally or Path("tally.json"), options, jobs)))
+        end(simulating.soak_for(out, minutes, tally or Path("tally.json"), options, jobs))
     if runs is not None:
-        raise SystemExit(int(simulating.run_many(out, runs, options, jobs, twice)))
-    raise SystemExit(int(simulating.run(out, options)))
+        end(simulating.run_many(out, runs, options, jobs, twice))
+    end(simulating.run(out, options))
