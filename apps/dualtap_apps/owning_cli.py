@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,29 +18,33 @@ from dualtap_apps.pin_cli import PIN_FILE
 from dualtap_apps.terminal import typed
 from dualtap_apps.traffic import LOG_LEVEL
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from dualtap_apps.owners import Where
+
 _WALLET = click.argument("wallet", default="")
 
 
-def _meeting(command: F) -> F:
-    """Add the options by which an owner meets a wallet."""
+def _meeting(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options by which an owner meets a WALLET; the command is given all of it as ``where``."""
+
+    @wraps(command)
+    def called(wallet: str, on: str, side: str | None, timeout: float, log_level: str, **given: Any) -> None:
+        from dualtap_apps.owners import Where
+        from dualtap_apps.pins import Prompt
+
+        command(where=Where(wallet, on, side, timeout, log_level, Prompt(None, typed)), **given)
+
     for option in (
         LOG_LEVEL, TIMEOUT, SIDE,
         click.option("--on", cls=Address, default="", metavar="ADDRESS", help="Where the wallet waits (`card`)."),
     ):  # fmt: skip
-        command = option(command)
-    return command
+        called = option(called)
+    return called
 
 
-def _where(
-    wallet: str, on: str, side: str | None, timeout: float, log_level: str, *, needed: bool = True,
-    pin_file: Path | None = None,
-) -> Any:  # fmt: skip
-    from dualtap_apps.owners import Where
-    from dualtap_apps.pins import Prompt
-
-    where = Where(wallet, on, side, timeout, log_level, Prompt(pin_file, typed))
-    if needed and not where.meets:
+def _met(where: Where) -> Where:
+    """Return where owner and wallet meet; raise ``UsageError`` if they do not."""
+    if not where.meets:
         raise click.UsageError("owner and wallet must meet: name the wallet's folder, or --on and where it waits")
     return where
 
@@ -56,17 +62,15 @@ def _where(
 @PIN_FILE
 @_meeting
 @AS_JSON
-def bind(
-    folder: Path, wallet: str, pin_file: Path | None, on: str, side: str | None, timeout: float, log_level: str,
-    as_json: bool,
-) -> None:  # fmt: skip
+def bind(folder: Path, where: Where, pin_file: Path | None, as_json: bool) -> None:
     """Bind WALLET to FOLDER, which then sees what it holds, limits it, turns it off, and is paid if it is lost.
 
     A WALLET with a PIN asks for it.
     """
     from dualtap_apps.owners import bind as act
+    from dualtap_apps.pins import Prompt
 
-    end(act(folder, _where(wallet, on, side, timeout, log_level, pin_file=pin_file), as_json))
+    end(act(folder, replace(_met(where), keypad=Prompt(pin_file, typed)), as_json))
 
 
 @click.command("unbind", cls=Examples, examples=("dualtap wallet unbind phone card",))
@@ -74,13 +78,11 @@ def bind(
 @_WALLET
 @_meeting
 @AS_JSON
-def unbind(
-    folder: Path, wallet: str, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
-) -> None:  # fmt: skip
+def unbind(folder: Path, where: Where, as_json: bool) -> None:
     """Give up WALLET: it obeys nobody, and may be bound anew."""
     from dualtap_apps.owners import unbind as act
 
-    end(act(folder, _where(wallet, on, side, timeout, log_level), as_json))
+    end(act(folder, _met(where), as_json))
 
 
 @click.command(
@@ -97,13 +99,11 @@ def unbind(
 @click.option("--lines", type=click.IntRange(0, 64), default=10, show_default=True, help="Lines of its history.")
 @_meeting
 @AS_JSON
-def look(
-    folder: Path, wallet: str, lines: int, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
-) -> None:  # fmt: skip
+def look(folder: Path, where: Where, lines: int, as_json: bool) -> None:
     """Show what WALLET holds, as it says itself; without WALLET, what FOLDER owns."""
     from dualtap_apps.owners import look as act
 
-    end(act(folder, _where(wallet, on, side, timeout, log_level, needed=bool(wallet)), lines, as_json))
+    end(act(folder, _met(where) if where.wallet else where, lines, as_json))
 
 
 @click.command(
@@ -120,14 +120,10 @@ def look(
 @click.option("--day", default="", metavar="AMOUNT", help="The most that it pays in a day, or none.")
 @_meeting
 @AS_JSON
-def limit(
-    folder: Path, wallet: str, payment: str, day: str, on: str, side: str | None, timeout: float, log_level: str,
-    as_json: bool,
-) -> None:  # fmt: skip
+def limit(folder: Path, where: Where, payment: str, day: str, as_json: bool) -> None:
     """Limit what WALLET pays, below its tier's limits: a child's card, a thing. By its 16 digits, when it is away."""
     from dualtap_apps.owners import restrain
 
-    where = _where(wallet, on, side, timeout, log_level, needed=False)
     end(restrain(folder, where, as_json, payment=payment, day=day))
 
 
@@ -139,13 +135,10 @@ def limit(
 @click.option("--off", is_flag=True, help="Let it pay again.")
 @_meeting
 @AS_JSON
-def freeze(
-    folder: Path, wallet: str, off: bool, on: str, side: str | None, timeout: float, log_level: str, as_json: bool
-) -> None:  # fmt: skip
+def freeze(folder: Path, where: Where, off: bool, as_json: bool) -> None:
     """Turn WALLET off: it pays nothing, and still heals, syncs and receives. By its 16 digits, when it is away."""
     from dualtap_apps.owners import restrain
 
-    where = _where(wallet, on, side, timeout, log_level, needed=False)
     end(restrain(folder, where, as_json, frozen=not off))
 
 
@@ -163,15 +156,12 @@ def freeze(
 @PIN_FILE
 @_meeting
 @AS_JSON
-def recharge(
-    folder: Path, amount: str, wallet: str, pin_file: Path | None, on: str, side: str | None, timeout: float,
-    log_level: str, as_json: bool,
-) -> None:  # fmt: skip
+def recharge(folder: Path, amount: str, where: Where, pin_file: Path | None, as_json: bool) -> None:
     """Pay AMOUNT to WALLET, which FOLDER owns, offline. It pays nobody else."""
     from dualtap_apps.pins import Prompt
     from dualtap_apps.recharging import recharge as act
 
-    end(act(folder, amount, _where(wallet, on, side, timeout, log_level), Prompt(pin_file, typed), as_json))
+    end(act(folder, amount, _met(where), Prompt(pin_file, typed), as_json))
 
 
 @click.command("lost", cls=Examples, examples=("dualtap wallet lost phone && dualtap sync phone",))
