@@ -25,7 +25,7 @@ from dualtap.trust import Trust
 from dualtap_devices import keystore as keystores
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer import following, naming
-from dualtap_issuer.store import Store
+from dualtap_issuer.credits import Credits
 
 
 class Bug(NamedTuple):
@@ -173,7 +173,7 @@ def _same_place(before: Any) -> Any:
 def _deposit_again(before: Any) -> Any:
     """Return a ledger's credits that forget which they wrote."""
 
-    def credits(self: Store) -> Any:
+    def credits(self: Credits) -> Any:
         found = before(self)
         return [*found, *found[:1]]
 
@@ -242,7 +242,7 @@ BUGS: dict[str, Bug] = {
     "fork forgotten": Bug("the ledger names no fork", naming, "forks", _always(set[object]())),
     "tape fork forgotten": Bug("the ledger names no clone's tape", naming, "tape_forks", _always(set[object]())),
     "ledger checks no owner": Bug("the ledger credits who does not own", following, "check_origins", _always(None)),
-    "credited twice": Bug("the ledger credits a deposit again", Store, "credits", _deposit_again),
+    "credited twice": Bug("the ledger credits a deposit again", Credits, "credits", _deposit_again),
     "basket paid again": Bug("a till forgets what is paid", Book, "accepted", _always(None)),
     "old request left open": Bug("a till opens a second request for a part", payee, "clear", _greeting),
     "expired cannot heal": Bug(
