@@ -25,9 +25,18 @@ from dualtap_transports.apdu_loopback import MemorySlot
 from dualtap_transports.ble import BleLink, BleListener
 from dualtap_transports.blocking import LoopThread
 from dualtap_transports.card_link import CardEnd
-from dualtap_transports.handover import Offer, agreed, encode_request, encode_select, from_text, handover_of, introduce
+from dualtap_transports.handover import (
+    HandedOver,
+    Offer,
+    agreed,
+    encode_request,
+    encode_select,
+    from_text,
+    handover_of,
+    introduce,
+)
 from dualtap_transports.link import Link, Listener
-from dualtap_transports.nfc_handover import HandedOver, HandoverScheme, TagEnd
+from dualtap_transports.nfc_handover import HandoverScheme, TagEnd
 from dualtap_transports.reader_link import Slot
 from dualtap_transports.tag import Tag, container, read_message
 from tests.playbook import EPOCH, World

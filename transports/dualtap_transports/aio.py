@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable
 
 from dualtap import limits
 from dualtap.errors import Code, TapError
 
+from .arrivals import Arrivals
 from .framing import PREFIX, Deframer, encode
 from .link import check_frame
 from .tcp import (
@@ -153,10 +153,8 @@ class AioListener:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._address = format_address(sock)
-        self._waiting: deque[AioLink] = deque()
-        self._changed = asyncio.Event()
+        self._arrivals = Arrivals[AioLink]()
         self._server: asyncio.Server | None = None
-        self._closed = False
 
     @property
     def address(self) -> str:
@@ -170,34 +168,23 @@ class AioListener:
 
     async def accept(self, timeout: float | None) -> AioLink:
         """Return the next link; see :meth:`.link.Listener.accept`."""
-        try:
-            async with asyncio.timeout(timeout):
-                while not self._closed:
-                    if self._waiting:
-                        return self._waiting.popleft()
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            raise TapError(Code.TIMEOUT, f"nobody connected within {timeout} s") from None
-        raise TapError(Code.LINK_LOST, "the listener is closed")
+        return await self._arrivals.accept(timeout)
 
     async def close(self) -> None:
         """Stop listening; see :meth:`.link.Listener.close`."""
-        self._closed = True
-        self._changed.set()
+        self._arrivals.close()
         if self._server is not None:
             self._server.close()
         self._sock.close()
-        while self._waiting:
-            self._waiting.popleft().abandon()
+        for link in self._arrivals.drain():
+            link.abandon()
 
     def _put(self, link: AioLink) -> None:
         # asyncio accepts at once what the kernel would have kept waiting: the bound is ours to keep.
-        if self._closed or len(self._waiting) >= BACKLOG:
+        if self._arrivals.closed or len(self._arrivals) >= BACKLOG:
             link.abandon()
             return
-        self._waiting.append(link)
-        self._changed.set()
+        self._arrivals.put(link)
 
 
 async def connect(address: str, timeout: float | None) -> AioLink:

@@ -7,13 +7,11 @@ dongle of one's own.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import suppress
 from typing import Protocol
 from uuid import UUID, uuid4
 
-from dualtap.errors import Code, TapError
-
+from .arrivals import Arrivals
 from .ble_link import LINGER_SECONDS, GattLink, Port
 
 GUESTS = 4
@@ -64,10 +62,8 @@ class GattListener:
         self._service = uuid4()
         self._held: set[_HeldPort] = set()
         self._strangers: dict[GattLink, asyncio.TimerHandle] = {}
-        self._waiting: deque[GattLink] = deque()
+        self._arrivals = Arrivals[GattLink]()
         self._endings: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Event()
-        self._closed = False
 
     @property
     def service(self) -> UUID:
@@ -84,41 +80,30 @@ class GattListener:
         try:
             await self._peripheral.start(self._service, self)
         except BaseException:
-            self._closed = True
+            self._arrivals.close()
             await self._peripheral.close()
             raise
 
     async def accept(self, timeout: float | None) -> GattLink:
         """Return the next link; see :meth:`.link.Listener.accept`."""
-        try:
-            async with asyncio.timeout(timeout):
-                while not self._closed:
-                    if self._waiting:
-                        return self._waiting.popleft()
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            raise TapError(Code.TIMEOUT, f"nobody connected within {timeout} s") from None
-        raise TapError(Code.LINK_LOST, "the listener is closed")
+        return await self._arrivals.accept(timeout)
 
     async def close(self) -> None:
         """Stop advertising; see :meth:`.link.Listener.close`."""
-        if self._closed:
+        if self._arrivals.closed:
             return
-        self._closed = True
-        self._changed.set()
+        self._arrivals.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
                 await self._peripheral.hide()
-        for link in [*self._strangers, *self._waiting]:
+        for link in [*self._strangers, *self._arrivals.drain()]:
             self._forget(link)
             await link.abandon()
-        self._waiting.clear()
         await self._free()
 
     def came(self, port: Port) -> GattLink | None:
         """Take a central's connection; see :meth:`Guests.came`."""
-        if self._closed or len(self._strangers) + len(self._waiting) >= GUESTS:
+        if self._arrivals.closed or len(self._strangers) + len(self._arrivals) >= GUESTS:
             return None
         held = _HeldPort(port, self)
         self._held.add(held)
@@ -131,15 +116,14 @@ class GattListener:
     async def released(self, port: _HeldPort) -> None:
         """Note that a link is gone; the last one after the listener's end frees the radio."""
         self._held.discard(port)
-        if self._closed:
+        if self._arrivals.closed:
             await self._free()
 
     def _settle(self, link: GattLink) -> None:
         """A link is open, or will not be."""
         self._forget(link)
         if link.opened:
-            self._waiting.append(link)
-            self._changed.set()
+            self._arrivals.put(link)
         else:
             ending = asyncio.ensure_future(link.abandon())
             self._endings.add(ending)

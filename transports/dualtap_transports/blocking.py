@@ -78,14 +78,32 @@ async def _wind_up() -> None:
     await loop.shutdown_default_executor()
 
 
-class BlockingLink:
-    """``link`` as a :class:`.link.Link`; it owns it and one use of ``thread``."""
+class _Borrower:
+    """One use of ``thread``, given back once what is used there has ended."""
 
-    def __init__(self, link: AsyncLink, thread: LoopThread) -> None:
-        self._link = link
+    def __init__(self, thread: LoopThread) -> None:
         self._thread = thread
         self._lock = Lock()
         self._released = False
+
+    def _end(self, used: AsyncLink | AsyncListener) -> None:
+        """Close what is used, and give the thread back; once."""
+        with self._lock:
+            if self._released:
+                return
+            self._released = True
+        try:
+            self._thread.run(used.close())
+        finally:
+            self._thread.release()
+
+
+class BlockingLink(_Borrower):
+    """``link`` as a :class:`.link.Link`; it owns it and one use of ``thread``."""
+
+    def __init__(self, link: AsyncLink, thread: LoopThread) -> None:
+        super().__init__(thread)
+        self._link = link
 
     @property
     def max_frame(self) -> int:
@@ -102,14 +120,7 @@ class BlockingLink:
 
     def close(self) -> None:
         """End the link; see :meth:`.link.Link.close`."""
-        with self._lock:
-            if self._released:
-                return
-            self._released = True
-        try:
-            self._thread.run(self._link.close())
-        finally:
-            self._thread.release()
+        self._end(self._link)
 
 
 class AsyncListener(Protocol):
@@ -124,14 +135,12 @@ class AsyncListener(Protocol):
         ...
 
 
-class BlockingListener:
+class BlockingListener(_Borrower):
     """``listener`` as a :class:`.link.Listener`, but for its address; it owns it and one use of ``thread``."""
 
     def __init__(self, listener: AsyncListener, thread: LoopThread) -> None:
+        super().__init__(thread)
         self._listener = listener
-        self._thread = thread
-        self._lock = Lock()
-        self._released = False
 
     def accept(self, timeout: float | None) -> BlockingLink:
         """Return the next link; see :meth:`.link.Listener.accept`."""
@@ -141,11 +150,4 @@ class BlockingListener:
 
     def close(self) -> None:
         """Stop listening; see :meth:`.link.Listener.close`."""
-        with self._lock:
-            if self._released:
-                return
-            self._released = True
-        try:
-            self._thread.run(self._listener.close())
-        finally:
-            self._thread.release()
+        self._end(self._listener)

@@ -144,6 +144,27 @@ class CardEnd:
             self.changed.wait(min(self._due, self._due if until is None else until) - now)
 
 
+class CardListener:
+    """What waits for readers at ``end``; a subclass has the thread that serves it, and what that needs."""
+
+    def __init__(self, address: str, end: CardEnd) -> None:
+        self._address = address
+        self._end = end
+
+    @property
+    def address(self) -> str:
+        """Where the card is: an NFC device as a reader over the same medium names it, or where vpcd was found."""
+        return self._address
+
+    def accept(self, timeout: float | None) -> CardLink:
+        """Return the link of the next reader that selects dualtap; see :meth:`.link.Listener.accept`."""
+        return self._end.accept(timeout)
+
+    def close(self) -> None:
+        """Stop being a card once the link that was accepted is done."""
+        self._end.stop()
+
+
 class CardLink:
     """The device's end of one link; see :class:`.link.Link`."""
 

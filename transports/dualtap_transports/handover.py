@@ -17,6 +17,7 @@ from dualtap.session import NO_HANDOVER, Handover
 from dualtap.suite import sha256
 
 from . import ndef
+from .link import Link
 from .ndef import Naming, Record
 
 IDENT = 16
@@ -75,6 +76,24 @@ class Introduced(Protocol):
     def handover(self) -> Handover:
         """What introduced it."""
         ...
+
+
+class HandedOver:
+    """``link``, which it owns, and the handover that led to it; it is :class:`Introduced`."""
+
+    def __init__(self, link: Link, handover: Handover) -> None:
+        self._link, self._handover = link, handover
+        self.send, self.receive, self.close = link.send, link.receive, link.close
+
+    @property
+    def max_frame(self) -> int:
+        """The longest frame, in bytes."""
+        return self._link.max_frame
+
+    @property
+    def handover(self) -> Handover:
+        """What introduced the device at the other end."""
+        return self._handover
 
 
 def introduce(listener: object, ident: bytes) -> Handover:

@@ -18,7 +18,7 @@ from dualtap.errors import Code, TapError
 from dualtap.session import NO_HANDOVER, Handover
 from dualtap.suite import sha256
 
-from .handover import IDENT
+from .handover import IDENT, HandedOver
 from .link import Link
 from .mdns import Announced, Directory, Mdns
 from .nearness import NETWORK_SECONDS
@@ -69,23 +69,12 @@ def agreed(ident: bytes) -> Handover:
     return Handover(sha256(b"") + sha256(_SAID + ident), ident)
 
 
-class LanLink:
-    """A link over TCP to a device that an announcement introduced; see :class:`.handover.Introduced`."""
+class LanLink(HandedOver):
+    """A link over TCP to a device that an announcement introduced."""
 
     def __init__(self, link: Link, handover: Handover, compare: bool) -> None:
-        self._link = link
-        self._handover, self._compare = handover, compare
-        self.send, self.receive, self.close = link.send, link.receive, link.close
-
-    @property
-    def max_frame(self) -> int:
-        """The longest frame, in bytes."""
-        return self._link.max_frame
-
-    @property
-    def handover(self) -> Handover:
-        """What introduced the device."""
-        return self._handover
+        super().__init__(link, handover)
+        self._compare = compare
 
     @property
     def compare(self) -> bool:

@@ -16,7 +16,7 @@ from dualtap import limits
 from dualtap.errors import Code, TapError
 
 from .apdu import SHORT, Window, split_address
-from .card_link import CardEnd, CardLink
+from .card_link import CardEnd, CardListener
 from .foreign import Frontend, Nfcpy, Tag, nfcpy
 from .iso_dep import ATS, FRAME_WAITING_SECONDS, Deliver, IsoDepCard, Leave, Say
 from .nearness import NFC_SECONDS
@@ -111,32 +111,18 @@ class NfcSlot:
         self._frontend.close()
 
 
-class NfcListener:
+class NfcListener(CardListener):
     """A device that plays the card; it owns the device and the thread that serves it."""
 
     def __init__(
         self, frontend: Frontend, library: Nfcpy, address: str, end: CardEnd, longest: int, clock: Callable[[], float]
     ) -> None:
+        super().__init__(address, end)
         self._frontend = frontend
         self._library = library
-        self._address = address
-        self._end = end
         self._longest = longest
         self._clock = clock
         Thread(target=self._work, name="dualtap nfc", daemon=True).start()
-
-    @property
-    def address(self) -> str:
-        """The device, as a reader over the same medium would name it."""
-        return self._address
-
-    def accept(self, timeout: float | None) -> CardLink:
-        """Return the link of the next reader that selects dualtap; see :meth:`.link.Listener.accept`."""
-        return self._end.accept(timeout)
-
-    def close(self) -> None:
-        """Stop being a card once the link that was accepted is done."""
-        self._end.stop()
 
     def _work(self) -> None:
         reason = "the device stopped being a card"

@@ -19,6 +19,7 @@ from . import ble, nfc, pcsc, vpcd
 from .card_link import CardEnd
 from .handover import (
     COLLISION,
+    HandedOver,
     Offer,
     agreed,
     check_request,
@@ -29,7 +30,7 @@ from .handover import (
     introduce,
     to_text,
 )
-from .link import Link, Listener, Scheme
+from .link import Listener, Scheme
 from .nearness import BLE_SECONDS
 from .reader_link import Slot
 from .tag import Tag, read_message
@@ -89,24 +90,6 @@ class TagEnd(CardEnd):
             if self._tag is not None:
                 self._tag.reset()
         super().reset(reason)
-
-
-class HandedOver:
-    """``link``, which it owns, and the handover that led to it; see :class:`.handover.Introduced`."""
-
-    def __init__(self, link: Link, handover: Handover) -> None:
-        self._link, self._handover = link, handover
-        self.send, self.receive, self.close = link.send, link.receive, link.close
-
-    @property
-    def max_frame(self) -> int:
-        """The longest frame, in bytes."""
-        return self._link.max_frame
-
-    @property
-    def handover(self) -> Handover:
-        """What both devices have said to each other by NFC."""
-        return self._handover
 
 
 class HandoverListener:

@@ -16,7 +16,7 @@ from threading import Thread
 from dualtap.errors import Code, TapError
 
 from .apdu import split_address
-from .card_link import CardEnd, CardLink
+from .card_link import CardEnd, CardListener
 from .link import Link
 from .nearness import NFC_SECONDS
 from .tcp import parse_address
@@ -29,28 +29,14 @@ _LOOK_SECONDS = 0.2
 _POWER_OFF, _POWER_ON, _RESET, _ASK_ATR = 0, 1, 2, 4
 
 
-class VpcdListener:
+class VpcdListener(CardListener):
     """A card in vpcd's reader; it owns its connection and the thread that serves it."""
 
     def __init__(self, sock: socket.socket, address: str, end: CardEnd) -> None:
         sock.settimeout(_LOOK_SECONDS)
         self._sock = sock
-        self._address = address
-        self._end = end
+        super().__init__(address, end)
         Thread(target=self._work, name="dualtap vpcd", daemon=True).start()
-
-    @property
-    def address(self) -> str:
-        """Where vpcd was found; a reader's address is that of the PC/SC reader."""
-        return self._address
-
-    def accept(self, timeout: float | None) -> CardLink:
-        """Return the link of the next reader program that selects dualtap; see :meth:`.link.Listener.accept`."""
-        return self._end.accept(timeout)
-
-    def close(self) -> None:
-        """Take the card out of the reader once the link that was accepted is done."""
-        self._end.stop()
 
     def _work(self) -> None:
         reason = "the card was taken out of the reader"
