@@ -14,24 +14,22 @@ from dualtap.context import Order
 from dualtap.errors import Code, TapError
 from dualtap.events import (
     Ask,
-    Begin,
     Consent,
     Decline,
     Effect,
     Event,
     Persist,
-    Received,
     Report,
     Send,
     Sign,
     Signature,
-    Stop,
 )
 from dualtap.keystore import Keystore, sign_with
 from dualtap.session import NO_HANDOVER, Handover
 from dualtap.statements import Verification
 from dualtap.suite import Drbg, Ephemeral
 from dualtap.tap import Tap
+from dualtap_devices.conversation import Conversation, hold
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
 
@@ -72,7 +70,7 @@ def forget(keystore: Keystore) -> None:
         keystore.pin.forget()
 
 
-class Driver:
+class Driver(Conversation):
     """Runs one tap of one wallet. Frames go in and come out; everything else happens here."""
 
     def __init__(
@@ -140,19 +138,6 @@ class Driver:
             return timeout
         return limits.NEWS_SECONDS if timeout is None else min(timeout, limits.NEWS_SECONDS)
 
-    def begin(self) -> list[bytes]:
-        """Start; return the frames to send."""
-        return self.feed(Begin())
-
-    def receive(self, frame: bytes) -> list[bytes]:
-        """Take a frame; return the frames to send."""
-        return self.feed(Received(frame))
-
-    def stop(self, code: Code) -> None:
-        """End the tap because the link ended, or the person gave up."""
-        if not self.ended:
-            self.feed(Stop(code))
-
     def feed(self, event: Event) -> list[bytes]:
         """Take an event and carry out every effect that follows; return the frames to send.
 
@@ -190,27 +175,8 @@ class Driver:
 
 def run(driver: Driver, link: Link, timeout: float | None = 30.0) -> Report:
     """Run a tap over a link and close it; return how it ended. ``timeout`` is in seconds, for each frame."""
-    try:
-        _send(driver, link, driver.begin())
-        while not driver.ended:
-            try:
-                frame = link.receive(driver.patience(timeout))
-            except TapError as error:
-                driver.stop(error.code if isinstance(error.code, Code) else Code.LINK_LOST)
-                break
-            _send(driver, link, driver.receive(frame))
-    finally:
-        link.close()
+    hold(driver, link, timeout)
     return driver.result
-
-
-def _send(driver: Driver, link: Link, frames: list[bytes]) -> None:
-    for frame in frames:
-        try:
-            link.send(frame)
-        except TapError:
-            driver.stop(Code.LINK_LOST)
-            return
 
 
 def exchange(initiator: Driver, responder: Driver) -> None:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from dualtap.call import check_call, decode_call
 from dualtap.errors import Code, TapError
-from dualtap.events import Begin, Consent, Decline, Event, Persist, Received, Send, Sign, Signature, Stop
+from dualtap.events import Consent, Decline, Event, Persist, Send, Sign, Signature
 from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd
 from dualtap.owning import AskOwner, End, Told, Wish
@@ -19,6 +19,7 @@ from dualtap.statements import Verification
 from dualtap.suite import Ephemeral
 from dualtap.walletend import WalletEnd
 from dualtap.wire import Want
+from dualtap_devices.conversation import Conversation, hold
 from dualtap_devices.verifying import Keypad, verified_as
 from dualtap_devices.wallet import Wallet
 from dualtap_transports.link import Link
@@ -61,7 +62,7 @@ def typed(wallet: Wallet, keypad: Keypad | None, press: Press = pressed) -> Pres
     return both
 
 
-class Session:
+class Session(Conversation):
     """One end of an owner's session. Frames go in and come out; everything else happens here."""
 
     def __init__(
@@ -87,19 +88,6 @@ class Session:
     def ended(self) -> bool:
         """Whether the session is over."""
         return self.end.ended
-
-    def begin(self) -> list[bytes]:
-        """Start; return the frames to send."""
-        return self.feed(Begin())
-
-    def receive(self, frame: bytes) -> list[bytes]:
-        """Take a frame; return the frames to send."""
-        return self.feed(Received(frame))
-
-    def stop(self, code: Code) -> None:
-        """End because the link ended, or the person gave up."""
-        if not self.ended:
-            self.feed(Stop(code))
 
     def feed(self, event: Event) -> list[bytes]:
         """Take an event and carry out every effect that follows; return the frames to send.
@@ -152,27 +140,8 @@ def run(session: Session, link: Link, timeout: float | None = 30.0) -> Told:
 
     ``timeout`` is in seconds, for each frame.
     """
-    try:
-        _send(session, link, session.begin())
-        while not session.ended:
-            try:
-                frame = link.receive(timeout)
-            except TapError as error:
-                session.stop(error.code if isinstance(error.code, Code) else Code.LINK_LOST)
-                break
-            _send(session, link, session.receive(frame))
-    finally:
-        link.close()
+    hold(session, link, timeout)
     return session.result()
-
-
-def _send(session: Session, link: Link, frames: list[bytes]) -> None:
-    for frame in frames:
-        try:
-            link.send(frame)
-        except TapError:
-            session.stop(Code.LINK_LOST)
-            return
 
 
 def exchange(owner: Session, wallet: Session, cut: int | None = None) -> None:
