@@ -73,7 +73,7 @@ class Meter:
     @contextmanager
     def running(self) -> Generator[None]:
         """Count what is hashed, and derived by HKDF, until the end of the ``with``."""
-        hashed = suites._sha256  # pyright: ignore[reportPrivateUsage]
+        hashed = suites._sha256  # pyright: ignore[reportPrivateUsage] - every hash of the core goes through it
 
         def sha256(data: bytes) -> object:
             self.add(Work(sha_blocks=sha_blocks(len(data))))

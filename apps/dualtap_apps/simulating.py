@@ -35,7 +35,7 @@ def commit() -> str:
     """Return the commit of this code, or its version where there is no git."""
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607
+            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - whichever git is there
             cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):

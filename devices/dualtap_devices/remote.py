@@ -81,8 +81,8 @@ class HttpCarrier:
     def __init__(self, address: str, timeout: float = 30.0) -> None:
         """``timeout`` is in seconds, for each answer. Raises ``BAD_INPUT`` for what is no address."""
         # TLS and HTTP take longer to load than a tap: only those who sync over a network pay.
-        import ssl  # noqa: PLC0415
-        from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
+        import ssl  # noqa: PLC0415 - as said
+        from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - as said
 
         host, port, self._base, secure = _parts(address)
         if secure:
@@ -95,7 +95,7 @@ class HttpCarrier:
 
     def exchange(self, frame: bytes) -> bytes:
         """Post a frame and return the answer; raise ``ISSUER_UNREACHABLE``, saying why."""
-        from http.client import HTTPException  # noqa: PLC0415
+        from http.client import HTTPException  # noqa: PLC0415 - loaded since __init__
 
         headers = {"Content-Type": FRAME_TYPE, "Accept": FRAME_TYPE}
         try:

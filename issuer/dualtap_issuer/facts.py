@@ -240,7 +240,7 @@ def _decode(scheme: Scheme, fact: Fact) -> FactValue:
         case FactKind.WORD:
             word = statement_of(scheme.id, BindBody, OwnBody, OrderBody)(raw)
             _same(word.id, fact.digest)
-            return cast("Word", word)  # pyright: ignore[reportUnnecessaryCast]
+            return cast("Word", word)  # pyright: ignore[reportUnnecessaryCast] - mypy needs it
         case FactKind.OPENING:
             shown = _opening_of(raw)
             _same(opening_digest(shown.statement), fact.digest)

@@ -96,7 +96,7 @@ def _reserve(stack: ExitStack) -> int:
         first.bind(("0.0.0.0", 0))  # noqa: S104 - not to listen: so does vpcd
         port: int = first.getsockname()[1]
         try:
-            second.bind(("0.0.0.0", port + 1))  # noqa: S104
+            second.bind(("0.0.0.0", port + 1))  # noqa: S104 - as above
         except OSError:
             continue
         return port

@@ -24,7 +24,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Open or make the file; raise ``IN_USE``, or ``STORE_FAILED`` if a line does not follow the one before it."""
-        self._file = open(path, "ab+", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
+        self._file = open(path, "ab+", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115 - till close
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -19,7 +19,7 @@ def patient(settings: Settings) -> type[H11Protocol]:
     class Patient(H11Protocol):
         _waiting: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as H11Protocol's
             super().connection_made(transport)
             if len(self.connections) > settings.connections:
                 transport.abort()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -160,9 +161,9 @@ async def _drain(desk: Desk, seconds: float) -> None:
                 await asyncio.sleep(0.02)
 
 
-def _config(app: object, settings: Settings) -> uvicorn.Config:
+def _config(app: Callable[..., Any], settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
