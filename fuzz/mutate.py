@@ -287,8 +287,6 @@ class Judge:
                 how = self._loop.run(test, codes)
                 if how != "survived" and self._passes(test, lambda test: self._loop.run(test, {})):
                     return how, test
-            if self._quick:
-                return "survived", ""
         for test in tests_of(group, mutant):
             if self._quick and test in group.slow:
                 break
