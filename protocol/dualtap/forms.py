@@ -257,8 +257,13 @@ def plain(value: object) -> object:
     if isinstance(value, Warrant):
         return warrant_fields(value)
     if isinstance(value, tuple):
-        return tuple([plain(item) for item in cast("tuple[object, ...]", value)])
+        items = cast("tuple[object, ...]", value)
+        return tuple([item if type(item) in _PLAIN else plain(item) for item in items])
     return value
+
+
+_PLAIN = frozenset({bytes, int, str, bool, type(None), Parent, *_ISSUED})
+"""Types of most fields, which hold no statement: to look into each takes longer than to encode them all."""
 
 
 # What a transfer's witness may hold, besides any bytes: a wallet's certificate, and a Grant.
