@@ -79,6 +79,10 @@ class Loop:
         self._judge(self)
         return True
 
+    def has(self, file: str) -> bool:
+        """Return whether a file's tests were collected."""
+        return file in self._items
+
     def run(self, file: str, codes: dict[types.CodeType, types.CodeType]) -> str:
         """Run a file's tests with codes exchanged; return ``killed``, ``timeout`` or ``survived``.
 
