@@ -334,15 +334,12 @@ def main() -> None:
             importlib.import_module(name)
     ends = time.monotonic() + given.seconds if given.seconds else math.inf
     names = given.groups or list(GROUPS)
-    said = os.dup(1)
-    loop = Loop(
-        lambda loop: sampled(
-            Judge(loop, quick=given.quick), os.fdopen(said, "w"), names, given.sample, given.seed, ends
-        ),
-        CPU,
-    )
+    said = os.fdopen(os.dup(1), "w")  # the tests' own output is not ours
+    loop = Loop(lambda loop: sampled(Judge(loop, quick=given.quick), said, names, given.sample, given.seed, ends), CPU)
     quick = dict.fromkeys([*(test for name in names for test in GROUPS[name].quick), *_unit(" ".join(FIRST.values()))])
-    sys.exit(int(pytest.main([*QUIETLY, *quick], plugins=[loop])))
+    with said:
+        code = pytest.main([*QUIETLY, *quick], plugins=[loop])
+    sys.exit(int(code))
 
 
 def sampled(judge: Judge, said: TextIO, names: Sequence[str], sample: int, seed: int, ends: float) -> None:
