@@ -287,20 +287,7 @@ def bundle(
             if parent.side is Side.TOKEN and parent.id not in tokens:
                 token = graph.tokens[parent.id]
                 tokens[parent.id] = len(compact_tokens)
-                compact_tokens.append(
-                    CompactToken(
-                        token.serial,
-                        token.amount,
-                        token.currency,
-                        wallet(token.owner),
-                        token.spend_by,
-                        token.claim_by,
-                        token.hops,
-                        token.conditions,
-                        token.issuer,
-                        token.signature,
-                    )
-                )
+                compact_tokens.append(_compact_token(token, wallet(token.owner)))
 
     def spans(hand: Transfer) -> tuple[CompactSpan, ...]:
         return tuple(
@@ -324,6 +311,21 @@ def bundle(
         for hand in order
     )
     return Bundle(tuple(wallets), tuple(compact_tokens), hands), spans(transfer)
+
+
+def _compact_token(token: Token, owner: int) -> CompactToken:
+    return CompactToken(
+        token.serial,
+        token.amount,
+        token.currency,
+        owner,
+        token.spend_by,
+        token.claim_by,
+        token.hops,
+        token.conditions,
+        token.issuer,
+        token.signature,
+    )
 
 
 def _proof(hand: Transfer, warrant: Warrant | None) -> bytes | CompactWarrant:
