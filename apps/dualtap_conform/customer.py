@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
@@ -73,13 +74,13 @@ class Customer:
 
     # Paying
 
-    def place(self, **changes: object) -> Place:
+    def place(self, **changes: Any) -> Place:
         """Return the next place on this customer's tape."""
         self.counter += 1
         found = Place(self.counter - 1, self.counter, self.bench.date, self.bench.draw(16))
-        return found._replace(**changes) if changes else found  # type: ignore[arg-type]
+        return found._replace(**changes) if changes else found
 
-    def pay(self, wanted: Wanted, **changes: object) -> TransferMessage:
+    def pay(self, wanted: Wanted, **changes: Any) -> TransferMessage:
         """Return an honest transfer of one token; ``changes`` are of its place."""
         purse = Purse(self.bench, self.certificate)
         token = purse.token(self.bench.stage.token(self.name, wanted.amount + 1, self.bench.fresh("token")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dualtap.errors import Code, TapError
 from dualtap.issued import Condition, Role, Token
@@ -73,8 +74,8 @@ def check_overwrite(path: Path) -> None:
 
 
 def _tokens(stage: Stage, name: str) -> list[Token]:
-    def token(amount: int, serial: str, currency: str = "CNY", **more: int) -> Token:
-        return stage.token(name, amount, serial, currency=currency, **more)  # type: ignore[arg-type]
+    def token(amount: int, serial: str, currency: str = "CNY", **more: Any) -> Token:
+        return stage.token(name, amount, serial, currency=currency, **more)
 
     return [
         token(100_000, "most"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.session import Channel, establish
@@ -142,10 +142,10 @@ class Puppet:
 
     # The handshake
 
-    def hello(self, **changes: object) -> Hello:
+    def hello(self, **changes: Any) -> Hello:
         """Return a Hello, with some of its fields changed."""
         hello = Hello(self.scheme.hint, (VERSION,), self.ephemeral.public, self.want)
-        return hello._replace(**changes) if changes else hello  # type: ignore[arg-type]
+        return hello._replace(**changes) if changes else hello
 
     def greet(self, hello: Hello | None = None) -> Welcome:
         """Say Hello, take the Welcome, and derive the channel."""

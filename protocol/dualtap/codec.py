@@ -23,6 +23,7 @@ E = TypeVar("E", bound=IntEnum | IntFlag)
 Check: TypeAlias = Callable[[object], T]
 """Turns a decoded msgpack object into a typed value, or raises ``MALFORMED``."""
 
+# msgpack brings no types; of all that it has, these two are used.
 _packb = cast("Callable[[object], bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
 _unpackb = cast("Callable[..., object]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from dualtap import limits
 from dualtap.compact import CompactWarrant
@@ -32,12 +33,12 @@ class Chain:
         """Add a token of the giver's."""
         return self.purse.token(token_of(self.giver, self.amount + more, hops=hops), self.by)
 
-    def give(self, spans: tuple[tuple[int, ...], ...], to: int | None = 0, **changes: object) -> int:
+    def give(self, spans: tuple[tuple[int, ...], ...], to: int | None = 0, **changes: Any) -> int:
         """Add the giver's hand to the customer."""
         key = self.customer.key
-        return self.purse.hand(self.giver.name, key, spans, by=self.by, to=to, **changes)  # type: ignore[arg-type]
+        return self.purse.hand(self.giver.name, key, spans, by=self.by, to=to, **changes)
 
-    def pay(self, wanted: Wanted, *spans: tuple[int, ...], **changes: object) -> TransferMessage:
+    def pay(self, wanted: Wanted, *spans: tuple[int, ...], **changes: Any) -> TransferMessage:
         """Return the customer's transfer."""
         place = self.customer.place(**changes)
         return self.purse.transfer(self.customer.name, spans, wanted.request.id, place)

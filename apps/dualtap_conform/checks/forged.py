@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dualtap import limits
 from dualtap.errors import Code
@@ -29,10 +29,10 @@ class Forgery(NamedTuple):
     make: Make
 
 
-def token_of(customer: Customer, amount: int, **changes: object) -> Token:
+def token_of(customer: Customer, amount: int, **changes: Any) -> Token:
     """Return a new token of a customer's."""
     stage, bench = customer.bench.stage, customer.bench
-    return stage.token(customer.name, amount, bench.fresh("token"), **changes)  # type: ignore[arg-type]
+    return stage.token(customer.name, amount, bench.fresh("token"), **changes)
 
 
 def _plain(change: Callable[[TransferMessage], TransferMessage]) -> Make:
@@ -40,7 +40,7 @@ def _plain(change: Callable[[TransferMessage], TransferMessage]) -> Make:
     return lambda customer, wanted: change(customer.pay(wanted))
 
 
-def _with_token(**changes: object) -> Make:
+def _with_token(**changes: Any) -> Make:
     """Return an honest transfer of a token that is otherwise than it should be."""
 
     def make(customer: Customer, wanted: Wanted) -> TransferMessage:

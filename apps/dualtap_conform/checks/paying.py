@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dualtap import limits
 from dualtap.errors import Code
 from dualtap.issued import Authority
@@ -75,7 +77,7 @@ def a_receipt_ends_the_doubt(bench: Bench) -> None:
         must(message == DoneMessage(), "11.3-12", "a Done, for nothing is in doubt", named(message))
 
 
-def _still_in_doubt(bench: Bench, code: Code, clause: str, why: str, **changes: object) -> None:
+def _still_in_doubt(bench: Bench, code: Code, clause: str, why: str, **changes: Any) -> None:
     """Answer a transfer in doubt by an outcome that is none: it must stay in doubt."""
     with bench.case(clause):
         paid = in_doubt(bench)
@@ -83,7 +85,7 @@ def _still_in_doubt(bench: Bench, code: Code, clause: str, why: str, **changes: 
         with bench.tap() as tap:
             tap.say(till.present(tap))
             till.shown(tap, paid, clause)
-            tap.say(till.receipt(paid)._replace(**changes))  # type: ignore[arg-type]
+            tap.say(till.receipt(paid)._replace(**changes))
             tap.hear_refusal(code, clause, why)
         till.see(paid, clause)
         bench.doubt = paid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dualtap import limits
 from dualtap.codec import pack
@@ -34,9 +34,9 @@ class Case(NamedTuple):
     make: Callable[[Till, Puppet], RequestMessage]
 
 
-def _simple(clause: str, code: Code, why: str, amount: int = AMOUNT, **changes: object) -> Case:
+def _simple(clause: str, code: Code, why: str, amount: int = AMOUNT, **changes: Any) -> Case:
     def make(till: Till, tap: Puppet) -> RequestMessage:
-        return till.request(tap, amount, **changes).message  # type: ignore[arg-type]
+        return till.request(tap, amount, **changes).message
 
     return Case(clause, code, why, make)
 

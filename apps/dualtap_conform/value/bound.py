@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from dualtap.codec import pack
 from dualtap.conditions import Rule
@@ -47,9 +48,9 @@ def shown(certificate: WalletCertificate) -> bytes:
 class Purpose(Scene):
     """A scene in which anna owns bound value, and the till is a shop."""
 
-    def shop(self, name: str = TILL, category: int = POS_CATEGORY, **more: int) -> bytes:
+    def shop(self, name: str = TILL, category: int = POS_CATEGORY, **more: Any) -> bytes:
         """Give somebody a certificate with a category, and return it as a witness."""
-        self.certificates[name] = self.stage.certificate(name, category=category, **more)  # type: ignore[arg-type]
+        self.certificates[name] = self.stage.certificate(name, category=category, **more)
         return shown(self.certificates[name])
 
     def bound(self, *conditions: tuple[Rule | int, bytes], serial: str = "", owner: str = "anna") -> Parent:

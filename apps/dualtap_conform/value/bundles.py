@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any
 
-from dualtap.compact import Bundle, CompactSpan, CompactTransfer
+from dualtap.compact import CompactSpan, CompactTransfer
 from dualtap.errors import Code
 from dualtap.statements import Side, Span
 from dualtap.wire import TransferMessage
@@ -31,15 +31,15 @@ def two(stage: Stage) -> tuple[Scene, TransferMessage]:
     return scene, scene.pay("carla", of(second, 0, 60))
 
 
-def with_bundle(message: TransferMessage, **changes: object) -> TransferMessage:
+def with_bundle(message: TransferMessage, **changes: Any) -> TransferMessage:
     """Return a message with some list of its bundle replaced."""
-    return message._replace(bundle=cast("Bundle", message.bundle._replace(**changes)))  # type: ignore[arg-type]
+    return message._replace(bundle=message.bundle._replace(**changes))
 
 
-def with_hand(message: TransferMessage, place: int, **changes: object) -> TransferMessage:
+def with_hand(message: TransferMessage, place: int, **changes: Any) -> TransferMessage:
     """Return a message with one hand of its bundle changed."""
     hands = list(message.bundle.transfers)
-    hands[place] = hands[place]._replace(**changes)  # type: ignore[arg-type]
+    hands[place] = hands[place]._replace(**changes)
     return with_bundle(message, transfers=tuple(hands))
 
 

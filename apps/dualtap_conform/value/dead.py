@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from dualtap.compact import CompactWarrant
 from dualtap.errors import Code
@@ -117,7 +117,7 @@ def _outcomes(stage: Stage) -> Iterator[Vector]:
 def _fields(stage: Stage) -> Iterator[Vector]:
     flag = "AlteredWarrant"
     one = b"\x01" * 32
-    changes: tuple[tuple[str, dict[str, object]], ...] = (
+    changes: tuple[tuple[str, dict[str, Any]], ...] = (
         ("place", {"place": one}),
         ("request's salt", {"salt": one}),
         ("request", {"request": one}),
@@ -130,7 +130,7 @@ def _fields(stage: Stage) -> Iterator[Vector]:
     for what, change in changes:
         scene, _, _, message = restored(stage)
         proof = cast("CompactWarrant", message.bundle.transfers[0].proof)
-        altered = with_hand(message, 0, proof=proof._replace(**change))  # type: ignore[arg-type]
+        altered = with_hand(message, 0, proof=proof._replace(**change))
         yield scene.refused(FORGED, "8.2-4 4.1-1", flag, f"A warrant altered in its {what}.", altered)
     scene = Scene(stage)
     dead = scene.hand("anna", "ben", Span(scene.token("anna"), 0, 60))
