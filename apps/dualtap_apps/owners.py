@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from dualtap import limits
-from dualtap.book import ENTRY_ROOM
+from dualtap.account import ENTRY_ROOM
 from dualtap.errors import Code, TapError
 from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd, errand_of, order_of

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from dualtap.book import amount_of
+from dualtap.account import amount_of
 from dualtap.conditions import uses
 from dualtap.errors import Code, TapError
 from dualtap.standing import Standing

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from dualtap import limits
-from dualtap.book import Book, amount_of
+from dualtap.account import amount_of
+from dualtap.book import Book
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
 from dualtap.keystore import Keystore, sign_with

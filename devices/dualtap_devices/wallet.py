@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dualtap.book import ENTRY_ROOM, Book
+from dualtap.account import ENTRY_ROOM
+from dualtap.book import Book
 from dualtap.errors import Code, TapError
 from dualtap.keystore import Keystore, sign_with
 from dualtap.limits import Profile

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from dualtap import payee, provenance, recall
+from dualtap.account import Account
 from dualtap.book import Book
 from dualtap.context import Context
 from dualtap.errors import Code, TapError
@@ -163,7 +164,7 @@ def _taking_any_place(before: Any) -> Any:
 def _same_place(before: Any) -> Any:
     """Return a wallet whose Closes take the place of the entry before."""
 
-    def place(self: Book, random: Any, *said: Any) -> Any:
+    def place(self: Account, random: Any, *said: Any) -> Any:
         found = before(self, random, *said)
         return found if found.request or self.counter < 2 else found._replace(prev=self.counter - 1)
 
@@ -234,16 +235,16 @@ BUGS: dict[str, Bug] = {
     "close loses the money": Bug("what a Close gives back is lost", Book, "_heal", _closed_is_paid),
     "paid and restored": Bug("a transfer that was accepted comes back", Book, "_heal", _restored_twice),
     "any place signed": Bug("a keystore signs at any counter", keystores, "check_tape", _taking_any_place),
-    "one place twice": Bug("a wallet's Close takes a place that is taken", Book, "place", _same_place),
+    "one place twice": Bug("a wallet's Close takes a place that is taken", Account, "place", _same_place),
     "no quarantine": Bug(
-        "a store that misses what was signed opens", Book, "tail_ids", _always(_Every())
+        "a store that misses what was signed opens", Account, "tail_ids", _always(_Every())
     ),
     "tail not finished": Bug("an unsigned tail is left", Wallet, "_finish_tail", _always(None)),
     "fork forgotten": Bug("the ledger names no fork", naming, "forks", _always(set[object]())),
     "tape fork forgotten": Bug("the ledger names no clone's tape", naming, "tape_forks", _always(set[object]())),
     "ledger checks no owner": Bug("the ledger credits who does not own", following, "check_origins", _always(None)),
     "credited twice": Bug("the ledger credits a deposit again", Credits, "credits", _deposit_again),
-    "basket paid again": Bug("a till forgets what is paid", Book, "accepted", _always(None)),
+    "basket paid again": Bug("a till forgets what is paid", Account, "accepted", _always(None)),
     "old request left open": Bug("a till opens a second request for a part", payee, "clear", _greeting),
     "expired cannot heal": Bug(
         "an expired certificate blocks healing", Trust, "check_genuine",

@@ -13,6 +13,7 @@ from typing import Final
 
 from dualtap import heal, keystore, outcome, payee, payer, provenance, recall, select, session, sync
 from dualtap.book import Book
+from dualtap.compaction import snapshot_of
 from dualtap.context import Context
 from dualtap.graph import Graph, check_origins
 from dualtap.limits import Profile
@@ -134,11 +135,11 @@ _BOOK: Final = {
         "return data if unsaved is None", "return data if data",
     ),
     "compaction loses doubts": Slip(
-        "a compacted log keeps one transfer in doubt", Book.snapshot,
-        "tuple(self.pending.values())", "tuple(self.pending.values())[-1:]",
+        "a compacted log keeps one transfer in doubt", snapshot_of,
+        "tuple(account.pending.values())", "tuple(account.pending.values())[-1:]",
     ),
     "outcomes forgotten": Slip(
-        "a compacted log forgets requests after a week", Book.snapshot, "limits.MAX_LIFE", "7"
+        "a compacted log forgets requests after a week", snapshot_of, "limits.MAX_LIFE", "7"
     ),
     "baskets forgotten": Slip(
         "a compacted log keeps one request of each part", Book._restore,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from dualtap import limits, session, wire
-from dualtap.book import ENTRY_ROOM, Book, amount_of
+from dualtap.account import ENTRY_ROOM, amount_of
+from dualtap.book import Book
 from dualtap.errors import Code, TapError
 from dualtap.events import Effect, Persist, Report, Result, Send, Sign, Signature
 from dualtap.issued import AuthorityCertificate, Header, WalletCertificate

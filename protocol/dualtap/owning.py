@@ -11,7 +11,8 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from dualtap import limits
-from dualtap.book import ENTRY_ROOM, Book
+from dualtap.account import ENTRY_ROOM
+from dualtap.book import Book
 from dualtap.errors import TABLE as ERRORS
 from dualtap.errors import Code, Fault, TapError
 from dualtap.events import Event, Persist, Send, Sign, Signature, Stop

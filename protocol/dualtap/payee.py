@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from dualtap import limits, telling
-from dualtap.book import ENTRY_ROOM, Book
+from dualtap.account import ENTRY_ROOM
+from dualtap.book import Book
 from dualtap.both import authorities, refused, send_present, sign_present, stop, take_present
 from dualtap.codec import basket, currency, details, enumeration, uint
 from dualtap.context import Charge, Context

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from dualtap import allowance, limits, recall, telling, timed
-from dualtap.book import ENTRY_ROOM
+from dualtap.account import ENTRY_ROOM
 from dualtap.both import refused, send_present, sign_present, stop, take_present
 from dualtap.context import Context, Pay
 from dualtap.errors import Code, TapError, decode_code

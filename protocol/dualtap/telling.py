@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from dualtap import codec, limits
-from dualtap.book import ENTRY_ROOM, Book
+from dualtap.account import ENTRY_ROOM
+from dualtap.book import Book
 from dualtap.codec import any_blob, list_of, maybe
 from dualtap.context import Context
 from dualtap.errors import Code, TapError

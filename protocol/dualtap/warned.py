@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from dualtap import limits
-from dualtap.book import ENTRY_ROOM, Book
+from dualtap.account import ENTRY_ROOM
+from dualtap.book import Book
 from dualtap.errors import TapError
 from dualtap.evidence import Evidence, dead_spent, encode_evidence, fork, tape_fork
 from dualtap.graph import Graph, Interval

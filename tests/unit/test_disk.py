@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dualtap.book import amount_of
+from dualtap.account import amount_of
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Result

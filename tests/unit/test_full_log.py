@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from dualtap import limits
-from dualtap.book import ENTRY_ROOM
+from dualtap.account import ENTRY_ROOM
 from dualtap.context import Charge
 from dualtap.errors import Code
 from dualtap.events import Result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualtap.book import amount_of
+from dualtap.account import amount_of
 from dualtap.statements import Parent, Side, Span, Transfer, TransferBody
 from dualtap.sync import upload_of
 from dualtap_devices.wallet import Wallet

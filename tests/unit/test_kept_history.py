@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dualtap import codec, limits
-from dualtap.book import ENTRY_ROOM
+from dualtap.account import ENTRY_ROOM
 from dualtap.context import Pay
 from dualtap.errors import Code
 from dualtap.forms import plain

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dualtap import limits, wire
-from dualtap.book import ENTRY_ROOM
+from dualtap.account import ENTRY_ROOM
 from dualtap.errors import Code, TapError
 from dualtap.events import (
     Begin,

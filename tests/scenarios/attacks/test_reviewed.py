@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from dualtap.book import ENTRY_ROOM
+from dualtap.account import ENTRY_ROOM
 from dualtap.conditions import Rule
 from dualtap.context import Pay
 from dualtap.errors import Code, TapError
