@@ -88,8 +88,9 @@ GROUPS = {
          "tests/scenarios/test_power_cut.py"),
     ),
     "machines": Group(
-        _core("tap payee payer both outcome heal context states recall timed session telling allowance book events"),
-        _unit("taps rules_of_taps timed session news_by_tap limits_of_tiers book"),
+        _core("tap payee payer both outcome heal context states recall timed session telling allowance book account"
+              " compaction events"),
+        _unit("taps rules_of_taps timed session news_by_tap limits_of_tiers book kept_history"),
         (*_unit("states counter rotation owning"), "tests/scenarios/attacks/test_recall.py",
          "tests/scenarios/test_baskets.py", "tests/scenarios/test_driver.py"),
     ),
@@ -104,7 +105,8 @@ GROUPS = {
 
 FIRST = {
     "allowance": "limits_of_tiers", "call": "call", "conditions": "conditions", "elements": "elements",
-    "logcodec": "book", "records": "book", "book": "book", "syncmessages": "sealed_sync", "sync": "rules_of_syncs",
+    "logcodec": "book", "records": "book", "book": "book", "account": "book",
+    "compaction": "kept_history", "syncmessages": "sealed_sync", "sync": "rules_of_syncs",
     "ownermessages": "owning", "pieces": "news_by_tap", "suite": "suite", "seen": "seen", "pin": "pin", "disk": "disk",
     "keystore": "keystore", "wallet": "wallet", "timed": "timed", "session": "session", "telling": "news_by_tap",
     "recall": "rotation", "context": "rules_of_taps", "sealedsync": "sealed_sync", "renewal": "renewal",
