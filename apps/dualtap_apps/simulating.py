@@ -20,6 +20,7 @@ from dualtap_testing.exhaustive import Counted
 from dualtap_testing.many import cores, simulate_many
 from dualtap_testing.simulate import Found, Options, Scenario, live, shortened, simulate
 from dualtap_testing.tally import Kept, soak
+from dualtap_testing.watching import digest_of
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def replay(out: Output, path: Path) -> Exit:
     world, what = live(scenario, every=1, told=told)
     found = Found()
     found.add(world, what)
-    found.digest = world.digest().hex()
+    found.digest = digest_of(world).hex()
     if what:
         found.failure = replace(scenario, what=what)
     return _end(Output(out.as_json, out.save, shrink=False), found)

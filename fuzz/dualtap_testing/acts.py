@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 
 from dualtap_testing import thieves
-from dualtap_testing.devices import Device
+from dualtap_testing.devices import Device, taken_of
 from dualtap_testing.scenes import SCENES
 from dualtap_testing.taps import LinkFault, TapPlan
-from dualtap_testing.world import THIEVES, World, taken_of
+from dualtap_testing.world import THIEVES, World
 
 FAULTS = (
     "loss", "twice", "stale", "tear", "bend", "late", "power", "declines", "network", "skew", "backup", "rotate",
@@ -122,13 +122,13 @@ def sync(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     device, fault, cut = draw.choice(world.devices), _fault_of(draw, faults), _cut_of(draw, faults)
     world.sync(device, deposit=draw.random() < 0.3, fault=fault, cut=cut)
     if draw.random() < 0.3:
-        world.check_ledger()
+        world.watch.check_ledger()
 
 
 def late(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Uploads that were on their way arrive, some for the second time."""
     del draw, faults
-    world.late()
+    world.network.late()
 
 
 def rotate(world: World, draw: random.Random, faults: frozenset[str]) -> None:
@@ -167,7 +167,7 @@ def power(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     if draw.random() < 0.3:
         device.chests[-1].keystore.head = head._replace(ctr=head.ctr + draw.randint(1, 5))
     device.reopen()
-    world.read()
+    world.watch.read()
 
 
 def skew(world: World, draw: random.Random, faults: frozenset[str]) -> None:

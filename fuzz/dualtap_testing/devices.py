@@ -6,7 +6,7 @@ still made; then the device is dark until it is opened again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from dualtap.keystore import Head
@@ -241,3 +241,10 @@ class Device:
     def clock(self, now: float) -> float:
         """Return what this device's clock shows, in seconds since 1970; 0 without one."""
         return 0.0 if self.ahead is None else max(0.0, now + self.ahead)
+
+
+def taken_of(device: Device) -> Iterable[tuple[bytes, bytes, int]]:
+    """Yield what a device could refund: the transfer, its payer and how much is left of it."""
+    for taken in sorted(device.wallet.book.taken.values(), key=lambda one: -one.refunded):
+        if taken.amount > taken.refunded:
+            yield taken.transfer, taken.payer, taken.amount - taken.refunded

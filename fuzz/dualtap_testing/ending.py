@@ -41,7 +41,7 @@ def heal(world: World) -> None:
         for cheat in [one for one in world.devices if not world.honest(one)]:
             if any(sent.payee == cheat.key for chest in payer.chests for sent in chest.shelf.pending.values()):
                 world.tap(payer, cheat, 1, TapPlan())
-    world.check()
+    world.watch.check()
 
 
 def _tear_before_it_ends(world: World) -> None:
@@ -63,8 +63,8 @@ def settle_all(world: World) -> None:
         for device in honest:
             world.sync(device, deposit=True)
         honest = [device for device in honest if _has_more(device)]
-    world.check()
-    world.check_ledger()
+    world.watch.check()
+    world.watch.check_ledger()
     world.rules.stamps(world.ledger.store.stamps(world.rules.seen()))
     delivered(world.checkers)
     for device in world.devices:

@@ -117,7 +117,7 @@ def _exhaust(name: str, suite: str, stride: int, doubles: bool, counted: Counted
 
 def _settled(world: World, counted: Counted, *played: Trouble) -> None:
     try:
-        world.check()
+        world.watch.check()
         world.begin("the end")
         heal(world)
         anna, _, till = world.devices

@@ -68,4 +68,4 @@ def _tell(world: World, thief: Device, upload: Upload, heir: PoweredKeystore | N
         for one in (thief.chests[-1].keystore, heir)
         if one is not None
     ]
-    world.deliver(encode_signed_upload(SignedUpload(data, challenge, epoch, *words)))
+    world.network.deliver(encode_signed_upload(SignedUpload(data, challenge, epoch, *words)))

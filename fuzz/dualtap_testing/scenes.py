@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from dualtap.issued import Condition
 from dualtap_testing import plots, thieves
-from dualtap_testing.devices import Device
+from dualtap_testing.devices import Device, taken_of
 from dualtap_testing.taps import LinkFault, TapPlan
-from dualtap_testing.world import EXPIRES, GRACE, LAST, SPEND, THIEVES, World, taken_of
+from dualtap_testing.world import EXPIRES, GRACE, LAST, SPEND, THIEVES, World
 
 Scene = Callable[[World, random.Random, frozenset[str]], None]
 CLEAN = TapPlan()
@@ -75,7 +75,7 @@ def overspend(world: World, draw: random.Random, faults: frozenset[str]) -> None
     for _ in range(draw.randint(1, 4)):
         thieves.lie(world, thief, draw, "fork")
     world.pass_time(SPEND + GRACE + 2)
-    world.check_ledger()
+    world.watch.check_ledger()
 
 
 def haggle(world: World, draw: random.Random, faults: frozenset[str]) -> None:

@@ -22,6 +22,7 @@ from dualtap_testing.remembered import remembering
 from dualtap_testing.shrink import shrink
 from dualtap_testing.stub import STUB
 from dualtap_testing.temper import temper_of
+from dualtap_testing.watching import digest_of
 from dualtap_testing.world import World
 
 ACTS = 120
@@ -138,8 +139,8 @@ def _play(world: World, scenario: Scenario, every: int, told: Told) -> None:
     for count, number in enumerate(scenario.acts):
         told(number, happen(world, number, faults))
         if count % every == 0:
-            world.check()
-    world.check()
+            world.watch.check()
+    world.watch.check()
     world.begin("the end")
     told(-1, "heal")
     wait(world)
@@ -158,7 +159,7 @@ def simulate(options: Options, every: int = CHECK) -> Found:
         found.add(world, what)
         if what:
             found.failure = replace(scenario, what=what)
-        digest.update(world.digest())
+        digest.update(digest_of(world))
     found.seconds = time.perf_counter() - began
     found.digest = digest.hexdigest()
     return found

@@ -50,7 +50,7 @@ def clone(world: World, device: Device) -> Device:
     copied = Chest(keystore, PoweredStore(power, list(chest.store.log)), world.checkers.shelf(chest.key))
     twin = Device(f"{device.name}'", world.scheme, device.profile, copied, power)
     world.devices.append(twin)
-    world.read()
+    world.watch.read()
     return twin
 
 
@@ -65,7 +65,7 @@ def rewind(world: World, device: Device, share: float) -> None:
     keystore.head = Head(book.counter, book.tail_ids()[0])
     device.chests[-1] = Chest(keystore, store, world.checkers.shelf(chest.key))
     device.reopen()
-    world.read()
+    world.watch.read()
 
 
 def restore_backup(world: World, device: Device, share: float) -> None:
@@ -101,7 +101,7 @@ def confuse(world: World, device: Device, draw: random.Random) -> None:
     for old in [chest for one in world.devices if world.honest(one) for chest in one.chests[:-1]]:
         _ask_retired(world, old, draw)
     device.touched = True
-    world.read()
+    world.watch.read()
 
 
 def _ask_retired(world: World, chest: Chest, draw: random.Random) -> None:
@@ -124,7 +124,7 @@ class _Reach:
         return self._world.ledger.challenge(self._world.draw())
 
     def sync(self, signed_upload: bytes) -> bytes:
-        return self._world.deliver(signed_upload)
+        return self._world.network.deliver(signed_upload)
 
 
 def _sealed(world: World, device: Device, statement: Signed[Body]) -> TapeStatement:
@@ -160,7 +160,7 @@ def _upload(world: World, device: Device, statement: TapeStatement) -> None:
     challenge = world.ledger.challenge(world.draw())
     said = sync_statement(scheme, book.key, upload, challenge, book.trust.epoch)
     signature = sign_with(device.chests[-1].keystore, said)
-    world.deliver(encode_signed_upload(SignedUpload(upload, challenge, book.trust.epoch, signature)))
+    world.network.deliver(encode_signed_upload(SignedUpload(upload, challenge, book.trust.epoch, signature)))
 
 
 def _lie(world: World, device: Device, kind: str, draw: random.Random) -> Signed[Body] | None:
@@ -309,5 +309,5 @@ def collude(world: World, draw: random.Random) -> None:
             payer.wallet.write(Healed(sent.transfer.id, closed))
             payer.touched = True
             world.faults += 1
-            world.read()
+            world.watch.read()
             return

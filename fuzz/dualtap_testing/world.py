@@ -6,10 +6,9 @@ an act out changes no other.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeAlias, cast
 
 from dualtap import limits
@@ -20,9 +19,8 @@ from dualtap.issued import Carrier, Condition, Role, Token
 from dualtap.keystore import sign_with
 from dualtap.limits import Profile
 from dualtap.statements import PresentBody
-from dualtap.suite import SUITES, Drbg, Suite
+from dualtap.suite import Drbg, Suite
 from dualtap.sync import Reply
-from dualtap.verdict import verify_evidence
 from dualtap_devices.flash import PowerCut
 from dualtap_devices.rotation import rotate, sync_device
 from dualtap_devices.syncing import Prepared, close, tell
@@ -30,19 +28,18 @@ from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.ledger import Ledger, Terms
-from dualtap_issuer.settling import all_liabilities, all_shares
-from dualtap_testing.arrivals import deposited
-from dualtap_testing.bag import Name
-from dualtap_testing.checkers import Checkers, Credit, PromiseBroken
+from dualtap_testing.checkers import Checkers, PromiseBroken
 from dualtap_testing.devices import SMALL, Chest, Device, Power, PoweredKeystore, PoweredStore
 from dualtap_testing.heirs import Heirs
+from dualtap_testing.network import Network
 from dualtap_testing.reading import Parent
 from dualtap_testing.remembered import EmptyStore
-from dualtap_testing.rules import Bounds, Rules
+from dualtap_testing.rules import Rules
 from dualtap_testing.screens import check_reason, check_told, is_paid
-from dualtap_testing.taps import Air, LinkFault, Side, SimTap, TapPlan
+from dualtap_testing.taps import Air, Side, SimTap, TapPlan
 from dualtap_testing.temper import Temper
 from dualtap_testing.torn import TORN, TornKeystore, TornStore
+from dualtap_testing.watching import Watch
 
 START = 20_000
 """The first date of every world."""
@@ -70,15 +67,6 @@ THIEVES = ("thief", "fence")
 """Who may be cloned, rewound and lie; they collude."""
 
 
-@dataclass
-class Network:
-    """How syncs reach the ledger: what goes wrong in the next one, and uploads that are still on their way."""
-
-    fault: str = "none"
-    limbo: list[bytes] = field(default_factory=list[bytes])
-    faults: int = 0
-
-
 class World:
     """One world: its people, its ledger, its checkers."""
 
@@ -98,7 +86,8 @@ class World:
         self.random = random.Random(f"{seed}/people")  # noqa: S311 - a simulation's, to be repeated
         self.epoch = START
         self.air = Air(float(START * limits.EPOCH_SECONDS))
-        self.network = Network()
+        self.network = Network(self)
+        self.watch = Watch(self)
         secrets = Secrets(*[self.draw() for _ in range(4)])
         store = EmptyStore()
         self.ledger = Ledger(
@@ -112,9 +101,6 @@ class World:
         self.taps = self.faults = 0
         self.baskets: list[tuple[Device, bytes, int]] = []
         self.tokens = 0
-        self._proved: set[Name] = set()
-        self._taken: set[bytes] = set()
-        self._syncing: Device | None = None
         for name, carrier, fund, profile in people:
             self.join(name, carrier, fund, profile, LAST if name != EXPIRES else START + EXPIRED)
 
@@ -179,7 +165,7 @@ class World:
 
     def fall(self, device: Device) -> None:
         """From now on this device cheats."""
-        self.read()
+        self.watch.read()
         self.checkers.bad.update(device.keys)
 
     def now(self, device: Device) -> float:
@@ -219,7 +205,7 @@ class World:
         self.rules.by_tap = True
         self.taps += 1
         self.faults += tap.faults + plan.declines
-        self.read()
+        self.watch.read()
         self.rules.by_tap = False
         if any(side.overran and self.honest(side.device) for side in sides):
             raise PromiseBroken(2, "a device has begun what its log has no room for")
@@ -267,64 +253,6 @@ class World:
 
     # Syncs
 
-    def challenge(self) -> bytes:
-        """Give a device a challenge, if the network does."""
-        if self.network.fault == "unreachable":
-            self.network.faults += 1
-            raise TapError(Code.ISSUER_UNREACHABLE)
-        return self.ledger.challenge(self.draw())
-
-    def take(self, upload: bytes) -> bytes:
-        """Carry an upload to the ledger and its reply back, as the network does today."""
-        fault = self.network.fault
-        self.network.faults += fault not in {"none", "unreachable"}
-        if fault == "slow":
-            self.network.limbo.append(upload)
-            raise TapError(Code.ISSUER_UNREACHABLE)
-        reply = self.deliver(upload)
-        if fault == "twice":
-            self.network.limbo.append(upload)
-        if fault == "meanwhile":
-            self._meanwhile()
-        if fault == "reply lost":
-            raise TapError(Code.ISSUER_UNREACHABLE)
-        return reply
-
-    def deliver(self, upload: bytes) -> bytes:
-        """Give the ledger an upload; the checkers see both."""
-        reply = self.ledger.sync(upload, self.epoch)
-        if upload in self._taken:
-            raise PromiseBroken(5, "the ledger took an upload twice")
-        self._taken.add(upload)
-        self.rules.uploaded(upload, self.epoch)
-        if self.ledger.refused and not self.checkers.bad:
-            raise PromiseBroken(2, "the ledger left out a genuine statement")
-        self.checkers.uploaded(upload)
-        self.checkers.replied(reply)
-        self.heirs.replied(upload, reply)
-        return reply
-
-    def _meanwhile(self) -> None:
-        """While a reply is on its way, its device is used."""
-        device = self._syncing
-        others = [one for one in self.devices if one is not device and one.key not in self.checkers.bad]
-        if device is None or device.is_moving or not self.honest(device) or not others:
-            return
-        other = self.random.choice(others)
-        pair = (device, other) if self.random.random() < 0.6 else (other, device)
-        plan = TapPlan(LinkFault("lose", self.random.randint(2, 5))) if self.random.random() < 0.5 else TapPlan()
-        self.tap(*pair, self.random.randint(1, 5), plan)
-
-    def late(self) -> None:
-        """Deliver what the network had kept; an answered challenge or a settled epoch is refused."""
-        waiting, self.network.limbo = self.network.limbo, []
-        for upload in waiting:
-            try:
-                self.deliver(upload)
-            except TapError as error:
-                if error.code not in {Code.REPLAYED_REQUEST, Code.BAD_INPUT}:
-                    raise
-
     def reach(self, wallet: Wallet, prepared: Prepared) -> Reply:
         """Reach the issuer for a device, which has closed what was open first."""
         for chest in [chest for device in self.devices for chest in device.chests if chest.key == wallet.book.key]:
@@ -332,7 +260,7 @@ class World:
                 self.checkers.read(chest.shelf, chest.store.journal)
                 if any(asked.outcome is None for asked in chest.shelf.questions.values()):
                     raise PromiseBroken(7, "a request is open while its wallet syncs")
-        return tell(wallet, prepared, _Office(self))
+        return tell(wallet, prepared, self.network)
 
     def sync(
         self, device: Device, *, deposit: bool = False, fault: str = "none", cut: tuple[int, bool] | None = None
@@ -342,7 +270,7 @@ class World:
         told = {named for (_, named), given in self.checkers.told.answers.items() if given}
         held = _held(device.chests[:-1])
         done = self._connected(device, fault, cut, lambda: sync_device(device.wallet, self.reach, entropy, deposit))
-        self.read()
+        self.watch.read()
         if done and fault in {"none", "meanwhile"} and self.honest(device):
             self.checkers.healed_by_sync(device.keys, told)
             if fault == "none" and held & _held(device.chests[:-1]):
@@ -363,12 +291,12 @@ class World:
         heir = Wallet(self.scheme, device.profile, chest.keystore, chest.store)
         if heir.book.joined:
             device.promote()
-        self.read()
+        self.watch.read()
 
     def _connected(self, device: Device, fault: str, cut: tuple[int, bool] | None, act: Callable[[], object]) -> bool:
         """Let a device use the network; return whether it came through."""
         done = False
-        self.network.fault, self._syncing = fault, device
+        self.network.fault, self.network.syncing = fault, device
         device.power.plan(cut if fault != "meanwhile" else None)
         try:
             act()
@@ -404,7 +332,7 @@ class World:
         for request in list(device.wallet.book.open):
             close(device.wallet, request, entropy)
         device.touched = True
-        self.read()
+        self.watch.read()
 
     # Time
 
@@ -424,11 +352,11 @@ class World:
                 for _ in range(2):
                     for device in self.devices:
                         self.sync(device, deposit=self.random.random() < 0.2)
-                self.check_ledger()
+                self.watch.check_ledger()
                 self._forward(1)
 
     def _forward(self, days: int) -> None:
-        self.late()
+        self.network.late()
         self.epoch += days
         self.air.now = float(self.epoch * limits.EPOCH_SECONDS)
         self.ledger.settle(self.epoch)
@@ -447,93 +375,6 @@ class World:
                 self.checkers.settlement(named, found, mine, exact)
                 self.checkers.settled.add(named)
 
-    # Watching
-
-    def read(self) -> None:
-        """Take note of everything that became durable, and compare what wallets say with their stores."""
-        for device in self.devices:
-            if not device.touched:
-                continue
-            device.touched = False
-            for chest in [*device.chests, *([device.heir] if device.heir else [])]:
-                self.checkers.read(chest.shelf, chest.store.journal)
-                for kind, public, place in chest.keystore.signed:
-                    rest = place.private + place.request
-                    self.checkers.signature(chest.key, int(kind), public, place.salt, (place.prev, place.ctr), rest)
-                chest.keystore.signed.clear()
-                if self.honest(device):
-                    if chest.shelf.dropped:
-                        raise PromiseBroken(2, f"a compacted log has lost {chest.shelf.dropped}")
-                    bounds = Bounds(self.tier.payments, self.tier.receipts, device.profile.hops)
-                    self.rules.read(chest.shelf, chest.store.journal, bounds)
-            if self.honest(device):
-                for wallet, chest in zip((*device.wallet.retired, device.wallet), device.chests, strict=True):
-                    if wallet.quarantined:
-                        raise PromiseBroken(2, "an honest wallet is shut out")
-                    held = [((one.parent.id, int(one.parent.side), one.parent.place), one.start, one.end)
-                            for one in wallet.book.holdings]  # fmt: skip
-                    self.checkers.claims(chest.shelf, held, wallet.book.pending)
-                    if wallet.book.trust.epoch != self.rules.date(chest.shelf):
-                        raise PromiseBroken(3, "a wallet's date is not that of its store")
-        self.rules.judge()
-
-    def check(self) -> None:
-        """Check what must hold at every instant, in every store and at the ledger."""
-        leaves = self.checkers.at_rest()
-        credits = [Credit(one.transfer, one.number, one.key, one.amount) for one in self.ledger.store.credits()]
-        self.checkers.conserved(leaves, [(one.transfer, one.number) for one in credits])
-
-    def check_ledger(self) -> None:
-        """Check the ledger: credits, names, and the evidence of each name that is new."""
-        store, conflicts = self.ledger.store, self.ledger.conflicts()
-        credits = [Credit(one.transfer, one.number, one.key, one.amount) for one in store.credits()]
-        named = {(one.key, one.fraud.name.lower()) for one in conflicts}
-        tokens = sum(token.amount for token in self.checkers.told.coins.values())
-        self.checkers.ledger(credits, named, tokens)
-        self._check_more(credits, {key for key, _ in named})
-        for conflict in conflicts:
-            name = Name(conflict.key, conflict.fraud.name.lower())
-            if name not in self._proved:
-                self._proved.add(name)
-                data = self.ledger.evidence(conflict)
-                self.checkers.evidence(data, name)
-                if self.suite.name in SUITES and verify_evidence(data, self.scheme.root).key != name.key:
-                    raise PromiseBroken(6, "evidence proves another name")
-
-    def _check_more(self, credits: list[Credit], named: set[bytes]) -> None:
-        """Check the hotlist, deposits that came in time, and who bears what was overspent."""
-        store = self.ledger.store
-        if named - set(self.ledger.policy.hotlist):
-            raise PromiseBroken(1, "who is named is not on the hotlist")
-        deposited(self.checkers, {(one.transfer, one.number) for one in credits}, self.rules.last)
-        shares = [(one.token, one.holder, one.claim, one.backed) for one in all_shares(store)]
-        backs = {token: self.checkers.told.backs(token) for token, *_ in shares}
-        self.rules.shares(shares, {(one.token, one.key) for one in all_liabilities(store)}, backs)
-
-    # What it came to
-
-    def digest(self) -> bytes:
-        """Return a digest of everything durable: each store, each keystore's cell, and the ledger."""
-        found = hashlib.sha256()
-
-        def add(*parts: bytes) -> None:
-            for part in parts:
-                found.update(len(part).to_bytes(4, "big"))
-                found.update(part)
-
-        for device in self.devices:
-            for chest in device.chests:
-                head = chest.keystore.head
-                add(chest.key, head.ctr.to_bytes(8, "big"), head.id, head.successor, *chest.store.log)
-        add(self.ledger.digest())
-        for credit in sorted(self.ledger.store.credits()):
-            add(repr(tuple(credit)).encode())
-        for conflict in sorted(self.ledger.conflicts()):
-            add(repr(tuple(conflict)).encode())
-        for named, leaves in sorted(self.ledger.store.settled().items()):
-            add(named, repr([tuple(leaf) for leaf in leaves]).encode())
-        return found.digest()
-
 
 _SYNC_REFUSALS = frozenset({Code.ISSUER_UNREACHABLE, Code.STORE_FULL, Code.RETIRED, Code.WRONG_CERTIFICATE})
 """What a sync that could not be made may say."""
@@ -542,23 +383,3 @@ _SYNC_REFUSALS = frozenset({Code.ISSUER_UNREACHABLE, Code.STORE_FULL, Code.RETIR
 def _held(chests: Iterable[Chest]) -> set[Parent]:
     """Return what these stores hold anything of."""
     return {parent for chest in chests for parent, parts in chest.shelf.held.items() if parts}
-
-
-class _Office:
-    """The issuer, as the world's network lets a device reach it."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def challenge(self) -> bytes:
-        return self._world.challenge()
-
-    def sync(self, signed_upload: bytes) -> bytes:
-        return self._world.take(signed_upload)
-
-
-def taken_of(device: Device) -> Iterable[tuple[bytes, bytes, int]]:
-    """Yield what a device could refund: the transfer, its payer and how much is left of it."""
-    for taken in sorted(device.wallet.book.taken.values(), key=lambda one: -one.refunded):
-        if taken.amount > taken.refunded:
-            yield taken.transfer, taken.payer, taken.amount - taken.refunded

@@ -141,4 +141,4 @@ def test_a_world_ends_no_later_than_its_authorities() -> None:
     for device in world.devices:
         world.sync(device, deposit=True)
         assert device.wallet.book.trust.epoch == LAST
-    world.check()
+    world.watch.check()
