@@ -155,7 +155,9 @@ TABLE: dict[Code, Row] = {
     Code.CONDITION_UNMET: Row(_PEER, "a condition of the value is not met", "pay with other value"),
     Code.INSUFFICIENT: Row(_ME, "the balance does not cover the amount", "recharge, or pay less"),
     Code.DECLINED: Row(_ME, "the person declined", "ask again"),
-    Code.STORE_FULL: Row(_ME, "the store has no room for a payment and its outcome", "sync this device"),
+    Code.STORE_FULL: Row(
+        _ME, "the store has no room for a payment and its outcome", "sync this device; if it stays full, change its key"
+    ),
     Code.STORE_FAILED: Row(_ME, "the store could not be written", "replace this device's storage"),
     Code.QUARANTINED: Row(_ME, "the store is older than its keystore", "sync this device: it cannot pay"),
     Code.KEYSTORE_REFUSED: Row(_ME, "the keystore refused to sign", "reopen this wallet"),

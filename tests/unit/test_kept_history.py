@@ -74,6 +74,17 @@ def test_the_past_takes_less_than_an_eighth_of_a_log(profile: Profile) -> None:
     assert len(encode_record(wallet.book.snapshot())) - bare < profile.log // 8
 
 
+@pytest.mark.parametrize(("profile", "answered"), [(limits.CARD, 150), (limits.FULL, 15_000)], ids=["card", "full"])
+def test_how_many_answered_requests_fill_a_log(profile: Profile, answered: int) -> None:
+    """§10.1-9: they are kept for ``MAX_LIFE``, whatever the size of a log; little of it is left for all else."""
+    world = World()
+    till = world.wallet()
+    world.pay(world.wallet(fund=100), till, 10)
+    (question,) = till.book.questions.values()
+    took = len(codec.pack(plain(question)))
+    assert profile.log * 8 // 10 < answered * took < profile.log
+
+
 def test_a_card_with_a_long_past_taps_deposits_and_syncs() -> None:
     """§12-14, §12-8 and §12-13: 600 payments would overfill its log."""
     world = World()
