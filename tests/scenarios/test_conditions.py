@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from dualtap import book, graph, limits, payer, provenance
+from dualtap import account, graph, limits, payer, provenance
 from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Consent, Result
@@ -199,7 +199,7 @@ def test_what_is_not_understood_is_refused_in_whatever_hand(monkeypatch: pytest.
     with monkeypatch.context() as inner:
         inner.setattr(graph, "check_met", nothing)
         inner.setattr(provenance, "check_understood", nothing)
-        inner.setattr(book, "understood", always)
+        inner.setattr(account, "understood", always)
         assert codes(town.cheat(monkeypatch, town.friend, whole)) == (None, None)
         friends = town.world.meet(town.friend, town.grocer, 100)
         friends.until(Part.PAYER, State.AWAIT_OUTCOME)
