@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, cast
 
 from dualtap.errors import Code, TapError
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from dualtap_conform.questions import Answers
 
 PROFILES = {"card": CARD, "full": FULL}
+_STDIN_ENDED, _SERVED = b"\0", b"\xff"
+"""Why a device ends, where it is no signal."""
 _MARK = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.ADVICE: "note", Verdict.OPEN: "open"}
 
 
@@ -78,30 +80,32 @@ def device(path: Path, on: str, part: str) -> Exit:
     served = Device(*read_file(path, part))
     served.within = round_trip_of(scheme)
     listener = scheme.listen(address)
-    # A handler may run while the main thread waits: of all that wakes one, this alone may be used in it.
-    told: SimpleQueue[str] = SimpleQueue()
+    # A socket, which a signal wakes whatever the main thread does: a handler that runs as it begins to wait would not.
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
 
     def wait() -> None:
         # Not by sys.stdin, whose lock a thread that reads would still hold when the interpreter ends.
         while os.read(0, 4096):
             pass
-        told.put("Ended, since stdin ended")
+        tell.send(_STDIN_ENDED)
 
     def attend() -> None:
         serve(served, listener)
-        told.put("")
+        tell.send(_SERVED)
 
     def stop(*_: object) -> None:
-        told.put("")
+        """Nothing more: its number is in the socket by now."""
 
     signal.signal(signal.SIGTERM, stop)
+    signal.set_wakeup_fd(tell.fileno())
     note(f"Ready: {served.part.value} on {on.partition(':')[0]}:{listener.address}")
     for work in (wait, attend):
         threading.Thread(target=work, daemon=True).start()
-    why = told.get()
+    why = told.recv(1)
     listener.close()
-    if why:
-        note(why)
+    if why == _STDIN_ENDED:
+        note("Ended, since stdin ended")
     return Exit.OK
 
 
