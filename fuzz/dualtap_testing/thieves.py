@@ -90,7 +90,8 @@ def confuse(world: World, device: Device, draw: random.Random) -> None:
     """A confused host asks an honest chip to sign at a place that is taken: it must refuse."""
     chest = device.chests[-1]
     head = chest.keystore.head
-    if not world.honest(device) or head.ctr < 2:
+    # A chip that never signed has taken no place: a counter that skipped before stands in no cell.
+    if not world.honest(device) or head.ctr < 2 or not (head.id or head.successor):
         return
     last = world.checkers.last_place(device.key)
     prev, ctr = last if last is not None and draw.random() < 0.5 else (head.ctr - 1, head.ctr + 1)
