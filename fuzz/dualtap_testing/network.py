@@ -31,16 +31,16 @@ class Network:
             raise TapError(Code.ISSUER_UNREACHABLE)
         return self._world.ledger.challenge(self._world.draw())
 
-    def sync(self, upload: bytes) -> bytes:
+    def sync(self, signed_upload: bytes) -> bytes:
         """Carry an upload to the ledger and its reply back, as the network does today."""
         fault = self.fault
         self.faults += fault not in {"none", "unreachable"}
         if fault == "slow":
-            self.limbo.append(upload)
+            self.limbo.append(signed_upload)
             raise TapError(Code.ISSUER_UNREACHABLE)
-        reply = self.deliver(upload)
+        reply = self.deliver(signed_upload)
         if fault == "twice":
-            self.limbo.append(upload)
+            self.limbo.append(signed_upload)
         if fault == "meanwhile":
             self._meanwhile()
         if fault == "reply lost":
