@@ -123,7 +123,7 @@ def _import_ms() -> float:
         "print((time.perf_counter() - t) * 1000)"
     )
     runs = [
-        float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)  # noqa: S603 - as above
+        float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)  # noqa: S603 - our own interpreter
         for _ in range(5)
     ]
     return round(statistics.median(runs), 1)

@@ -81,8 +81,8 @@ class HttpCarrier:
     def __init__(self, address: str, timeout: float = 30.0) -> None:
         """``timeout`` is in seconds, for each answer. Raises ``BAD_INPUT`` for what is no address."""
         # TLS and HTTP take longer to load than a tap: only those who sync over a network pay.
-        import ssl  # noqa: PLC0415 - as said
-        from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - as said
+        import ssl  # noqa: PLC0415 - slow
+        from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - slow
 
         host, port, self._base, secure = _parts(address)
         if secure:

@@ -108,7 +108,7 @@ class World:
 
     def begin(self, act: str) -> random.Random:
         """Draw from this act's own sub-seed from now on."""
-        self.random = random.Random(f"{self.seed}/{act}")  # noqa: S311 - as above
+        self.random = random.Random(f"{self.seed}/{act}")  # noqa: S311 - a simulation's
         return self.random
 
     def draw(self, size: int = 32) -> bytes:

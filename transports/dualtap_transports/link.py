@@ -153,6 +153,6 @@ def open_scheme(text: str) -> tuple[Scheme, str]:
 
 def _entry_points() -> dict[str, EntryPoint]:
     # Reading every installed package's metadata takes longer than a tap: only those who open by name pay.
-    from importlib.metadata import entry_points  # noqa: PLC0415 - as said
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow
 
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

@@ -30,7 +30,7 @@ def read_request(value: Json) -> RequestBody:
     kinds = get_type_hints(RequestBody)
     try:
         found = [unhex(fields[name]) if kinds[name] is bytes else fields[name] for name in RequestBody._fields]
-        body = RequestBody(*found)  # type: ignore[arg-type]
+        body = RequestBody(*found)  # type: ignore[arg-type] # a question has JSON's types
         return body._replace(verification=Verification(body.verification))
     except (KeyError, TypeError, ValueError) as error:
         raise TapError(Code.BAD_INPUT, f"a request without a usable {error}") from error
