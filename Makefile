@@ -17,11 +17,10 @@ test-power: $(STAMP)
 	DUALTAP_POWER=1 DUALTAP_PROMISES=80x45 DUALTAP_WORLDS=300 $(BIN)/pytest -n auto --dist worksteal \
 		tests/scenarios/test_power_cut.py tests/property/test_promises.py tests/property/test_settlement.py
 
-# What else is needed (pcscd, vpcd, OpenSC, pcsc-tools, a compiler for pyscard) is in .ci/run.
+# What else is needed (pcscd, vpcd, OpenSC, pcsc-tools, a compiler for pyscard) is in .ci/run. Most of it waits.
 test-radio: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[pcsc]'
-	$(BIN)/pytest -n auto tests/radio/test_nfc_udp.py tests/radio/test_ble_processes.py
-	$(BIN)/pytest tests/radio --ignore=tests/radio/test_nfc_udp.py --ignore=tests/radio/test_ble_processes.py
+	$(BIN)/pytest -n 3 --dist loadgroup tests/radio
 
 # What else is needed (PostgreSQL 15 or later) is in .ci/run; each test process starts a server of its own.
 test-postgres: $(STAMP)

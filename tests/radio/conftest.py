@@ -1,7 +1,8 @@
-"""One pcscd for all tests that need it, which run in one process; an air, and a town whose wallets are on disk."""
+"""One pcscd for all tests that need it; an air, and a town whose wallets are on disk."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -22,6 +23,20 @@ from tests.support.directory import LOCAL, MemoryDirectory
 from tests.support.pcscd import Pcscd, running
 
 PATIENCE = 20.0
+
+
+SHARED = ("pcscd", "lan")
+"""What a machine has one of: the tests that use it run in one process, one after another."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that share a daemon, or the network on which devices are announced."""
+    for item in items:
+        words = {*re.split(r"\W|_", item.nodeid), *getattr(item, "fixturenames", ())}
+        for shared in SHARED:
+            if shared in words:
+                item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")
