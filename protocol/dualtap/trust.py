@@ -207,7 +207,7 @@ class Trust:
 
         SPEC §7-9 to §7-11.
         """
-        if header.epoch < self.epoch or (self.header is not None and header == self.header):
+        if header.epoch < self.epoch or header == self.header:
             return False
         if not any_step and header.epoch > self.epoch + limits.EPOCH_STEP:
             raise TapError(Code.EPOCH_AHEAD)

@@ -66,6 +66,17 @@ def test_a_second_tap_heals_at_every_fill_level_of_both_logs(tear: tuple[Part, S
         world.check()
 
 
+@pytest.mark.parametrize(("level", "asks"), [(NEED - 1, False), (NEED, True)])
+def test_a_till_asks_for_a_payment_while_it_can_take_one(level: int, asks: bool) -> None:
+    """§11.2-11: to the byte: a message, and two entries."""
+    world = World()
+    payer, till = world.wallet(fund=100), world.wallet()
+    squeeze(till, level)
+    meeting = world.meet(payer, till, 10)
+    meeting.until(Part.PAYER, State.AWAIT_OUTCOME) if asks else meeting.run()
+    assert ("Request" in meeting.said) is asks
+
+
 @pytest.mark.parametrize("tear", TEARS, ids=["transfer lost", "receipt lost"])
 def test_a_full_till_is_healed_by_who_owes_it_an_outcome(tear: tuple[Part, State]) -> None:
     """§11.2-11: what the payee itself has in doubt is healed too, though it asks for nothing."""

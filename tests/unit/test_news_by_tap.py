@@ -109,6 +109,18 @@ def test_a_payee_makes_evidence_of_what_it_refuses(world: World) -> None:
     assert world.reopened(till).book.warned == till.book.warned
 
 
+@pytest.mark.parametrize("thief_first", [True, False])
+def test_payments_that_lie_side_by_side_are_not_taken_for_the_conflict(world: World, thief_first: bool) -> None:
+    """§21-9: anna's two payments touch; the cheat's two overlap, and only they prove something."""
+    till, anna, thief = world.wallet(), world.wallet(fund=300), world.wallet()
+    for payee in (thief, till) if thief_first else (till, thief):
+        world.pay(anna, payee, 100 if payee is till else 200)
+    clone = world.cloned(thief)
+    world.pay(thief, till, 200)
+    assert world.meet(clone, till, 200).run().payee.report.code is Code.DOUBLE_SPENT
+    assert [*till.book.warned] == [thief.book.key]
+
+
 @pytest.mark.parametrize("till_pays", [True, False])
 def test_evidence_blocks_a_cheat_offline(world: World, till_pays: bool) -> None:
     """§21-7 and §21-8: whoever has met one who knows refuses the cheat, before any sync."""

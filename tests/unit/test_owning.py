@@ -38,6 +38,7 @@ from dualtap.owning import AskOwner, Bond, End, Look, OwnerEffect, Release, Rest
 from dualtap.records import Ordered, Tied
 from dualtap.session import Channel, establish
 from dualtap.statements import BindBody, Errand, OrderBody, OwnerOrder, PresentBody, Verification
+from dualtap.suite import sha256
 from dualtap.ties import Restraint
 from dualtap.walletend import WalletEnd, state_of
 from dualtap.wire import DoneMessage, Hello, RefuseMessage, Want, Welcome
@@ -515,6 +516,16 @@ def test_what_a_card_says_moves_no_cursor(what: str, currency: str) -> None:
     refused(Code.MALFORMED, lambda: decode(encode(said)))
 
 
+def test_a_line_names_the_peer_by_eight_bytes() -> None:
+    """Enough to tell two shops apart, and no key."""
+    world = World()
+    payer, payee = world.wallet(fund=100), world.wallet()
+    world.pay(payer, payee, 30)
+    for book, peer in ((payer.book, payee.book.key), (payee.book, payer.book.key)):
+        (line,) = state_of(book, EPOCH, 1, bytes(64), ()).lines
+        assert (line.amount, line.peer) == (30, sha256(peer)[:8])
+
+
 def test_the_person_of_a_bound_wallet_is_asked_for_no_stranger() -> None:
     """§23-4: it refuses before anything else."""
     town = Town().bound()
@@ -768,6 +779,17 @@ def test_an_owners_session_is_no_tap_and_no_sync(want: Want) -> None:
     hand.feed(Begin())
     assert hand.feed(Received(wire.encode_welcome(Welcome(1, hand.ephemeral.public, want, b"")))) == []
     assert hand.told.code is Code.WRONG_ROLE
+
+
+@pytest.mark.parametrize(("longer", "code"), [(0, Code.BAD_SEAL), (1, Code.TOO_LARGE)])
+def test_a_frame_that_is_too_long_is_not_opened(longer: int, code: Code) -> None:
+    """At either end, to the byte, as in a tap (SPEC §14-18)."""
+    town = Town()
+    for end, peer in ((owner_end(town, Look()), town.card), (wallet_end(town), town.phone)):
+        hand = Hand(town, end, peer)
+        hand.as_wallet() if peer is town.card else hand.as_owner()
+        hand.feed(Received(bytes(end.book.profile.message + longer)))
+        assert hand.told.code is code
 
 
 def test_a_session_ends_after_a_minute() -> None:
