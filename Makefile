@@ -37,7 +37,7 @@ frauds: $(STAMP)
 
 # A hostile world in a box: how much of it is up to these, and to how many cores there are.
 SEEDS ?= 1-1000
-REAL_SEEDS ?= 1-40
+REAL_SEEDS ?= 1-100
 REAL_TAPS ?= 2000
 STRIDE ?= 4
 MINUTES ?= 10
