@@ -79,6 +79,15 @@ class Syncs(Protocol):
         ...
 
 
+@runtime_checkable
+class Closes(Protocol):
+    """A device that has something to let go of: a port, a process, a file."""
+
+    def close(self) -> None:
+        """The story is over, well or badly; the next one has a device of its own."""
+        ...
+
+
 class Spoken:
     """A :class:`Talker` of a function: given a frame, it answers with one, several, or none.
 

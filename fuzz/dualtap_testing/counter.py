@@ -16,11 +16,12 @@ from dualtap import limits
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code
 from dualtap.events import Report, Result
-from dualtap.issued import Carrier
+from dualtap.issued import Carrier, Token
 from dualtap.statements import Transfer
 from dualtap_devices.driver import Driver
 from dualtap_devices.wallet import Wallet
-from dualtap_testing.candidate import Device, Restarts, Syncs, Talker
+from dualtap_testing.candidate import Closes, Device, Restarts, Syncs, Talker
+from dualtap_testing.checked import Checked, asking, carrier_of, check_device
 from dualtap_testing.overhear import Ear, Said, Witness
 from dualtap_testing.promises import accepts
 from dualtap_testing.seeded import SeededScheme
@@ -64,16 +65,19 @@ class Broken(AssertionError):
 class Counter:
     """One device, ``peers`` of our wallets, and everything that was said."""
 
-    def __init__(self, scheme: SeededScheme, device: Device, peers: int = 2, carrier: Carrier = Carrier.CARD) -> None:
-        """Make the device ready, without money."""
+    def __init__(
+        self, scheme: SeededScheme, device: Device, peers: int = 2, carrier: Carrier | str = Carrier.CARD
+    ) -> None:
+        """Make the device ready, without money. Raises :class:`~.checked.Unfit` for what can be no device."""
+        check_device(device, scheme.suite)
         self.scheme, self.device = scheme, device
         self.peers: list[Wallet] = [scheme.wallet(0, Carrier.POS) for _ in range(peers)]
         self.witness = Witness(self.peers[0].book.trust)
         self.taps: list[Tapped] = []
         self.sound = True
         """Whether everything so far has ended as it must."""
-        self._news = scheme.news(device.public, carrier)
-        device.load(self._news, ())
+        self._news = scheme.news(device.public, carrier_of(carrier))
+        self._load()
 
     # What can be done
 
@@ -81,7 +85,7 @@ class Counter:
         """Give the device a token of ``amount`` minor units."""
         token = self.scheme.token(self.device.public, amount)
         self.witness.known.tokens[self.witness.trust.token_id(token)] = token
-        self.device.load(self._news, (token,))
+        self._load(token)
 
     def fund_peer(self, peer: int, amount: int) -> None:
         """Give one of our wallets a token."""
@@ -112,10 +116,23 @@ class Counter:
         """Let the device sync, if it can."""
         if isinstance(self.device, Syncs):
             with self._holding():
-                self.device.sync(self.scheme)
+                with asking("sync"):
+                    self.device.sync(self.scheme)
                 self._read_ledger()
                 self.check()
                 self.check_ledger()
+
+    def restart(self) -> None:
+        """Switch the device off and on, if it can be."""
+        if isinstance(self.device, Restarts):
+            with self._holding():
+                self._restart(self.device)
+
+    def close(self) -> None:
+        """Let the device let go of what it has open, if it has anything. Nothing can be done with it then."""
+        if isinstance(self.device, Closes):
+            with asking("close"):
+                self.device.close()
 
     @contextmanager
     def _holding(self) -> Generator[None]:
@@ -123,6 +140,14 @@ class Counter:
         self.sound = False
         yield
         self.sound = True
+
+    def _restart(self, device: Restarts) -> None:
+        with asking("restart"):
+            device.restart()
+
+    def _load(self, *tokens: Token) -> None:
+        with self._holding(), asking(f"load {'a token' if tokens else 'its certificate'}"):
+            self.device.load(self._news, tokens)
 
     def _tap(self, peer: int, ours: Order, theirs: Order, first: bool, fault: Fault | None) -> Tapped:
         """Run a tap in which the device is told ``ours`` and our wallet ``theirs``; then check every promise."""
@@ -140,11 +165,13 @@ class Counter:
             self.witness.hear(ear, said, sender, receiver, fate in {None, Fate.TWICE})
             frames.append(Heard(by_device, said, fate))
 
-        device = self.device.tap(ours, first)
+        with asking(f"tap, as the side that {'speaks first' if first else 'is spoken to'}"):
+            talker: object = self.device.tap(ours, first)
+        device = Checked(talker)
         carry(device, driver, first, fault, heard)
         lost = fault is not None and len(frames) >= fault.frame
         if lost and fault is not None and fault.fate is Fate.POWER and isinstance(self.device, Restarts):
-            self.device.restart()
+            self._restart(self.device)
         else:
             device.stop(Code.LINK_LOST)
         driver.stop(Code.LINK_LOST)
@@ -240,8 +267,7 @@ class Counter:
         """Check that a clean tap paid what it could."""
         self.sound = tapped.report.result in {Result.COLLECTED, Result.PAID}
         if not self.sound:
-            why = getattr(tapped.report.code, "name", tapped.report.code)
-            raise Broken(f"a clean tap did not pay {due}: it ended as {tapped.report.result.value} ({why})")
+            raise Broken(f"a clean tap did not pay {due}: {_ended(tapped.report)}")
 
     def spend_all(self) -> None:
         """Check that the device can pay all that is its own: what it cannot pay is lost to its owner (SPEC §1-2)."""
@@ -253,7 +279,8 @@ class Counter:
             if tapped.report.result is Result.COLLECTED:
                 continue
             if amount == 1:
-                raise Broken(f"of {due} units that are the device's own it cannot pay {sum(parts) + 1}")
+                lost = f"of {due} units that are the device's own it cannot pay {sum(parts) + 1}"
+                raise Broken(f"{lost}: {_ended(tapped.report)}")
             parts += [amount - amount // 2, amount // 2]
 
 
@@ -290,6 +317,11 @@ def carry(
             for by, answer in waiting:
                 heard(by, answer, Fate.LOST)
             return
+
+
+def _ended(report: Report) -> str:
+    result, why = report.result.value.replace("_", " "), getattr(report.code, "name", report.code)
+    return f"for our side the tap ended as {result}{'' if why is None else f' ({why})'}"
 
 
 _CHEATS = {

@@ -7,11 +7,13 @@ is compared is what each frame is, the fields that the law fixes, and how each t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import NamedTuple, TypeAlias
 
 from dualtap.context import Charge
 from dualtap.errors import decode_code
 from dualtap.events import Report
+from dualtap.issued import Carrier
 from dualtap.statements import Kind
 from dualtap.wire import (
     Hello,
@@ -61,6 +63,13 @@ def _torn(pays: bool) -> list[Step]:
     return steps
 
 
+def _cut(pays: bool) -> list[Step]:
+    steps: list[Step] = []
+    for frame in range(1, 6):
+        steps += [Step(pays, 1, fault=Fault(frame, Fate.POWER)), Step(pays, 1, again=True)]
+    return steps
+
+
 PAYER: tuple[Step, ...] = (
     Step(True, 3),
     Step(True, 4, 1, first=False),
@@ -68,9 +77,10 @@ PAYER: tuple[Step, ...] = (
     *_torn(True),
     Step(True, 1, fault=Fault(3, Fate.CUT_SHORT)),
     Step(True, 1, fault=Fault(2, Fate.TWICE)),
+    *_cut(True),
     Step(True, 1_000_000),
 )
-"""What a payer goes through: payments clean and torn at each frame, the same basket again, more than it has."""
+"""What a payer goes through: payments clean, torn at each frame and cut there, a basket again, more than it has."""
 PAYEE: tuple[Step, ...] = (
     Step(False, 3),
     Step(False, 4, 1, first=False),
@@ -78,43 +88,62 @@ PAYEE: tuple[Step, ...] = (
     *_torn(False),
     Step(False, 1, fault=Fault(4, Fate.CUT_SHORT)),
     Step(False, 1, fault=Fault(2, Fate.TWICE)),
+    *_cut(False),
+    Step(False, 2, fault=Fault(4)),
+    Step(False, 2, 1, again=True, fault=Fault(5, Fate.POWER)),
+    Step(False, 1),
+    Step(False, 1, 1),
 )
-"""What a payee goes through."""
+"""What a payee goes through; at the end a sale that another pays, and then the first comes back."""
 
 
 class Different(AssertionError):
     """Two devices answer differently."""
 
 
-def compare(yours: MakeDevice, steps: Iterable[Step] = (*PAYER, *PAYEE), ours: MakeDevice = Reference) -> int:
+def compare(
+    yours: MakeDevice,
+    steps: Iterable[Step] = (*PAYER, *PAYEE),
+    ours: MakeDevice = Reference,
+    *,
+    suite: str = "p256",
+    carrier: Carrier | str = Carrier.CARD,
+) -> int:
     """Take both devices through these steps; return how many frames were alike.
 
-    Raises :class:`Different` with the first difference in words, or with the promise that only one of them breaks.
+    ``suite`` and ``carrier`` are what they are of a :class:`~.machine.TapMachine`. Raises :class:`Different` with the
+    first difference in words, or with the promise that only one of them breaks.
     """
-    one, other = _Run(yours), _Run(ours)
-    count = 0
-    for number, step in enumerate(steps, 1):
-        (mine, broken), (theirs, ours_broken) = one.play(step), other.play(step)
-        try:
-            count += alike(mine, theirs)
-        except Different as difference:
-            raise Different(f"step {number} ({step}): {difference}") from None
-        if broken != ours_broken:
-            raise Different(f"step {number} ({step}): with {'yours' if broken else 'ours'}, {broken or ours_broken}")
+    with closing(_Run(yours, suite, carrier)) as one, closing(_Run(ours, suite, carrier)) as other:
+        return sum(_same(number, step, one, other) for number, step in enumerate(steps, 1))
+
+
+def _same(number: int, step: Step, one: _Run, other: _Run) -> int:
+    (mine, broken), (theirs, ours_broken) = one.play(step), other.play(step)
+    try:
+        count = alike(mine, theirs)
+    except Different as difference:
+        raise Different(f"step {number} ({step}): {difference}") from None
+    if broken != ours_broken:
+        raise Different(f"step {number} ({step}): with {'yours' if broken else 'ours'}, {broken or ours_broken}")
     return count
 
 
 class _Run:
     """One of both devices, in a scheme of its own that is drawn as the other's is."""
 
-    def __init__(self, make: MakeDevice) -> None:
-        self.scheme = SeededScheme("differential")
-        self.counter = Counter(self.scheme, make(self.scheme))
+    def __init__(self, make: MakeDevice, suite: str, carrier: Carrier | str) -> None:
+        self.scheme = SeededScheme("differential", suite)
+        self.counter = Counter(self.scheme, make(self.scheme), carrier=carrier)
         self.counter.fund(10_000)
         for peer in range(len(self.counter.peers)):
             self.counter.fund_peer(peer, 10_000)
         self._charge: Charge | None = None
         self._sales = 0
+
+    def close(self) -> None:
+        """Let the device close."""
+        self.counter.close()
 
     def play(self, step: Step) -> tuple[Tapped, str]:
         """Return what crossed, and which promise is broken by then, if one is."""

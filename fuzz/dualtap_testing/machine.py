@@ -24,9 +24,10 @@ from dualtap.context import Charge, Pay
 from dualtap.issued import Carrier
 from dualtap.statements import Transfer
 from dualtap_testing.candidate import Device, Reference, Restarts, Syncs
+from dualtap_testing.checked import Unfit
 from dualtap_testing.counter import Counter, Fate, Fault
 from dualtap_testing.seeded import SeededScheme
-from dualtap_testing.shortest import Step, shortest
+from dualtap_testing.shortest import FAILURES, Step, shortest
 
 F = TypeVar("F", bound=Callable[..., None])
 amounts = st.integers(1, 5)
@@ -71,8 +72,8 @@ class TapMachine(RuleBasedStateMachine):
 
     suite = "p256"
     """The scheme's suite: ``p256`` or ``ed25519``."""
-    carrier = Carrier.CARD
-    """What the device's certificate says that it is."""
+    carrier: Carrier | str = Carrier.CARD
+    """What the device's certificate says that it is, such as ``"watch"``."""
     pays = True
     """Whether the device pays."""
     collects = True
@@ -80,10 +81,13 @@ class TapMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        if not (self.pays or self.collects):
+            raise Unfit(f"{type(self).__name__} neither pays nor collects: there is nothing to play")
         self.scheme = SeededScheme("TapMachine", self.suite)
         self.counter = Counter(self.scheme, self.device(self.scheme), 2, self.carrier)
         self.tried: list[Tried] = []
         self.story: list[Step] = []
+        self._closed = False
 
     def device(self, scheme: SeededScheme) -> Device:
         """Return the device under test, as it leaves the factory; ours, unless a subclass says otherwise.
@@ -181,8 +185,7 @@ class TapMachine(RuleBasedStateMachine):
     @step()
     def device_restarts(self) -> None:
         """The device is switched off and on between two taps."""
-        if isinstance(self.counter.device, Restarts):
-            self.counter.device.restart()
+        self.counter.restart()
 
     @precondition(lambda self: isinstance(self.counter.device, Syncs))
     @step()
@@ -196,6 +199,19 @@ class TapMachine(RuleBasedStateMachine):
         self.counter.sync_peer(peer)
 
     def teardown(self) -> None:
+        """End the story, and let the device close."""
+        try:
+            self.ends()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let the device close: once, whatever became of the story."""
+        if not self._closed:
+            self._closed = True
+            self.counter.close()
+
+    def ends(self) -> None:
         """Let the device heal with everybody, and pay all that is its own; let everybody sync; see who is named."""
         if not self.counter.sound:
             return
@@ -235,13 +251,18 @@ def run_machine(machine: type[TapMachine], stories: int = 100, steps: int = 10, 
     ``fixed`` plays the same stories in every run, which suits a gate; without it each run plays others. For whoever
     wants Hypothesis's own settings and shrinking there is ``machine.TestCase``.
     """
+    given = cast("object", machine)
+    if not (isinstance(given, type) and issubclass(given, TapMachine)):
+        raise Unfit("run_machine takes your subclass of TapMachine itself, as in run_machine(MyMachine)")
     failed: list[TapMachine] = []
 
     class Played(machine):  # type: ignore[valid-type, misc]
         def __init__(self) -> None:
+            failed.clear()
             super().__init__()
-            failed[:] = [self]
+            failed.append(self)
 
+    Played.__name__ = Played.__qualname__ = machine.__name__
     try:
         run_state_machine_as_test(
             Played,
@@ -257,8 +278,8 @@ def run_machine(machine: type[TapMachine], stories: int = 100, steps: int = 10, 
                 suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large),
             ),
         )
-    except Exception:
-        found = shortest(machine, tuple(failed[0].story))
+    except FAILURES:
+        found = shortest(machine, tuple(failed[0].story)) if failed else None
         if found is None:
             raise
         found.error.add_note("The shortest story that was found:")

@@ -72,9 +72,9 @@ def tap_wallet(tap_scheme: SeededScheme) -> Callable[..., Wallet]:
     """Return a function that makes wallets."""
 
     def wallet(balance: int = 0, carrier: Carrier | str = "phone") -> Wallet:
-        from dualtap.issued import Carrier  # noqa: PLC0415
+        from dualtap_testing.checked import carrier_of  # noqa: PLC0415
 
-        return tap_scheme.wallet(balance, Carrier[carrier.upper()] if isinstance(carrier, str) else carrier)
+        return tap_scheme.wallet(balance, carrier_of(carrier))
 
     return wallet
 

@@ -47,6 +47,8 @@ class SeededScheme:
 
     def __init__(self, seed: int | str = 0, suite: str = "ed25519", tiers: tuple[Tier, ...] = _TIERS) -> None:
         """``suite`` is ``ed25519`` or ``p256``; ``tiers`` are the limits, by default none."""
+        if suite not in SUITES:
+            raise TapError(Code.BAD_INPUT, f"no suite {suite!r}: {', '.join(SUITES)}")
         self.seed, self.suite = seed, SUITES[suite]
         self._entropy, self._drawn, self._ordinals = sha256(f"dualtap {suite} {seed}".encode()), 0, 0
         self.epoch = EPOCH

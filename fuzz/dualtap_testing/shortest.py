@@ -7,10 +7,15 @@ story again: a few dozen times, each time from the beginning.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import NamedTuple
 
+import pytest
 from hypothesis.stateful import RuleBasedStateMachine
+
+FAILURES = (Exception, pytest.fail.Exception)
+"""What a story that fails raises: ``pytest.fail``'s is no ``Exception``."""
 
 
 class Step(NamedTuple):
@@ -27,7 +32,7 @@ class Step(NamedTuple):
 class Failure(NamedTuple):
     """How a story fails: the error, and the steps up to it. ``ended`` says that it fails in ``teardown``."""
 
-    error: Exception
+    error: BaseException
     story: tuple[Step, ...]
     ended: bool
 
@@ -59,6 +64,16 @@ def shortest(machine: Callable[[], RuleBasedStateMachine], story: tuple[Step, ..
 def played(machine: Callable[[], RuleBasedStateMachine], story: tuple[Step, ...]) -> Failure | None:
     """Play a story from the beginning; return how it fails. A step that may not be played now is no failure."""
     state = machine()
+    try:
+        return _played(state, story)
+    finally:
+        close = getattr(state, "close", None)
+        if close is not None:
+            with suppress(*FAILURES):
+                close()
+
+
+def _played(state: RuleBasedStateMachine, story: tuple[Step, ...]) -> Failure | None:
     allowed = {rule.function.__name__: rule.preconditions for rule in state.rules}
     done: list[Step] = []
     for step in story:
@@ -67,13 +82,21 @@ def played(machine: Callable[[], RuleBasedStateMachine], story: tuple[Step, ...]
         done.append(step)
         try:
             getattr(state, step.name)(**step.given)
-        except Exception as error:
+            _check_invariants(state)
+        except FAILURES as error:
             return Failure(error, tuple(done), ended=False)
     try:
         state.teardown()
-    except Exception as error:
+    except FAILURES as error:
         return Failure(error, tuple(done), ended=True)
     return None
+
+
+def _check_invariants(state: RuleBasedStateMachine) -> None:
+    """Check what a machine's author wrote as Hypothesis's ``@invariant``."""
+    for invariant in state.invariants:
+        if all(condition(state) for condition in invariant.preconditions):
+            invariant.function(state)
 
 
 def _shorter(story: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:

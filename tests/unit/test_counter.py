@@ -121,7 +121,7 @@ def test_a_device_that_loses_its_money_cannot_pay_it() -> None:
     with pytest.raises(Broken, match="of 2 units that are the device's own it cannot pay 2"):
         story.spend_all()
     tapped = story.pay(0, story.scheme.charge(1))
-    with pytest.raises(Broken, match=r"did not pay 1: it ended as not_paid \(INSUFFICIENT\)"):
+    with pytest.raises(Broken, match=r"did not pay 1: for our side the tap ended as not paid \(INSUFFICIENT\)"):
         story.check_paid(tapped, 1)
 
 
@@ -211,3 +211,29 @@ def test_a_failing_story_is_made_short_and_can_be_played_again() -> None:
     ]
     assert shortest(Losing, long[:3]) is None
     assert played(Losing, (long[0], Step("device_refunds", {"which": 0, "starts": True}))) is None
+
+
+def test_every_device_that_is_made_is_closed_once_also_while_a_story_is_made_short() -> None:
+    opened: list[int] = []
+
+    class Port(Reference):
+        def __init__(self, scheme: SeededScheme) -> None:
+            super().__init__(scheme)
+            opened.append(id(self))
+
+        def restart(self) -> None:
+            raise OSError("it does not come back")
+
+        def close(self) -> None:
+            opened.remove(id(self))
+
+    class OnAPort(TapMachine):
+        suite, collects = "ed25519", False
+
+        def device(self, scheme: SeededScheme) -> Port:
+            return Port(scheme)
+
+    with pytest.raises(OSError, match="does not come back") as failed:
+        run_machine(OnAPort, stories=5, steps=5)
+    assert "The device raised this when it was asked to restart." in failed.value.__notes__
+    assert not opened

@@ -10,6 +10,7 @@ from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code
 from dualtap.events import Report, Result
 from dualtap.limits import CARD
+from dualtap.statements import CloseBody
 from dualtap_devices.driver import Driver
 from dualtap_testing.candidate import Reference
 from dualtap_testing.counter import Counter
@@ -24,7 +25,7 @@ def test_two_of_ours_are_alike_in_every_step() -> None:
         scheme.draw()
         return Reference(scheme, CARD)
 
-    assert compare(small, (*PAYER[:8], *PAYER[-3:], *PAYEE[:8])) > 50
+    assert compare(small, (*PAYER[:8], *PAYER[-3:], *PAYEE[:8], *PAYEE[-4:])) > 50
 
 
 class Refuses(Reference):
@@ -104,3 +105,30 @@ def test_a_device_that_stops_short_or_ends_otherwise_is_told() -> None:
         Different, match=r"it ends for our side as not_paid \(TIMEOUT\), 2 with yours, collected, 2 with ours"
     ):
         alike(tapped._replace(report=Report(Result.NOT_PAID, 2, code=Code.TIMEOUT)), tapped)
+
+
+def test_a_close_that_is_forgotten_in_a_power_cut_is_a_difference_when_the_first_customer_comes_back() -> None:
+    class Forgets(Reference):
+        def restart(self) -> None:
+            super().restart()
+            for request, question in self.wallet.book.questions.items():
+                if question.outcome is not None and isinstance(question.outcome.body, CloseBody):
+                    self.wallet.book.questions[request] = question._replace(outcome=None)
+
+    with pytest.raises(Different, match=r"step 3 .*: frame 5, from the device: "):
+        compare(Forgets, PAYEE[-4:], suite="ed25519")
+
+
+def test_a_device_of_either_suite_is_compared_and_is_closed_whatever_comes_of_it() -> None:
+    closed: list[int] = []
+
+    class Port(Reference):
+        def close(self) -> None:
+            closed.append(len(self.public))
+
+    for suite, size in (("p256", 33), ("ed25519", 32)):
+        compare(Port, [Step(True, 3)], suite=suite, carrier="watch")
+        assert closed.pop() == size
+    with pytest.raises(Different):
+        compare(Port, [Step(True, 3)], ours=Refuses)
+    assert closed.pop()
