@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from dualtap import codec
+from dualtap import codec, limits
 from dualtap.elements import BYTES_EACH, check_elements
 from dualtap.errors import Code, TapError
 
@@ -75,3 +75,11 @@ def test_every_form_is_walked_as_the_decoder_walks_it() -> None:
         check_elements(body + claimed(room))
         with pytest.raises(TapError):
             check_elements(body + claimed(room + 1))
+
+
+def test_short_arrays_count_for_what_they_hold() -> None:
+    """§5.1-9: most arrays of a message are short, and tell their length in their first byte."""
+    value = tuple((number, bytes(40), (bytes(40),)) for number in range(SIZE // 100))
+    data = codec.pack(value)
+    assert len(data) > limits.MESSAGE
+    check_elements(data)

@@ -516,6 +516,18 @@ def test_what_a_card_says_moves_no_cursor(what: str, currency: str) -> None:
     refused(Code.MALFORMED, lambda: decode(encode(said)))
 
 
+def test_an_owner_who_expects_one_wallet_owns_no_other() -> None:
+    """It signs no word for another, which is bound then as after a tear (SPEC §23-8)."""
+    town = Town()
+    near, far = town.suite.ephemeral(town.draw()), town.suite.ephemeral(town.draw())
+    other = town.wallet(Carrier.CARD)
+    one = Session(town.phone, OwnerEnd(town.phone.book, Bond(), near, town.card.book.key), clock=lambda: 0.0)
+    exchange(one, Session(other, WalletEnd(other.book, far), clock=lambda: 0.0))
+    assert one.told is not None
+    assert one.told.code is Code.NOT_BOUND
+    assert town.phone.book.ties.owned == {}
+
+
 def test_a_line_names_the_peer_by_eight_bytes() -> None:
     """Enough to tell two shops apart, and no key."""
     world = World()

@@ -103,7 +103,9 @@ def test_a_sync_brings_what_it_should_and_its_carrier_sees_none_of_it(mint: Mint
     assert mint.pay(wallet, shop, 120) == "paid"
     token = mint.ledger.issue(shop.book.key, 77, EPOCH, b"serial 8")
     host = Host(mint)
+    before = host.session.stored
     report = sync_sealed(shop, host, mint.draw(), True)
+    assert (before, host.session.stored) == (False, True)
     assert (report.deposited, report.funded, shop.book.available(EPOCH)) == (120, 77, 77)
     assert mint.ledger.audit().settled == 120
     carried = b"".join(host.frames)

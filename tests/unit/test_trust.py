@@ -92,6 +92,18 @@ def test_an_authority_is_renewed_but_its_hint_is_never_taken(
     assert code_of(caught) is Code.WRONG_CERTIFICATE
 
 
+def test_a_bank_that_has_another_issuer_now_is_handed_on_behind_it(world: World, trust: Trust) -> None:
+    """§7-4, §7-5: whoever is told in this order believes all of them."""
+    signer = world.suite.signer(world.draw())
+    institution = world.authority(Authority.INSTITUTION, signer.public)
+    held = next(one for one in trust.authorities if one.authority is Authority.BANK)
+    moved = issue(world.scheme, signer, held._replace(issuer=institution.hint, expires=held.expires + 1))
+    trust.learn((institution, moved))
+    told = trust.chain(world.certificate(world.draw()))
+    assert [one.hint for one in told] == [institution.hint, held.hint]
+    Trust(world.scheme).learn(told)
+
+
 def test_wallets(world: World, trust: Trust) -> None:
     """§7-1, §7-2, §7-14, §7-16."""
     good = world.certificate(world.draw())
