@@ -91,7 +91,7 @@ GROUPS = {
         _core("tap payee payer both outcome heal context states recall timed session telling allowance book account"
               " compaction events"),
         _unit("taps rules_of_taps timed session news_by_tap limits_of_tiers book kept_history"),
-        (*_unit("states counter rotation owning"), "tests/scenarios/attacks/test_recall.py",
+        (*_unit("states counter rotation owning provenance full_log"), "tests/scenarios/attacks/test_recall.py",
          "tests/scenarios/test_baskets.py", "tests/scenarios/test_driver.py"),
     ),
     "sessions": Group(
