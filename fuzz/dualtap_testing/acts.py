@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from dualtap_testing import thieves
 from dualtap_testing.devices import Device, taken_of
+from dualtap_testing.encounters import ENCOUNTERS
 from dualtap_testing.scenes import SCENES
 from dualtap_testing.taps import LinkFault, TapPlan
 from dualtap_testing.world import THIEVES, World
@@ -251,5 +252,6 @@ ACTS: dict[str, tuple[float, str, Act]] = {
     "misname": (0.7, "hostile", misname),
     "collude": (0.7, "hostile", collude),
     **SCENES,
+    **ENCOUNTERS,
 }
 """By name: how often, the fault that it is part of, and what happens."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dualtap_testing.checkers import Checkers
-from dualtap_testing.reading import PAYER, TOKEN, Word
+from dualtap_testing.reading import Word
 
 
 def deposited(checkers: Checkers, credited: set[tuple[bytes, int]], first: Callable[[bytes], int]) -> None:
@@ -27,16 +27,7 @@ def deposited(checkers: Checkers, credited: set[tuple[bytes, int]], first: Calla
 
 def _whole(checkers: Checkers, transfer: Word) -> bool:
     """Whether the ledger was told all behind a transfer, and that what was restored is dead."""
-    told = checkers.told
-    if not told.good(transfer.id):
-        return False
-    for named, side, _ in (piece.parent for piece in transfer.pieces):
-        if side == TOKEN:
-            continue
-        above = told.transfers[named]
-        if (side == PAYER and not told.dead(above)) or not _whole(checkers, above):
-            return False
-    return True
+    return checkers.told.good(transfer.id) and checkers.told.restored(transfer)
 
 
 def delivered(checkers: Checkers) -> None:

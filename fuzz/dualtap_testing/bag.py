@@ -174,6 +174,15 @@ class Bag:
         """Whether it has its Receipt."""
         return transfer.id in self.outcomes(transfer)
 
+    def restored(self, transfer: Word) -> bool:
+        """Whether all that came back behind a transfer was dead: what its signer says it has is so."""
+        for named, side, _ in (piece.parent for piece in transfer.pieces):
+            if side != TOKEN and not self.restored(self.transfers[named]):
+                return False
+            if side == PAYER and not self.dead(self.transfers[named]):
+                return False
+        return True
+
     def spends(self) -> Spends:
         """Return what is cut from each parent: units, by which transfer, and as which of its spans."""
         if self._found.spends is None:

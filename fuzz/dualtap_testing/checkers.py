@@ -225,7 +225,7 @@ class Checkers:
             if not self.bag.good(transfer.id):
                 self.tally.value_created += _sum((start, end) for _, start, end in transfer.pieces)
                 raise self.broken(1, "an honest wallet hands over what it does not own")
-            if self.bag.accepted(transfer) or self.is_settled(transfer):
+            if self.bag.accepted(transfer) or self.is_settled(transfer, whole=True):
                 continue
             for shelf in shelves:
                 if transfer.id not in shelf.pending and transfer.id not in shelf.told:
@@ -233,10 +233,11 @@ class Checkers:
                     self.tally.value_lost += lost
                     raise self.broken(2, "a transfer in doubt was forgotten", lost)
 
-    def is_settled(self, transfer: Word) -> bool:
-        """Whether some of a transfer's units are of a token that is past ``claim_by``, or of none."""
+    def is_settled(self, transfer: Word, *, whole: bool = False) -> bool:
+        """Whether some of a transfer's units, or all, are of a token that is past ``claim_by``, or of none."""
         sources = [self.bag.source(parent) for parent, _, _ in transfer.pieces]
-        return any(source is None or source.coin in self.settled for source in sources)
+        found = [source is None or source.coin in self.settled for source in sources]
+        return all(found) if whole else any(found)
 
     def claims(self, shelf: Shelf, held: Iterable[tuple[Parent, int, int]], pending: Iterable[bytes]) -> None:
         """Promise 2: what a wallet says that it has is what its store says."""
@@ -279,6 +280,8 @@ class Checkers:
             transfer = self.told.transfers.get(deposit)
             if transfer is None or transfer.payee not in self.told.offices or not self.told.good(deposit):
                 raise self.broken(1, "the ledger credits what is no deposit")
+            if not self.told.restored(transfer):
+                raise self.broken(1, "the ledger credits what came back without a warrant")
             _, start, end = transfer.pieces[number]
             source = self.told.source(transfer.pieces[number].parent)
             if times > 1:

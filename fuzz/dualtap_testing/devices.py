@@ -101,8 +101,8 @@ class PoweredStore(MemoryStore):
 class PoweredKeystore(MemoryKeystore):
     """A keystore whose one cell needs power to be written, and that shows the checkers all that it signs.
 
-    ``lax`` is a broken chip: it signs whatever it is asked to, in whatever order. ``scrawls`` is one whose outcomes
-    carry no signature.
+    ``lax`` is a broken chip: it signs whatever it is asked to, in whatever order. ``scrawls`` are the kinds of
+    statements that it does not sign, and says that it did.
     """
 
     head: Head
@@ -111,7 +111,8 @@ class PoweredKeystore(MemoryKeystore):
         super().__init__(scheme, secret)
         self.secret = secret
         self.power = power
-        self.lax = self.scrawls = False
+        self.lax = False
+        self.scrawls: frozenset[Kind] = frozenset()
         self.signed: list[tuple[Kind, bytes, TapeOpening]] = []
         """Tape entries signed: kind, H(public) and place."""
 
@@ -131,12 +132,13 @@ class PoweredKeystore(MemoryKeystore):
         finally:
             if not found:
                 self.head = before
-        return bytes(len(found)) if self.scrawls and kind is not Kind.TRANSFER else found
+        return bytes(len(found)) if kind in self.scrawls else found
 
     def sign(self, kind: Kind, public: bytes) -> bytes:
         """Sign what is off the tape; a Successor is written first, and may fail with the power."""
         if kind is not Kind.SUCCESSOR:
-            return super().sign(kind, public)
+            said = super().sign(kind, public)
+            return bytes(len(said)) if kind in self.scrawls else said
         found = b""
 
         def write() -> None:
@@ -225,6 +227,11 @@ class Device:
             except PowerCut:
                 continue
             return
+
+    @property
+    def doubts(self) -> set[bytes]:
+        """The transfers that are in doubt with any of its keys, as its stores were read last."""
+        return {named for chest in self.chests for named in chest.shelf.pending}
 
     @property
     def is_moving(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from dualtap_testing.checkers import PromiseBroken
 from dualtap_testing.reading import Raw, unpack
 
@@ -12,14 +14,27 @@ class Heirs:
     def __init__(self) -> None:
         self._next: dict[bytes, bytes] = {}
 
-    def replied(self, upload: bytes, reply: bytes) -> None:
-        """Take in a signed upload and its signed reply: the reply's certificate is the successor's."""
+    def replied(self, upload: bytes, reply: bytes, named: Callable[[], Collection[bytes]]) -> None:
+        """Take in a signed upload and its signed reply: the reply's certificate is the successor's.
+
+        ``named`` tells who is proved to cheat by what the ledger was told.
+        """
         certificate: Raw | None = unpack(unpack(reply)[0])[6]
         if certificate is None:
             return
         key: bytes = unpack(unpack(upload)[0])[0][0]
         if self._next.setdefault(key, certificate[0]) != certificate[0]:
             raise PromiseBroken(1, "the ledger certifies a second successor of one key")
+        if key in named():
+            raise PromiseBroken(1, "who is named gets a new certificate")
+
+    def line(self, keys: Collection[bytes]) -> set[bytes]:
+        """Return these keys, and all to which they were changed: a new key clears no wallet (SPEC §20-11)."""
+        found, fresh = set(keys), set(keys)
+        while fresh:
+            fresh = {self._next[key] for key in fresh if key in self._next} - found
+            found |= fresh
+        return found
 
     def present(self, key: bytes) -> bytes:
         """Return the last key of a key's line."""

@@ -58,8 +58,11 @@ class Network:
             raise PromiseBroken(2, "the ledger left out a genuine statement")
         self._world.checkers.uploaded(upload)
         self._world.checkers.replied(reply)
-        self._world.heirs.replied(upload, reply)
+        self._world.heirs.replied(upload, reply, self._named)
         return reply
+
+    def _named(self) -> set[bytes]:
+        return {name.key for name in self._world.checkers.told.names()}
 
     def _meanwhile(self) -> None:
         """While a reply is on its way, its device is used."""

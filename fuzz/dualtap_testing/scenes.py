@@ -15,22 +15,23 @@ Scene = Callable[[World, random.Random, frozenset[str]], None]
 CLEAN = TapPlan()
 
 
-def _honest(world: World, draw: random.Random, count: int) -> list[Device]:
+def some_honest(world: World, draw: random.Random, count: int) -> list[Device]:
     """Return some honest devices that are not changing their keys."""
     found = [one for one in world.devices if world.honest(one) and not one.is_moving]
     return draw.sample(found, count) if len(found) >= count else []
 
 
-def _thief(world: World, draw: random.Random) -> Device:
+def thief_of(world: World, draw: random.Random) -> Device:
+    """Return one of the thieves."""
     return draw.choice([one for one in world.devices if one.name in THIEVES])
 
 
-def _torn(starts: bool, *, told: bool) -> TapPlan:
+def torn(starts: bool, *, told: bool) -> TapPlan:
     """Return a tap of which the payer does not hear the outcome, or the payee not even the Transfer."""
     return TapPlan(LinkFault("lose", (3 if told else 2) + (not starts)))
 
 
-def _all_of(world: World, device: Device) -> int:
+def all_of(world: World, device: Device) -> int:
     """Return what a device can pay at most at once."""
     book = device.wallet.book
     tokens = book.graph.tokens
@@ -41,20 +42,20 @@ def _all_of(world: World, device: Device) -> int:
 def split(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """One sale in several parts (SPEC §11.4-8): each is paid once, also where the one before is in doubt."""
     del faults
-    pair, basket = _honest(world, draw, 2), draw.randbytes(16)
+    pair, basket = some_honest(world, draw, 2), draw.randbytes(16)
     for part in draw.choice([(0, 1), (0, 1, 2, 0), (1, 0, 1)]) if pair else ():
         starts = draw.random() < 0.5
-        plan = _torn(starts, told=draw.random() < 0.7) if draw.random() < 0.6 else CLEAN
+        plan = torn(starts, told=draw.random() < 0.7) if draw.random() < 0.6 else CLEAN
         world.tap(pair[0], pair[1], draw.randint(1, 4), plan, basket=basket, part=part, payer_starts=starts)
 
 
 def insist(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A till tries one basket again and again, and is no person (SPEC §11.2-2)."""
-    found, basket = _honest(world, draw, 3), draw.randbytes(16)
+    found, basket = some_honest(world, draw, 3), draw.randbytes(16)
     for number in range(draw.randint(9, 11)) if found else ():
         till, payer = found[0], draw.choice(found[1:])
         starts = draw.random() < 0.5
-        plan = _torn(starts, told=False) if draw.random() < 0.8 else TapPlan(declines=True)
+        plan = torn(starts, told=False) if draw.random() < 0.8 else TapPlan(declines=True)
         world.tap(payer, till, draw.randint(1, 4), plan, basket=basket, payer_starts=starts, person=False)
         if number > 3 and draw.random() < 0.3:
             till.reopen()
@@ -64,7 +65,7 @@ def insist(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 def overspend(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A thief hands in what it has paid away, and the token is settled (SPEC §16-15)."""
-    thief, found = _thief(world, draw), [one for one in _honest(world, draw, 2) if one.name not in THIEVES]
+    thief, found = thief_of(world, draw), [one for one in some_honest(world, draw, 2) if one.name not in THIEVES]
     if not found or "hostile" not in faults:
         return
     world.issue(thief, draw.randint(20, 60))
@@ -81,7 +82,7 @@ def overspend(world: World, draw: random.Random, faults: frozenset[str]) -> None
 def haggle(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A till gives back a part, then as much again as it was paid, then the rest (SPEC §11.3-6)."""
     del faults
-    pair = _honest(world, draw, 2)
+    pair = some_honest(world, draw, 2)
     if not pair:
         return
     payer, till = pair
@@ -95,18 +96,22 @@ def haggle(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 def move(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Either side of a doubt changes its key; then they tap, or sync (SPEC §20.1, §20-4)."""
-    pair = _honest(world, draw, 2)
+    pair = some_honest(world, draw, 2)
     if not pair or "rotate" not in faults:
         return
     payer, payee = pair
     starts = draw.random() < 0.5
-    world.tap(payer, payee, draw.randint(1, 9), _torn(starts, told=draw.random() < 0.5), payer_starts=starts)
-    for device in draw.choice([(payee,), (payer,), (payer, payee)]):
+    basket, told = draw.randbytes(16), draw.random() < 0.5
+    world.tap(payer, payee, draw.randint(1, 9), torn(starts, told=told), basket=basket, payer_starts=starts)
+    for device in draw.choice([(payee,), (payer,), (payer, payee), (payee, payee)]):
         if len(device.chests) < 4:
             world.rotate(device)
     if draw.random() < 0.5:
         one, other = pair if draw.random() < 0.5 else pair[::-1]
         world.tap(one, other, 1, CLEAN, payer_starts=draw.random() < 0.5)
+        third = [one for one in world.devices if world.honest(one) and one not in pair]
+        if told and third:
+            world.tap(draw.choice(third), payee, 1, CLEAN, basket=basket)
     else:
         world.sync(payee)
         world.sync(payer)
@@ -114,7 +119,7 @@ def move(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 def grow_old(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Somebody whose value can no longer be spent changes its key: what is not renewed is deposited (SPEC §20-9)."""
-    found = _honest(world, draw, 1)
+    found = some_honest(world, draw, 1)
     if not found or "rotate" not in faults or len(found[0].chests) > 3:
         return
     owner = world.ledger.authority.institution
@@ -129,7 +134,7 @@ def grow_old(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 def stubborn(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """All that somebody has is in doubt and comes back, again and again (SPEC §8.2-2)."""
-    pair, basket = _honest(world, draw, 2), draw.randbytes(16)
+    pair, basket = some_honest(world, draw, 2), draw.randbytes(16)
     if not pair or "loss" not in faults:
         return
     payer, till = pair
@@ -137,20 +142,20 @@ def stubborn(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     for number in range(draw.randint(3, 5)):
         frame = 2 if number == 0 else 4
         plan = TapPlan(LinkFault("lose", frame))
-        world.tap(payer, till, _all_of(world, payer) if number == 0 else draw.randint(1, 9), plan, basket=basket)
+        world.tap(payer, till, all_of(world, payer) if number == 0 else draw.randint(1, 9), plan, basket=basket)
     world.tap(payer, till, draw.randint(1, 9), CLEAN, basket=basket)
     other = [one for one in world.devices if world.honest(one) and one not in pair]
     if other:
-        world.tap(payer, draw.choice(other), _all_of(world, payer), CLEAN)
+        world.tap(payer, draw.choice(other), all_of(world, payer), CLEAN)
 
 
 def outlast(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Doubts, and sales that were paid, are looked at again only after weeks (SPEC §4.1-9)."""
     del faults
-    found = _honest(world, draw, 3)
+    found = some_honest(world, draw, 3)
     for payer, payee in ((found[0], found[1]), (found[0], found[2]), (found[1], found[2])) if found else ():
         starts = draw.random() < 0.5
-        world.tap(payer, payee, draw.randint(1, 9), _torn(starts, told=draw.random() < 0.6), payer_starts=starts)
+        world.tap(payer, payee, draw.randint(1, 9), torn(starts, told=draw.random() < 0.6), payer_starts=starts)
     for device in found[: draw.randint(1, 2)]:
         world.sync(device)
     world.pass_time(draw.randint(1, 10))
@@ -161,7 +166,7 @@ def outlast(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 def be_listed(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """Somebody is in doubt to a thief, who is then named and on the hotlist (SPEC §7-17)."""
-    thief, pair = _thief(world, draw), _honest(world, draw, 2)
+    thief, pair = thief_of(world, draw), some_honest(world, draw, 2)
     pair = [one for one in pair if one.name not in THIEVES]
     if not pair or "hostile" not in faults or thief.wallet.quarantined:
         return
@@ -171,28 +176,28 @@ def be_listed(world: World, draw: random.Random, faults: frozenset[str]) -> None
         world.sync(one)
     world.tap(thief, pair[-1], 2, CLEAN)
     thieves.lie(world, thief, draw, draw.choice(["fork", "two outcomes", "tape fork"]))
-    world.tap(payer, thief, draw.randint(1, 5), _torn(starts, told=True), payer_starts=starts)
+    world.tap(payer, thief, draw.randint(1, 5), torn(starts, told=True), payer_starts=starts)
     world.sync(payer)
     world.tap(payer, thief, 1, CLEAN)
 
 
 def twice_to_one(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A thief and its copy pay the same units to the same payee (SPEC §8.3-1)."""
-    payee = [one for one in _honest(world, draw, 2) if one.name not in THIEVES]
-    thief = _thief(world, draw)
+    payee = [one for one in some_honest(world, draw, 2) if one.name not in THIEVES]
+    thief = thief_of(world, draw)
     if not payee or "clone" not in faults or len(world.devices) > 9:
         return
     world.issue(thief, draw.randint(20, 60))
     world.sync(thief)
     twin = thieves.clone(world, thief)
     for one in (thief, twin):
-        world.tap(one, payee[0], _all_of(world, one), CLEAN)
+        world.tap(one, payee[0], all_of(world, one), CLEAN)
 
 
 def pretend(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A thief pays twice, and shows the Receipt of one as what killed the other (SPEC §8.2-4)."""
-    found = [one for one in _honest(world, draw, 3) if one.name not in THIEVES]
-    thief = _thief(world, draw)
+    found = [one for one in some_honest(world, draw, 3) if one.name not in THIEVES]
+    thief = thief_of(world, draw)
     if len(found) < 2 or "hostile" not in faults:
         return
     world.issue(thief, draw.randint(20, 60))
@@ -204,21 +209,21 @@ def pretend(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 def take_back(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """What a thief's false Receipt gives back is paid on, all of it (SPEC §4.1-12, §8.2-4)."""
-    found = [one for one in _honest(world, draw, 3) if one.name not in THIEVES]
-    thief = _thief(world, draw)
+    found = [one for one in some_honest(world, draw, 3) if one.name not in THIEVES]
+    thief = thief_of(world, draw)
     if len(found) < 2 or "hostile" not in faults:
         return
     payer, payee = found[:2]
     world.sync(payer)
-    if thieves.misname(world, thief, draw, payer, _all_of(world, payer)):
-        world.tap(payer, payee, _all_of(world, payer), CLEAN)
+    if thieves.misname(world, thief, draw, payer, all_of(world, payer)):
+        world.tap(payer, payee, all_of(world, payer), CLEAN)
         if draw.random() < 0.5:
             thieves.lie(world, thief, draw, "dead spent")
 
 
 def misdate(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A thief shows an older date than its payee has, or hides that it signs with a later one (SPEC §7-11, §8.1-6)."""
-    thief, payee = _thief(world, draw), [one for one in _honest(world, draw, 2) if one.name != EXPIRES]
+    thief, payee = thief_of(world, draw), [one for one in some_honest(world, draw, 2) if one.name != EXPIRES]
     if not payee or "hostile" not in faults or payee[0].key == thief.key:
         return
     world.issue(thief, 20)
@@ -234,13 +239,13 @@ def misdate(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 def two_heirs(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """A thief names two successors (SPEC §20-6)."""
     if "hostile" in faults:
-        plots.two_heirs(world, _thief(world, draw), draw)
+        plots.two_heirs(world, thief_of(world, draw), draw)
 
 
 def years(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     """More than a year passes without a sync; then one device knows the date, and another does not (SPEC §7-10)."""
     del faults
-    pair = _honest(world, draw, 2)
+    pair = some_honest(world, draw, 2)
     if not pair or world.epoch + 500 > LAST:
         return
     world.pass_time(draw.randint(450, 480))

@@ -32,11 +32,25 @@ def check_told(bag: Bag, report: Report, paid: bool) -> None:
         raise PromiseBroken(2, f"a person is told {report.result.value}, and it is not so")
 
 
+def check_unpaid(report: Report | None, doubts: set[bytes]) -> None:
+    """Raise if a payer is told that it has not paid, and is in doubt since this tap: it may have."""
+    if report is not None and report.result is Result.NOT_PAID and doubts:
+        raise PromiseBroken(2, "a payer that is in doubt is told that it has not paid")
+
+
 def check_reason(report: Report) -> None:
     """Raise unless a clean tap of two honest devices ended as it may."""
     if report.result is Result.NOT_PAID and report.code not in REASONS:
         name = report.code.name if isinstance(report.code, Code) else report.code
         raise PromiseBroken(4, f"a clean tap of two honest devices ends with {name}")
+
+
+def check_paid_once(shelves: list[Shelf]) -> None:
+    """Raise unless each part of a basket was paid to one key of a device at most (SPEC §11.2-5, §20)."""
+    if len(shelves) > 1:
+        parts = [part for shelf in shelves for part in shelf.paid]
+        if len(parts) != len(set(parts)):
+            raise PromiseBroken(7, "two keys of one device were paid for one part of a basket")
 
 
 def is_paid(shelves: list[Shelf], basket: bytes, part: int) -> bool:

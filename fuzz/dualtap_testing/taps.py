@@ -98,6 +98,9 @@ class Side:
     """Whether its log had no room for what it had begun (SPEC §12-8)."""
     takes_for: int | None = None
     """A thief's: the date for which it takes its peer's."""
+    meanwhile: Callable[[], object] | None = None
+    """What happens while this payer's person thinks, or before the frame ``pause``."""
+    pause: int | None = None
 
     @property
     def report(self) -> Report | None:
@@ -108,6 +111,12 @@ class Side:
     def reports(self) -> list[Report]:
         """All that it reported, while it had power."""
         return self.driver.reports if isinstance(self.driver, Driver) else []
+
+    def interrupt(self) -> None:
+        """Let happen, once, what happens meanwhile."""
+        act, self.meanwhile = self.meanwhile, None
+        if act is not None:
+            act()
 
     @property
     def refuses(self) -> bool:
@@ -199,6 +208,8 @@ class SimTap:
     def _carry(self, hearer: Side, frame: bytes, waiting: deque[tuple[Side, bytes]]) -> bool:
         """Carry one frame; return whether the link still stands."""
         number, fault = self.frames, self._plan.link
+        if number == self.payer.pause:
+            self.payer.interrupt()
         self.frames += 1
         self.lengths.append(len(frame))
         self.air.now += FRAME
@@ -241,6 +252,8 @@ _REFUSALS = frozenset({
 
 def _agrees(side: Side, ask: Ask) -> Consent:
     del ask
+    if side.pause is None:
+        side.interrupt()
     if side.takes_for is not None and isinstance(side.driver, Driver):
         side.driver.tap._context.peer_epoch = side.takes_for  # pyright: ignore[reportPrivateUsage]
     return Consent()

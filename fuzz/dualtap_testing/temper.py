@@ -16,6 +16,7 @@ TIER = Tier(1, payment=1_000, payments=9, receipts=9, received=100_000)
 """The limits of an even life."""
 _WEIGHTS = (0.2, 0.5, 1.0, 1.0, 2.0, 5.0)
 _BETWEEN_SYNCS = (4, 9, 9, 30, 200)
+_RECEIVED = (40, 100_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -44,4 +45,5 @@ def temper_of(seed: str) -> Temper:
         return Temper()
     most = draw.choice(_BETWEEN_SYNCS)
     tier = TIER._replace(payments=most, receipts=draw.choice((most, 9)))
-    return Temper(seed, tier, draw.choice((STORE, 320 * 1024)), draw.choice((SMALL, 2 * SMALL)))
+    store, card = draw.choice((STORE, 320 * 1024)), draw.choice((SMALL, 2 * SMALL))
+    return Temper(seed, tier._replace(received=draw.choice(_RECEIVED)), store, card)

@@ -18,6 +18,7 @@ from dualtap.records import Healed, Holding
 from dualtap.statements import (
     Body,
     CloseBody,
+    Kind,
     Opening,
     Outcome,
     Parent,
@@ -38,7 +39,7 @@ from dualtap_testing.reading import Word, unpack, word
 from dualtap_testing.taps import LinkFault, TapPlan
 from dualtap_testing.world import THIEVES, World
 
-LIES = ("fork", "tape fork", "dead spent", "two outcomes", "another's", "one unit twice")
+LIES = ("fork", "tape fork", "dead spent", "two outcomes", "another's", "one unit twice", "not dead")
 
 
 def clone(world: World, device: Device) -> Device:
@@ -181,6 +182,12 @@ def _lie(world: World, device: Device, kind: str, draw: random.Random) -> Signed
                 transfer = draw.choice(dead)
                 _, start, end = transfer.pieces[0]
                 spans = (Span(Parent(transfer.id, Side.PAYEE, 0), start, end),)
+        case "not dead":
+            alive = [one for one in mine if not bag.dead(one) and one.payee not in bag.offices]
+            if alive:
+                transfer = draw.choice(alive)
+                _, start, end = transfer.pieces[0]
+                spans = (Span(Parent(transfer.id, Side.PAYER, 0), start, end),)
         case "another's":
             other = [named for named, coin in bag.coins.items() if coin.owner != key]
             spans = (Span(Parent(draw.choice(other), Side.TOKEN, 0), 0, 2),)
@@ -262,7 +269,7 @@ def scrawl(world: World, device: Device, draw: random.Random) -> None:
         return
     twin = clone(world, device)
     world.devices.remove(twin)
-    twin.chests[-1].keystore.scrawls = True
+    twin.chests[-1].keystore.scrawls = frozenset({Kind.RECEIPT, Kind.CLOSE})
     world.faults += 1
     world.tap(payer, twin, draw.randint(1, 9), TapPlan())
 

@@ -12,6 +12,7 @@ from dualtap_testing.arrivals import deposited
 from dualtap_testing.bag import Name
 from dualtap_testing.checkers import Credit, PromiseBroken
 from dualtap_testing.rules import Bounds
+from dualtap_testing.screens import check_paid_once
 
 if TYPE_CHECKING:
     from dualtap_testing.world import World
@@ -40,15 +41,21 @@ class Watch:
                 if self._world.honest(device):
                     if chest.shelf.dropped:
                         raise PromiseBroken(2, f"a compacted log has lost {chest.shelf.dropped}")
-                    bounds = Bounds(self._world.tier.payments, self._world.tier.receipts, device.profile.hops)
+                    tier = self._world.tier
+                    bounds = Bounds(
+                        tier.payments, tier.receipts, tier.received, device.profile.hops, device.profile.log
+                    )
                     self._world.rules.read(chest.shelf, chest.store.journal, bounds)
             if self._world.honest(device):
+                check_paid_once([chest.shelf for chest in device.chests])
                 for wallet, chest in zip((*device.wallet.retired, device.wallet), device.chests, strict=True):
                     if wallet.quarantined:
                         raise PromiseBroken(2, "an honest wallet is shut out")
                     held = [((one.parent.id, int(one.parent.side), one.parent.place), one.start, one.end)
                             for one in wallet.book.holdings]  # fmt: skip
                     self._world.checkers.claims(chest.shelf, held, wallet.book.pending)
+                    taken = wallet.book.taken
+                    self._world.rules.refunds(chest.shelf, {named: one.refunded for named, one in taken.items()})
                     if wallet.book.trust.epoch != self._world.rules.date(chest.shelf):
                         raise PromiseBroken(3, "a wallet's date is not that of its store")
         self._world.rules.judge()
@@ -79,7 +86,7 @@ class Watch:
     def _check_more(self, credits: list[Credit], named: set[bytes]) -> None:
         """Check the hotlist, deposits that came in time, and who bears what was overspent."""
         store = self._world.ledger.store
-        if named - set(self._world.ledger.policy.hotlist):
+        if self._world.heirs.line(named) - set(self._world.ledger.policy.hotlist):
             raise PromiseBroken(1, "who is named is not on the hotlist")
         deposited(self._world.checkers, {(one.transfer, one.number) for one in credits}, self._world.rules.last)
         shares = [(one.token, one.holder, one.claim, one.backed) for one in all_shares(store)]

@@ -22,7 +22,7 @@ from dualtap.statements import PresentBody
 from dualtap.suite import Drbg, Suite
 from dualtap.sync import Reply
 from dualtap_devices.flash import PowerCut
-from dualtap_devices.rotation import rotate, sync_device
+from dualtap_devices.rotation import is_over, rotate, sync_device
 from dualtap_devices.syncing import Prepared, close, tell
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets
@@ -32,10 +32,10 @@ from dualtap_testing.checkers import Checkers, PromiseBroken
 from dualtap_testing.devices import SMALL, Chest, Device, Power, PoweredKeystore, PoweredStore
 from dualtap_testing.heirs import Heirs
 from dualtap_testing.network import Network
-from dualtap_testing.reading import Parent
+from dualtap_testing.reading import KEPT, Parent
 from dualtap_testing.remembered import EmptyStore
 from dualtap_testing.rules import Rules
-from dualtap_testing.screens import check_reason, check_told, is_paid
+from dualtap_testing.screens import check_reason, check_told, check_unpaid, is_paid
 from dualtap_testing.taps import Air, Side, SimTap, TapPlan
 from dualtap_testing.temper import Temper
 from dualtap_testing.torn import TORN, TornKeystore, TornStore
@@ -95,7 +95,7 @@ class World:
         )
         self.scheme = self.ledger.scheme
         self.checkers = Checkers(self.scheme.id, [self.ledger.authority.institution], suite.verifier)
-        self.rules = Rules(self.scheme.id, suite.verifier, self.checkers.bag)
+        self.rules = Rules(self.checkers, suite.verifier)
         self.heirs = Heirs()
         self.devices: list[Device] = []
         self.taps = self.faults = 0
@@ -187,26 +187,33 @@ class World:
         payer_starts: bool = True,
         person: bool = True,
         takes_for: int | None = None,
+        meanwhile: Callable[[], object] | None = None,
+        pause: int | None = None,
     ) -> SimTap:
         """Run a tap, and check what a clean one must leave.
 
-        ``takes_for`` is the date for which a thieving payer takes that of its payee.
+        ``takes_for`` is the date for which a thieving payer takes that of its payee; ``meanwhile`` happens while the
+        payer's person thinks, or before the frame ``pause``.
         """
         charge = Charge(amount, "CNY", basket or self.draw(16), part, person=person)
         sides = [
             Side(device, order, self.suite.ephemeral(self.draw()), self.draw())
             for device, order in ((payer, Pay(refund_of)), (payee, charge))
         ]
-        sides[0].takes_for = takes_for
+        sides[0].takes_for, sides[0].meanwhile, sides[0].pause = takes_for, meanwhile, pause
+        doubts = payer.doubts
         shelf, asked = payee.chests[-1].shelf, self.rules.requests(payee.chests[-1].shelf, charge.basket, part)
         dates = [device.wallet.book.trust.epoch for device in (payer, payee)]
         tap = SimTap(sides[0], sides[1], payer_starts, plan, self.air)
+        for device in (payer, payee):
+            self.rules.clocks[id(device.chests[-1].shelf)] = int(self.now(device)) // limits.EPOCH_SECONDS
         tap.run()
         self.rules.by_tap = True
         self.taps += 1
         self.faults += tap.faults + plan.declines
         self.watch.read()
         self.rules.by_tap = False
+        self.rules.clocks.clear()
         if any(side.overran and self.honest(side.device) for side in sides):
             raise PromiseBroken(2, "a device has begun what its log has no room for")
         if not person and asked >= REQUESTS and self.rules.requests(shelf, charge.basket, part) > asked:
@@ -218,7 +225,10 @@ class World:
             self.check_healed(payer, payee)
         elif plan.clean and not moving:
             self.check_answered(payer, payee)
-        self._check_told(sides, charge, plain=plan.clean and sound and not moving and abs(dates[0] - dates[1]) <= STEP)
+        plain = plan.clean and sound and not moving and meanwhile is None and abs(dates[0] - dates[1]) <= STEP
+        self._check_told(sides, charge, plain=plain)
+        if self.honest(payer):
+            check_unpaid(sides[0].report, payer.doubts - doubts)
         return tap
 
     def _check_told(self, sides: list[Side], charge: Charge, *, plain: bool) -> None:
@@ -244,6 +254,15 @@ class World:
                     asked = known.get(sent.request)
                     if sent.payee == there.key and asked is not None and asked.outcome is not None:
                         raise PromiseBroken(4, "a stored outcome of a cheat does not heal")
+
+    def check_kept(self) -> None:
+        """No former key goes while somebody may still be answered by it, or it by somebody (SPEC §20-10)."""
+        for device in [one for one in self.devices if self.honest(one)]:
+            for old, chest in zip(device.wallet.retired, device.chests[:-1], strict=True):
+                shelf = chest.shelf
+                asked = any(one.epoch + KEPT >= self.epoch for one in shelf.questions.values())
+                if is_over(old, self.epoch) and (asked or shelf.pending or any(shelf.held.values())):
+                    raise PromiseBroken(4, "a former key goes while it can still be needed")
 
     def check_healed(self, one: Device, other: Device) -> None:
         """Promise 4, after a clean tap between two honest devices."""
@@ -360,6 +379,7 @@ class World:
         self.epoch += days
         self.air.now = float(self.epoch * limits.EPOCH_SECONDS)
         self.ledger.settle(self.epoch)
+        self.check_kept()
         settled = sorted(self.ledger.store.settled().items())
         for fact, _ in self.ledger.store.find([named for named, _ in settled if named not in self.checkers.told.coins]):
             self.checkers.unclaimed(cast("Token", decode_fact(self.scheme, fact)))
