@@ -60,7 +60,7 @@ class SyncReport:
 class Prepared:
     """An upload that is ready: its bytes, the tape's counter then, requests closed and minor units deposited.
 
-    ``heir`` is the keystore of the successor that it names, if it names one.
+    ``heard`` counts the outcomes heard that it tells; ``heir`` is the keystore of the successor that it names, if it names one.
     """
 
     upload: bytes
@@ -68,6 +68,11 @@ class Prepared:
     closed: int
     deposited: int
     heir: Keystore | None = None
+    heard: int = 0
+
+    def told_of(self, book: Book) -> int:
+        """Return the counter up to which all is told; 0 where an outcome was heard since: all goes up again (§14-29)."""
+        return self.told if len(book.heard) == self.heard else 0
 
 
 def prepare(
@@ -99,7 +104,8 @@ def prepare(
         elif renew:
             _deposit(wallet, random, worn(wallet.book), (RENEWAL,))
     upload = upload_of(wallet.book, successor)
-    return Prepared(encode_upload(upload), wallet.book.counter, closed, deposited, heir)
+    book = wallet.book
+    return Prepared(encode_upload(upload), book.counter, closed, deposited, heir, len(book.heard))
 
 
 def _retire(wallet: Wallet, heir: bytes) -> Successor:
@@ -117,7 +123,7 @@ def _retire(wallet: Wallet, heir: bytes) -> Successor:
 
 def finish(wallet: Wallet, prepared: Prepared, reply: Reply) -> SyncReport:
     """Take a reply that was proved to be the issuer's, all or nothing."""
-    records = take_reply(wallet.book, reply, prepared.told)
+    records = take_reply(wallet.book, reply, prepared.told_of(wallet.book))
     renewed = renewed_by(wallet.book, reply)
     try:
         wallet.write(*records)

@@ -159,7 +159,7 @@ _BOOK: Final = {
     ),
     "told too much": Slip(
         "what was signed while a reply was on its way counts as told", syncing.finish,
-        "prepared.told)", "wallet.book.counter)",
+        "prepared.told_of(wallet.book))", "wallet.book.counter)",
     ),
     "requests left open": Slip(
         "a sync, or a rotation, leaves requests open", syncing.prepare, "list(wallet.book.open)", "[]"

@@ -272,7 +272,7 @@ class Book(Account):
         if told:
             self.previous = told[-1].id
             self.tape = self.tape[len(told) :]
-        if not self.tape:
+        if not self.tape and synced.ctr >= self.counter:
             # A tap while the reply was on its way keeps its counts, and what it heard, for the next sync.
             self.since, self.heard, self.witnessed = Since(), [], []
 

@@ -52,6 +52,31 @@ def doubt(mint: Mint, payer: Wallet, payee: Wallet, amount: int) -> bytes:
     return sent
 
 
+# What a wallet tells, and when
+
+
+def test_an_outcome_heard_while_a_reply_is_on_its_way_goes_up_in_the_next_sync(mint: Mint) -> None:
+    """§14-29 and §14-5: the tap that heals pays nothing, so that no entry of the tape keeps what it heard."""
+    payer, shop = mint.wallet(50), mint.wallet()
+    assert mint.pay(payer, shop, 5, cut=3) == "in_doubt"
+    desk = Desk(mint)
+
+    class Slow(Desk):
+        def sync(self, signed_upload: bytes) -> bytes:
+            reply = super().sync(signed_upload)
+            mint.pay(payer, shop, 999)
+            return reply
+
+    sync(payer, Slow(mint), mint.draw(), False)
+    (heard,) = payer.book.heard
+    assert not payer.book.pending
+    payer = Wallet(mint.scheme, payer.book.profile, payer.keystore, payer.store)
+    sync(payer, desk, mint.draw(), False)
+    assert heard in decode_upload(mint.scheme, decode_signed_upload(desk.uploads[-1]).upload).heard
+    sync(payer, desk, mint.draw(), False)
+    assert (payer.book.heard, payer.book.tape) == ([], [])
+
+
 # What a wallet does first
 
 
