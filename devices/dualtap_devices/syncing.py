@@ -60,7 +60,8 @@ class SyncReport:
 class Prepared:
     """An upload that is ready: its bytes, the tape's counter then, requests closed and minor units deposited.
 
-    ``heard`` counts the outcomes heard that it tells; ``heir`` is the keystore of the successor that it names, if it names one.
+    ``heard`` counts the outcomes heard that it tells. ``heir`` is the keystore of the successor that it names, if it
+    names one.
     """
 
     upload: bytes
@@ -71,7 +72,7 @@ class Prepared:
     heard: int = 0
 
     def told_of(self, book: Book) -> int:
-        """Return the counter up to which all is told; 0 where an outcome was heard since: all goes up again (§14-29)."""
+        """Return the counter up to which all is told; 0 where an outcome was heard since: all goes up again."""
         return self.told if len(book.heard) == self.heard else 0
 
 

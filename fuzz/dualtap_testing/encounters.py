@@ -9,7 +9,8 @@ from functools import partial
 from dualtap_testing import forgers
 from dualtap_testing.devices import Device, taken_of
 from dualtap_testing.scenes import CLEAN, Scene, all_of, some_honest, thief_of, torn
-from dualtap_testing.world import World
+from dualtap_testing.thieves import clone
+from dualtap_testing.world import GRACE, SPEND, World
 
 FEW = 4
 """Payments that are left of a limit, at most, where all but one of them are made in one act."""
@@ -20,10 +21,11 @@ def forge(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     found, thief = some_honest(world, draw, 2), thief_of(world, draw)
     if not found or "hostile" not in faults or thief in found:
         return
+    victim, other = found
     if draw.random() < 0.3:
-        forgers.pose(world, *found)
+        forgers.pose(world, victim, other)
     elif "clone" in faults and len(world.devices) < 10:
-        forgers.counterfeit(world, thief, *found, draw)
+        forgers.counterfeit(world, thief, victim, other, draw)
 
 
 def two_at_once(world: World, draw: random.Random, faults: frozenset[str]) -> None:
@@ -69,7 +71,8 @@ def _sell(world: World, draw: random.Random, payer: Device, payee: Device, other
 def _give_back(world: World, draw: random.Random, payer: Device, payee: Device, other: Device) -> None:
     """The same refund is made."""
     del draw, other
-    world.tap(payer, payee, 3, CLEAN)
+    for _ in range(2):
+        world.tap(payer, payee, 3, CLEAN)
     for transfer, key, left in list(taken_of(payee)):
         if key == payer.key:
             again = partial(world.tap, payee, payer, left, CLEAN, refund_of=transfer)
@@ -103,9 +106,27 @@ def tear_a_refund(world: World, draw: random.Random, faults: frozenset[str]) -> 
             return
 
 
+def two_dates(world: World, draw: random.Random, faults: frozenset[str]) -> None:
+    """A doubt of two tokens outlasts the first (SPEC §14-11): who was paid is a copy, which nobody sees again."""
+    found, thief = some_honest(world, draw, 1), thief_of(world, draw)
+    if not found or "hostile" not in faults or thief in found:
+        return
+    payer, basket = found[0], draw.randbytes(16)
+    for days in (2, 0):
+        world.issue(payer, 20)
+        world.sync(payer)
+        world.pass_time(days)
+    twin = clone(world, thief)
+    world.tap(payer, twin, all_of(world, payer), torn(starts=True, told=False), basket=basket)
+    world.devices.remove(twin)
+    world.pass_time(SPEND + GRACE)
+    world.sync(payer)
+
+
 ENCOUNTERS: dict[str, tuple[float, str, Scene]] = {
     "forge": (0.8, "hostile", forge),
-    "two at once": (0.5, "", two_at_once),
+    "two at once": (1.0, "", two_at_once),
+    "two dates": (0.15, "clone", two_dates),
     "tear a refund": (0.2, "loss", tear_a_refund),
 }
 """By name, as the table of acts."""

@@ -1,6 +1,6 @@
 """What a thief makes that nobody signed: tokens, earlier hands, payments, warrants, and another's key.
 
-Who forges is a copy, which is gone after its one tap: no log could open what it holds.
+Who forges is a copy, or a wallet that nobody knows yet, and is gone after its one tap: no log could open what it holds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import random
 from collections.abc import Callable
 from typing import cast
 
+from dualtap import limits
 from dualtap.forms import signed
+from dualtap.issued import Carrier
 from dualtap.keystore import Head
 from dualtap.records import Holding
 from dualtap.statements import (
@@ -42,9 +44,13 @@ Forger = Callable[[World, Device, Device, random.Random], "Holding | None"]
 
 def counterfeit(world: World, thief: Device, victim: Device, payee: Device, draw: random.Random) -> None:
     """Pay somebody with value that nobody gave; ``victim`` is whose name is misused."""
-    twin = clone(world, thief)
+    if draw.random() < 0.5:
+        twin, forgers = world.join("stranger", Carrier.PHONE, 0, limits.FULL), STRANGERS
+        world.fall(twin)
+    else:
+        twin, forgers = clone(world, thief), THIEVES
     world.faults += 1
-    for forge in draw.sample(FORGERS, len(FORGERS)):
+    for forge in draw.sample(forgers, len(forgers)):
         held = forge(world, twin, victim, draw)
         if held is not None:
             twin.wallet.book.holdings[:] = [held]
@@ -108,7 +114,8 @@ def _spend_by(device: Device, held: Holding) -> int:
     return device.wallet.book.graph.tokens[held.token].spend_by
 
 
-FORGERS: tuple[Forger, ...] = (_mint, _endorse, _scribble, _revive)
+STRANGERS: tuple[Forger, ...] = (_mint, _endorse)
+THIEVES: tuple[Forger, ...] = (_scribble, _revive)
 
 
 def pose(world: World, victim: Device, payer: Device) -> None:

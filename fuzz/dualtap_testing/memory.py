@@ -47,7 +47,8 @@ class Memory:
         """Take in a policy; return whether it is older than the one before."""
         if policy is None:
             return False
-        older, self.version, self.listed = policy[0] < self.version, policy[0], frozenset(policy[2])
+        older = bool(policy[0] < self.version)
+        self.version, self.listed = policy[0], frozenset(policy[2])
         for key in self.listed:
             self.warned.pop(key, None)
         return older

@@ -86,7 +86,7 @@ class Rules:
         self._stores: dict[int, _Kept] = {}
         self._waiting: list[_Receipt] = []
         self._refunded: list[tuple[_Kept, bytes]] = []
-        self._paid: list[Word] = []
+        self._made: list[Word] = []
         self._final: list[bytes] = []
         self._seen: dict[bytes, int] = {}
         self._signatures: set[bytes] = set()
@@ -128,7 +128,7 @@ class Rules:
                 if found.request:
                     kept.payments += 1
                     self._bounded(kept.payments, kept.bounds.payments, "made more payments")
-                    self._paid.append(found)
+                    self._made.append(found)
                 refund_of = statement[3][3][1]
                 if refund_of:
                     kept.refunds.setdefault(refund_of, set()).add(found.id)
@@ -234,8 +234,18 @@ class Rules:
             transfer = self._bag.transfers.get(one.said.accepts)
             if transfer is not None:
                 self._accepted(one, transfer)
-        paid, self._paid = self._paid, []
-        for transfer in paid:
+        self._judge_told()
+        refunded, self._refunded = self._refunded, []
+        for kept, of in refunded:
+            paid = sum(map(self._amount, kept.refunds[of]))
+            given = self._bag.transfers.get(of)
+            if given is not None and paid > _units(given):
+                raise PromiseBroken(2, "an honest wallet gave back more than it was paid", paid - _units(given))
+
+    def _judge_told(self) -> None:
+        """Judge whom each payment was for, and what is told to be final (SPEC §14-27)."""
+        made, self._made = self._made, []
+        for transfer in made:
             if transfer.request not in self._requests and self._asks(transfer.payee):
                 raise PromiseBroken(4, "an honest wallet pays somebody honest who never asked for it")
         final, self._final = self._final, []
@@ -243,12 +253,6 @@ class Rules:
             sources = [self._bag.source(parent) for parent, _, _ in self._bag.transfers[named].pieces]
             if any(source is not None and source.coin not in self._checkers.settled for source in sources):
                 raise PromiseBroken(2, "a person is told that what can still change is final")
-        refunded, self._refunded = self._refunded, []
-        for kept, of in refunded:
-            paid = sum(map(self._amount, kept.refunds[of]))
-            given = self._bag.transfers.get(of)
-            if given is not None and paid > _units(given):
-                raise PromiseBroken(2, "an honest wallet gave back more than it was paid", paid - _units(given))
 
     def refunds(self, shelf: Shelf, said: Mapping[bytes, int]) -> None:
         """Compare what a wallet says that it gave back of each payment with its refunds that did not come back."""
@@ -283,6 +287,8 @@ class Rules:
         self._genuine(transfer, message[10], "accepted what its payer did not sign")
         if not self._bag.good(transfer.id):
             raise PromiseBroken(1, "an honest wallet accepted a payment that rests on what nobody signed")
+        if not self._bag.restored(transfer):
+            raise PromiseBroken(1, "an honest wallet accepted a payment that restores what is not dead")
         today = max(receipt.epoch, self.clocks.get(id(kept.shelf), 0))
         seen = kept.memory.accept(self._bag, transfer, message)
         wrong: list[str] = [seen] if seen else []

@@ -18,6 +18,8 @@ REASONS = frozenset({
 
 def check_told(bag: Bag, report: Report, paid: bool) -> None:
     """Raise unless a person was told what is so; ``paid`` says whether the part that was asked for is paid."""
+    if report.code is Code.STORE_FAILED:
+        raise PromiseBroken(2, "a wallet contradicts its own log")
     transfer = bag.transfers.get(report.transfer)
     match report.result:
         case Result.PAID | Result.HEALED_PAID | Result.COLLECTED:

@@ -159,7 +159,7 @@ def test_a_card_that_forgets_or_changes_its_owner_is_found(
     assert any(said in failure for failure in found.failures)
 
 
-TORN = Scenario(44, 0, "stub", FAULTS, tuple(range(40)))
+TORN = Scenario(16, 0, "stub", FAULTS, tuple(range(40)))
 """A life on flash, in which the power fails in the middle of writes."""
 
 
