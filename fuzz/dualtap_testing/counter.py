@@ -25,6 +25,7 @@ from dualtap_testing.checked import Checked, asking, carrier_of, check_device
 from dualtap_testing.overhear import Ear, Said, Witness
 from dualtap_testing.promises import accepts
 from dualtap_testing.seeded import SeededScheme
+from dualtap_testing.trace import Trace, attach
 
 
 class Fate(Enum):
@@ -74,6 +75,8 @@ class Counter:
         self.peers: list[Wallet] = [scheme.wallet(0, Carrier.POS) for _ in range(peers)]
         self.witness = Witness(self.peers[0].book.trust)
         self.taps: list[Tapped] = []
+        self.trace = scheme.trace or Trace()
+        """What crossed, as a chart; what is raised here carries it along, for the pytest plugin's ``--tap-trace``."""
         self.sound = True
         """Whether everything so far has ended as it must."""
         self._news = scheme.news(device.public, carrier_of(carrier))
@@ -138,7 +141,14 @@ class Counter:
     def _holding(self) -> Generator[None]:
         """Remember whether this went through: after what has failed, nothing can be said of the rest."""
         self.sound = False
-        yield
+        try:
+            yield
+        except BaseException as error:
+            self.sound = False
+            attach(error, self.trace.chart())
+            raise
+        finally:
+            self.trace.carried = False
         self.sound = True
 
     def _restart(self, device: Restarts) -> None:
@@ -156,6 +166,9 @@ class Counter:
         driver = Driver(wallet, theirs, not first, ephemeral, self.scheme.draw(), clock=self.scheme.clock)
         ear = Ear(self.scheme.scheme, ephemeral, initiator=not first)
         self.witness.begin()
+        self.trace.carried = True
+        name = f"pos {peer + 1}"
+        self.trace.began(f"tap {len(self.taps) + 1}: {_told(ours, theirs, first)}", "the device", name)
         frames: list[Heard] = []
 
         def heard(by_device: bool, frame: bytes, fate: Fate | None) -> None:
@@ -164,6 +177,7 @@ class Counter:
             sender, receiver = keys if by_device else keys[::-1]
             self.witness.hear(ear, said, sender, receiver, fate in {None, Fate.TWICE})
             frames.append(Heard(by_device, said, fate))
+            self.trace.crossed(by_device, said, _ARRIVED.get(fate, 0), "" if fate is None else fate.value)
 
         with asking(f"tap, as the side that {'speaks first' if first else 'is spoken to'}"):
             talker: object = self.device.tap(ours, first)
@@ -176,6 +190,7 @@ class Counter:
             device.stop(Code.LINK_LOST)
         driver.stop(Code.LINK_LOST)
         tapped = Tapped(driver.result, tuple(frames))
+        self.trace.ended(name, tapped.report)
         self.taps.append(tapped)
         self._read_peers()
         self.check()
@@ -265,23 +280,24 @@ class Counter:
 
     def check_paid(self, tapped: Tapped, due: int) -> None:
         """Check that a clean tap paid what it could."""
-        self.sound = tapped.report.result in {Result.COLLECTED, Result.PAID}
-        if not self.sound:
-            raise Broken(f"a clean tap did not pay {due}: {_ended(tapped.report)}")
+        with self._holding():
+            if tapped.report.result not in {Result.COLLECTED, Result.PAID}:
+                raise Broken(f"a clean tap did not pay {due}: {_ended(tapped.report)}")
 
     def spend_all(self) -> None:
         """Check that the device can pay all that is its own: what it cannot pay is lost to its owner (SPEC §1-2)."""
-        due = self.payable()
-        parts = [due] if due else []
-        while parts:
-            amount = parts.pop()
-            tapped = self.pay(0, self.scheme.charge(amount))
-            if tapped.report.result is Result.COLLECTED:
-                continue
-            if amount == 1:
-                lost = f"of {due} units that are the device's own it cannot pay {sum(parts) + 1}"
-                raise Broken(f"{lost}: {_ended(tapped.report)}")
-            parts += [amount - amount // 2, amount // 2]
+        with self._holding():
+            due = self.payable()
+            parts = [due] if due else []
+            while parts:
+                amount = parts.pop()
+                tapped = self.pay(0, self.scheme.charge(amount))
+                if tapped.report.result is Result.COLLECTED:
+                    continue
+                if amount == 1:
+                    lost = f"of {due} units that are the device's own it cannot pay {sum(parts) + 1}"
+                    raise Broken(f"{lost}: {_ended(tapped.report)}")
+                parts += [amount - amount // 2, amount // 2]
 
 
 def carry(
@@ -324,6 +340,14 @@ def _ended(report: Report) -> str:
     return f"for our side the tap ended as {result}{'' if why is None else f' ({why})'}"
 
 
+def _told(ours: Order, theirs: Order, first: bool) -> str:
+    charge = ours if isinstance(ours, Charge) else theirs
+    amount = charge.amount if isinstance(charge, Charge) else 0
+    does = "collects" if isinstance(ours, Charge) else "pays"
+    return f"the device {does} {amount}, {'speaking first' if first else 'spoken to'}"
+
+
+_ARRIVED = {None: 1, Fate.TWICE: 2}
 _CHEATS = {
     "fork": "signed two transfers of the same units",
     "tape_fork": "signed two statements at one place of its tape",

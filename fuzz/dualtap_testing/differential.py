@@ -30,6 +30,7 @@ from dualtap_testing.candidate import Device, Reference
 from dualtap_testing.counter import Broken, Counter, Fate, Fault, Tapped
 from dualtap_testing.overhear import Said
 from dualtap_testing.seeded import SeededScheme
+from dualtap_testing.trace import attach
 
 MakeDevice: TypeAlias = Callable[[SeededScheme], Device]
 Facts: TypeAlias = dict[str, object]
@@ -115,7 +116,12 @@ def compare(
     first difference in words, or with the promise that only one of them breaks.
     """
     with closing(_Run(yours, suite, carrier)) as one, closing(_Run(ours, suite, carrier)) as other:
-        return sum(_same(number, step, one, other) for number, step in enumerate(steps, 1))
+        try:
+            return sum(_same(number, step, one, other) for number, step in enumerate(steps, 1))
+        except Different as difference:
+            charts = [f"{who}\n{run.counter.trace.chart(1)}" for who, run in (("YOURS", one), ("OURS", other))]
+            attach(difference, "\n\n".join(charts))
+            raise
 
 
 def _same(number: int, step: Step, one: _Run, other: _Run) -> int:

@@ -13,7 +13,7 @@ So nothing of dualtap is imported before a fixture is used, and no hook runs for
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("dualtap").addoption(
         "--tap-trace",
         action="store_true",
-        help="of a test that fails, show what its tap_wallets said to each other, as a sequence chart",
+        help="of a test that fails, show what its tap_wallets, or a device under test, said, as a sequence chart",
     )
 
 
@@ -41,13 +41,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 class _Charts:
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        scheme = getattr(item, "funcargs", {}).get("tap_scheme")
-        trace = getattr(scheme, "trace", None)
-        if report.failed and trace is not None and trace.told:
-            report.sections.append(("taps", trace.chart()))
+        trace = getattr(getattr(item, "funcargs", {}).get("tap_scheme"), "trace", None)
+        chart = _carried(call.excinfo.value) if call.excinfo is not None else ""
+        if not chart and trace is not None:
+            chart = trace.chart()
+        if report.failed and chart:
+            report.sections.append(("taps", chart))
         return report
+
+
+def _carried(error: BaseException) -> str:
+    """Return the chart that an error carries, or the first one of a group's, which Hypothesis may raise."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return next((chart for chart in map(_carried, group.exceptions) if chart), "")
+    return str(vars(error).get("tap_chart", ""))
 
 
 @pytest.fixture

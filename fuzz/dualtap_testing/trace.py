@@ -15,7 +15,7 @@ from dualtap_devices.frames import said_name
 from dualtap_testing.overhear import Ear, Said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from dualtap.context import Order
     from dualtap.suite import Ephemeral
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 WIDTH = 56
 """Columns between the two sides."""
 STRANGER = "the other side"
+LAST = 8
+"""Taps of a long story that are shown: its last ones."""
 
 
 @dataclass
@@ -36,6 +38,16 @@ class Arrow:
     text: str
     frame: bytes
     arrived: int = 0
+    fate: str = ""
+    """What became of it on the way, where whoever carried it says so."""
+
+
+@dataclass
+class Began:
+    """A tap begins, as whoever carries its frames tells it: who is shown left, and who right."""
+
+    text: str
+    sides: tuple[str, str]
 
 
 @dataclass
@@ -46,12 +58,20 @@ class Ended:
     text: str
 
 
+def attach(error: BaseException, chart: str) -> None:
+    """Let an error carry a chart, for :mod:`.plugin`; the first that it is given stays."""
+    error.__dict__.setdefault("tap_chart", chart)
+
+
 class Trace:
     """Keeps what crossed between wallets that tap here; ``chart`` shows it."""
 
     def __init__(self) -> None:
-        self.told: list[Arrow | Ended] = []
+        self.told: list[Arrow | Began | Ended] = []
+        self.carried = False
+        """Whether whoever carries the frames of this tap tells of them: then its drivers do not."""
         self._names: dict[bytes, str] = {}
+        self._sides = ("", "")
 
     def name(self, wallet: Wallet) -> str:
         """Return what a wallet is called: what it is, and the number of its kind here."""
@@ -61,6 +81,18 @@ class Trace:
             number = 1 + sum(name.startswith(f"{kind} ") for name in self._names.values())
             self._names[key] = f"{kind} {number}"
         return self._names[key]
+
+    def began(self, text: str, left: str, right: str) -> None:
+        """Begin a tap between these two."""
+        self._sides = (left, right)
+        self.told.append(Began(text, self._sides))
+
+    def crossed(self, from_left: bool, said: Said, arrived: int, fate: str) -> None:
+        """Keep a frame that somebody carried in the tap that began last, and what became of it."""
+        left, right = self._sides
+        text = f"{said_name(said.message, said.inner)}, {said.length} bytes"
+        ends = (left, right) if from_left else (right, left)
+        self.told.append(Arrow(*ends, text, b"", arrived, fate))
 
     def sent(self, who: str, frame: bytes, said: Said) -> None:
         """Keep a frame that goes out."""
@@ -84,18 +116,26 @@ class Trace:
         why = "" if report.code is None else f" ({getattr(report.code, 'name', report.code)})"
         self.told.append(Ended(who, f"{report.result.value.replace('_', ' ')}{why}"))
 
-    def chart(self) -> str:
-        """Return the chart; empty if nothing was said."""
+    def chart(self, taps: int = LAST) -> str:
+        """Return the chart; empty if nothing was said. Of taps that were told as such, the last ``taps``."""
+        places = [place for place, item in enumerate(self.told) if isinstance(item, Began)]
+        return self._chart(self.told[places[-taps] :] if len(places) > taps else self.told)
+
+    def _chart(self, told: Iterable[Arrow | Began | Ended]) -> str:
         lines: list[str] = []
         sides: tuple[str, str] | None = None
-        for item in self.told:
+        for item in told:
+            if isinstance(item, Began):
+                sides = item.sides
+                lines += ["", item.text, _heading(sides)]
+                continue
             if isinstance(item, Ended):
                 lines.append(f"{item.who}: {item.text}")
                 continue
             other = item.receiver or self._other(item)
             if sides is None or {item.sender, other} - {*sides}:
                 sides = (item.sender, other)
-                lines += ["", f"{sides[0]:<{WIDTH // 2}}{sides[1]:>{WIDTH // 2}}"]
+                lines += ["", _heading(sides)]
             lines.append(_arrow(item, forward=item.sender == sides[0]))
         return "\n".join(lines).strip("\n")
 
@@ -110,8 +150,13 @@ class Trace:
         return STRANGER
 
 
+def _heading(sides: tuple[str, str]) -> str:
+    return f"{sides[0]:<{WIDTH // 2}}{sides[1]:>{WIDTH // 2}}"
+
+
 def _arrow(arrow: Arrow, *, forward: bool) -> str:
-    fate = {0: "  lost", 1: ""}.get(arrow.arrived, f"  came {arrow.arrived} times")
+    fate = arrow.fate or {0: "lost", 1: ""}.get(arrow.arrived, f"came {arrow.arrived} times")
+    fate = f"  {fate}" if fate else ""
     text = f" {arrow.text} "
     if forward:
         return f"|{text:->{max(len(text), WIDTH - 4)}}{'x|' if not arrow.arrived else '>|'}{fate}".rstrip()
@@ -140,6 +185,8 @@ class TracedDriver(Driver):
 
     def feed(self, event: Event) -> list[bytes]:
         """Take an event; keep what came in and what goes out."""
+        if self._trace.carried:
+            return super().feed(event)
         if isinstance(event, Received):
             known, said = self._trace.arrived(self._who, event.frame), self._ear.hear(not self._initiator, event.frame)
             if not known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,6 +24,7 @@ from dualtap_testing.counter import Broken, Counter, Fate, Fault
 from dualtap_testing.machine import TapMachine, run_machine
 from dualtap_testing.seeded import STORE, SeededScheme
 from dualtap_testing.shortest import Step, played, shortest
+from dualtap_testing.trace import Trace
 from dualtap_transports.loopback import pair
 
 LOST_TRANSFER, LOST_RECEIPT = Fault(3), Fault(4)
@@ -237,3 +239,34 @@ def test_every_device_that_is_made_is_closed_once_also_while_a_story_is_made_sho
         run_machine(OnAPort, stories=5, steps=5)
     assert "The device raised this when it was asked to restart." in failed.value.__notes__
     assert not opened
+
+
+def test_what_fails_carries_a_chart_of_the_taps_before_whether_the_device_is_watched_or_not() -> None:
+    scheme = SeededScheme("chart", "ed25519")
+    scheme.trace = Trace()
+    story = Counter(scheme, Reference(scheme))
+    story.fund(3)
+    for fault in (Fault(2, Fate.TWICE), Fault(3, Fate.POWER)):
+        story.pay(0, scheme.charge(1), fault=fault)
+    with pytest.raises(Broken) as failed:
+        story.check_paid(story.taps[-1], 1)
+    chart = failed.value.__dict__["tap_chart"]
+    assert re.sub(r"\d+ bytes|-", "", chart).splitlines() == [
+        "tap 1: the device pays 1, speaking first",
+        "the device                                         pos 1",
+        "| Hello (pay),  >|",
+        "|< Welcome (collect) with Request,  |  twice",
+        "| Transfer,  >|",
+        "|< Receipt,  |",
+        "pos 1: collected",
+        "",
+        "tap 2: the device pays 1, speaking first",
+        "the device                                         pos 1",
+        "| Hello (pay),  >|",
+        "|< Welcome (collect) with Request,  |",
+        "| Transfer,  x|  lost in a power cut",
+        "pos 1: not paid (LINK_LOST)",
+    ]
+    assert scheme.trace.chart(1).startswith("tap 2: ")
+    scheme.pay(story.peers[0], story.peers[1], 1)
+    assert "pos 2: " in scheme.trace.chart(), "drivers tell again what nobody carries"

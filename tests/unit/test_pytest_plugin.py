@@ -51,6 +51,15 @@ def tap_suite():
 def test_fails(tap_scheme, tap_wallet):
     tap_scheme.pay(tap_wallet(500, "watch"), tap_wallet(0, "pos"), 120)
     assert tap_scheme.suite.name == "p256"
+
+def test_device():
+    from dualtap_testing.candidate import Reference
+    from dualtap_testing.counter import Counter
+    from dualtap_testing.seeded import SeededScheme
+
+    scheme = SeededScheme("a device")
+    story = Counter(scheme, Reference(scheme))
+    story.check_paid(story.pay(0, scheme.charge(7), first=False), 7)
 """
 
 
@@ -64,12 +73,14 @@ def pytester(folder: Path, *more: str) -> str:
 
 def test_the_fixtures_tap_and_a_failure_is_shown(tmp_path: Path) -> None:
     out = pytester(tmp_path, "--tap-trace")
-    assert "1 failed, 2 passed" in out, f"is dualtap installed as pyproject.toml says? pip install -e . again\n{out}"
-    chart = out.partition("- taps -")[2]
+    assert "2 failed, 2 passed" in out, f"is dualtap installed as pyproject.toml says? pip install -e . again\n{out}"
+    chart, device = out.partition("- taps -")[2].split("- taps -")
     names = re.findall(r"[|<] ?-* ?(Hello|Welcome|Transfer|Receipt)", chart)
     assert names == ["Hello", "Welcome", "Transfer", "Receipt"], chart
     assert "watch 1: paid" in chart
     assert "pos 1: collected" in chart
+    assert "tap 1: the device pays 7, spoken to" in device
+    assert "Refuse (INSUFFICIENT)" in device
     assert re.search(r"[0-9a-f]{16}", chart) is None, "nothing that looks like a key"
 
 

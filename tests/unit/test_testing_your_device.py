@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs/testing-your-device.md"
 TEXT = GUIDE.read_text(encoding="utf-8")
 GADGET, MACHINE, MENDED, BESIDE, OWN = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-PRINTED, DIFFERS, CHART = re.findall(r"```text\n(.*?)```", TEXT, flags=re.DOTALL)
+PRINTED, STORY, DIFFERS, CHART = re.findall(r"```text\n(.*?)```", TEXT, flags=re.DOTALL)
 MENDED_GADGET = GADGET[: GADGET.index("    def stop(")] + MENDED
 
 
@@ -37,6 +37,7 @@ def test_the_planted_bug_is_found_and_shrunk_as_printed(monkeypatch: pytest.Monk
     error = failed.value
     printed = [f"{type(error).__module__}.{type(error).__qualname__}: {error}", *error.__notes__]
     assert printed == PRINTED.splitlines()
+    assert vars(error)["tap_chart"].endswith("\n\n" + STORY.rstrip())
 
 
 def test_the_mended_device_passes(monkeypatch: pytest.MonkeyPatch) -> None:
