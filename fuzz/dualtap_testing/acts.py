@@ -161,13 +161,15 @@ def days(world: World, draw: random.Random, faults: frozenset[str]) -> None:
 
 
 def power(world: World, draw: random.Random, faults: frozenset[str]) -> None:
-    """A device is switched off and on; its chip's counter may have skipped meanwhile."""
+    """A device is switched off and on, and may compact its log; its chip's counter may have skipped meanwhile."""
     del faults
     device = draw.choice(world.devices)
     head = device.chests[-1].keystore.head
     if draw.random() < 0.3:
         device.chests[-1].keystore.head = head._replace(ctr=head.ctr + draw.randint(1, 5))
     device.reopen()
+    if draw.random() < 0.2:
+        device.tidy()
     world.watch.read()
 
 

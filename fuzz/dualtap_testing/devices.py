@@ -233,6 +233,12 @@ class Device:
         """The transfers that are in doubt with any of its keys, as its stores were read last."""
         return {named for chest in self.chests for named in chest.shelf.pending}
 
+    def tidy(self) -> None:
+        """Compact the log now: a device may do so at any time."""
+        if not self.wallet.quarantined:
+            self.wallet.compact()
+            self.touched = True
+
     @property
     def is_moving(self) -> bool:
         """Whether a change of its key was begun, and is not finished."""

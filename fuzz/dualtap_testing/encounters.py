@@ -97,7 +97,7 @@ def tear_a_refund(world: World, draw: random.Random, faults: frozenset[str]) -> 
     payer, till = pair
     world.tap(payer, till, draw.randint(4, 9), CLEAN)
     for transfer, key, left in list(taken_of(till)):
-        if key == payer.key:
+        if key == payer.key and left > 1:
             world.tap(till, payer, left // 2, CLEAN, refund_of=transfer)
             starts = draw.random() < 0.5
             rest = left - left // 2

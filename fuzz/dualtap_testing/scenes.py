@@ -182,16 +182,19 @@ def be_listed(world: World, draw: random.Random, faults: frozenset[str]) -> None
 
 
 def twice_to_one(world: World, draw: random.Random, faults: frozenset[str]) -> None:
-    """A thief and its copy pay the same units to the same payee (SPEC §8.3-1)."""
+    """A thief and its copy pay the same units, or at the same places, to the same payee (SPEC §8.3-1, §8.3-3)."""
     payee = [one for one in some_honest(world, draw, 2) if one.name not in THIEVES]
     thief = thief_of(world, draw)
     if not payee or "clone" not in faults or len(world.devices) > 9:
         return
     world.issue(thief, draw.randint(20, 60))
     world.sync(thief)
-    twin = thieves.clone(world, thief)
+    twin, little = thieves.clone(world, thief), draw.random() < 0.4
     for one in (thief, twin):
-        world.tap(one, payee[0], all_of(world, one), CLEAN)
+        world.tap(one, payee[0], 3 if little else all_of(world, one), CLEAN)
+    if draw.random() < 0.5:
+        payee[0].tidy()
+    world.sync(payee[0])
 
 
 def pretend(world: World, draw: random.Random, faults: frozenset[str]) -> None:

@@ -105,7 +105,7 @@ _COLLECTING: Final = {
         "if not any_step and header.epoch > self.epoch + limits.EPOCH_STEP:", "if False:",
     ),
     "date goes back": Slip(
-        "an older header replaces a later one", Trust.adopt, "header.epoch < self.epoch or (", "(",
+        "an older header replaces a later one", Trust.adopt, "header.epoch < self.epoch or ", "",
     ),
     "hotlist blocks healing": Slip(
         "a key on the hotlist heals nothing", Context.prove,
