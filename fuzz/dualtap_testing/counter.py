@@ -67,11 +67,19 @@ class Counter:
     """One device, ``peers`` of our wallets, and everything that was said."""
 
     def __init__(
-        self, scheme: SeededScheme, device: Device, peers: int = 2, carrier: Carrier | str = Carrier.CARD
+        self,
+        scheme: SeededScheme,
+        device: Device,
+        peers: int = 2,
+        carrier: Carrier | str = Carrier.CARD,
+        initiates: bool = True,
     ) -> None:
-        """Make the device ready, without money. Raises :class:`~.checked.Unfit` for what can be no device."""
+        """Make the device ready, without money. One that never ``initiates`` is always spoken to.
+
+        Raises :class:`~.checked.Unfit` for what can be no device.
+        """
         check_device(device, scheme.suite)
-        self.scheme, self.device = scheme, device
+        self.scheme, self.device, self.initiates = scheme, device, initiates
         self.peers: list[Wallet] = [scheme.wallet(0, Carrier.POS) for _ in range(peers)]
         self.witness = Witness(self.peers[0].book.trust)
         self.taps: list[Tapped] = []
@@ -161,7 +169,7 @@ class Counter:
 
     def _tap(self, peer: int, ours: Order, theirs: Order, first: bool, fault: Fault | None) -> Tapped:
         """Run a tap in which the device is told ``ours`` and our wallet ``theirs``; then check every promise."""
-        wallet = self.peers[peer]
+        wallet, first = self.peers[peer], first and self.initiates
         ephemeral = self.scheme.suite.ephemeral(self.scheme.draw())
         driver = Driver(wallet, theirs, not first, ephemeral, self.scheme.draw(), clock=self.scheme.clock)
         ear = Ear(self.scheme.scheme, ephemeral, initiator=not first)

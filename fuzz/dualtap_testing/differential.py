@@ -109,15 +109,18 @@ def compare(
     *,
     suite: str = "p256",
     carrier: Carrier | str = Carrier.CARD,
+    initiates: bool = True,
 ) -> int:
     """Take both devices through these steps; return how many frames were alike.
 
-    ``suite`` and ``carrier`` are what they are of a :class:`~.machine.TapMachine`. Raises :class:`Different` with the
-    first difference in words, or with the promise that only one of them breaks.
+    ``suite``, ``carrier`` and ``initiates`` are what they are of a :class:`~.machine.TapMachine`.
+
+    Raises :class:`Different` with the first difference in words, or with the promise that only one of them breaks.
     """
     with closing(_Run(yours, suite, carrier)) as one, closing(_Run(ours, suite, carrier)) as other:
         try:
-            return sum(_same(number, step, one, other) for number, step in enumerate(steps, 1))
+            played = (step._replace(first=step.first and initiates) for step in steps)
+            return sum(_same(number, step, one, other) for number, step in enumerate(played, 1))
         except Different as difference:
             charts = [f"{who}\n{run.counter.trace.chart(1)}" for who, run in (("YOURS", one), ("OURS", other))]
             attach(difference, "\n\n".join(charts))

@@ -78,13 +78,15 @@ class TapMachine(RuleBasedStateMachine):
     """Whether the device pays."""
     collects = True
     """Whether the device collects."""
+    initiates = True
+    """Whether the device can speak first. One that cannot, such as a card, is spoken to whatever a step says."""
 
     def __init__(self) -> None:
         super().__init__()
         if not (self.pays or self.collects):
             raise Unfit(f"{type(self).__name__} neither pays nor collects: there is nothing to play")
         self.scheme = SeededScheme("TapMachine", self.suite)
-        self.counter = Counter(self.scheme, self.device(self.scheme), 2, self.carrier)
+        self.counter = Counter(self.scheme, self.device(self.scheme), 2, self.carrier, self.initiates)
         self.tried: list[Tried] = []
         self.story: list[Step] = []
         self._closed = False

@@ -21,6 +21,7 @@ from dualtap_devices.slots import MemoryStore
 from dualtap_devices.wallet import Wallet
 from dualtap_testing.candidate import Linked, Reference, Spoken, Talker
 from dualtap_testing.counter import Broken, Counter, Fate, Fault
+from dualtap_testing.differential import PAYEE, PAYER, Different, compare
 from dualtap_testing.machine import TapMachine, run_machine
 from dualtap_testing.seeded import STORE, SeededScheme
 from dualtap_testing.shortest import Step, played, shortest
@@ -153,6 +154,27 @@ def test_a_device_on_a_link_and_one_that_is_a_function_are_devices_too() -> None
             story.fund_peer(1, 3)
             story.check_paid(story.collect(1, story.scheme.charge(3), first=first), 3)
             assert story.payable() == 6
+
+
+def test_a_device_that_only_answers_is_played_and_compared_whoever_is_to_speak_first() -> None:
+    class Answers(Reference):
+        def tap(self, order: Order, initiator: bool) -> Talker:  # type: ignore[override]
+            driver = super().tap(order, initiator)
+            driver.begin()
+            return Spoken(
+                lambda frame: () if driver.ended else driver.receive(frame), lambda: driver.stop(Code.LINK_LOST)
+            )
+
+    class Answering(TapMachine):
+        suite, initiates = "ed25519", False
+
+        def device(self, scheme: SeededScheme) -> Answers:
+            return Answers(scheme)
+
+    run_machine(Answering, stories=2, steps=5)
+    assert compare(Answers, [*PAYER[:4], *PAYEE[:4]], initiates=False) > 20
+    with pytest.raises(Different, match=r"step 1 \(it pays 3, speaking first\): only with ours"):
+        compare(Answers, PAYER[:1])
 
 
 def test_refunds_are_counted() -> None:
