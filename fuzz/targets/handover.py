@@ -6,6 +6,7 @@ The first byte chooses: a select message, a request, a text, NDEF, a tag under a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 from uuid import UUID
 
 from dualtap.errors import Code, TapError
@@ -15,10 +16,13 @@ from dualtap_transports.handover import Offer
 from dualtap_transports.tag import AID, CONTAINER, FILE, ROOM, Tag, container, read_message
 from targets._said import Said
 
+T = TypeVar("T")
 SHARE = 140
 LENGTH = 700
 COST = 4
 _BEARABLE = {Code.MALFORMED, Code.LINK_LOST}
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567="
+"""What a text is written in, and what fills it up elsewhere."""
 
 
 def one(data: bytes) -> None:
@@ -68,18 +72,30 @@ def _records(said: Said) -> None:
 
 
 def _offer(said: Said) -> None:
-    """Write an introduction and read it again, whole and with a byte altered."""
+    """Write an introduction and read it again, whole, with a byte altered, and with a letter of its text altered."""
     offer = Offer(UUID(bytes=said.full(16)), said.pick((b"", said.full(16))), said.pick((b"", said.full(6))))
     message, text = handover.encode_select(offer), handover.to_text(offer)
     assert handover.decode_select(message) == offer
     assert handover.from_text(text) == offer
     at = said.below(len(message))
     changed = message[:at] + bytes([message[at] ^ (said.byte() or 1)]) + message[at + 1 :]
+    assert _or_none(handover.decode_select, changed) != offer, "an altered introduction says the same"
+    spoilt = _spoilt(text, said)
+    assert spoilt == text or _or_none(handover.from_text, spoilt) != offer, "an altered text says the same"
+
+
+def _spoilt(text: str, said: Said) -> str:
+    """Return a text with one letter more, or another; most often at its end, where bits may be left over."""
+    at = len(text) - said.below(len(text))
+    return text[: at - said.below(2)] + said.pick(_LETTERS) + text[at:]
+
+
+def _or_none(read: Callable[[T], Offer], what: T) -> Offer | None:
     try:
-        other = handover.decode_select(changed)
-    except TapError:
-        return
-    assert other != offer, "an altered introduction says the same"
+        return read(what)
+    except TapError as error:
+        assert error.code in (Code.MALFORMED, Code.BAD_INPUT), error
+        return None
 
 
 def _tag(said: Said) -> None:
@@ -114,17 +130,21 @@ def _whole(message: bytes) -> bytes:
 
 
 def _reader(said: Said) -> None:
-    """Be a tag that answers anything, and says its last answer for ever."""
-    talk, asked = read_message(said.pick((b"", handover.encode_request(b"ab")))), 0
+    """Be a tag that is honest for a while, then answers anything, and says its last answer for ever."""
+    how, asked = said.byte(), 0
+    talk, honest = read_message((b"", handover.encode_request(b"ab"))[how & 1]), how // 2 % 16
+    tag = Tag(handover.encode_select(Offer(UUID(int=5), bytes(16))), handover.check_request)
     last: bytes | None = None
     try:
-        next(talk)
+        command = next(talk)
         while True:
             asked += 1
             assert asked < 4 * ROOM, "a reader asks for ever"
-            if said:
+            if asked <= honest:
+                last = tag.command(command)
+            elif said:
                 last = said.pick((None, b"\x90\0", container() + b"\x90\0", said.blob(), said.blob() + b"\x90\0"))
-            talk.send(last)
+            command = talk.send(last)
     except StopIteration as stop:
         message: bytes = stop.value
         assert 0 < len(message) <= ROOM

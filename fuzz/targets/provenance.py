@@ -163,3 +163,14 @@ def counted(base: _Base, message: TransferMessage, transfer: Transfer) -> None:
     for hand in hands:
         for span in hand.spans:
             given(span, keys[hand.payer])
+    _once(message)
+
+
+def _once(message: TransferMessage) -> None:
+    """Raise if anybody in a history, or its last hand, takes of one parent a unit that was taken already."""
+    taken: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for spans in (message.spans, *(hand.spans for hand in message.bundle.transfers)):
+        for span in spans:
+            others = taken.setdefault(span[:-2], [])
+            assert all(end <= span[-2] or span[-1] <= start for start, end in others), "a history with a unit twice"
+            others.append((span[-2], span[-1]))

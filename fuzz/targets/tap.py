@@ -181,6 +181,28 @@ def _read(read: Callable[[bytes], T], data: bytes) -> T | None:
         return None
 
 
+WORDS = tuple(tree for tree in BASES if _read(wire.decode, codec.pack(tree)) is not None)
+"""Every message that may be said in a tap."""
+
+
+def _moved(tree: Tree, said: Said) -> Tree:
+    """Return a transfer of as many other units: its spans moved along what they are cut from; all else as it is."""
+    match tree:
+        case [5, request, list(spans), *rest]:
+            by = said.byte() - 128
+            return [5, request, [_along(span, by) for span in spans], *rest]
+        case _:
+            return tree
+
+
+def _along(span: Tree, by: int) -> Tree:
+    match span:
+        case [*parent, int(start), int(end)]:
+            return [*parent, max(0, start + by), max(0, start + by) + end - start]
+        case _:
+            return span
+
+
 class Link:
     """What is between the two, and knows both ephemeral keys."""
 
@@ -246,11 +268,13 @@ class Link:
     def _bring(self, frame: bytes) -> None:
         """Bring the peer's next frame, or what is made of it; without one, make one up."""
         what = self.said.below(8)
+        if what == 7 and self.said.below(2):
+            if frame and self.speak is not None:
+                self._opened(frame)  # what is lost counts at the peer's end, and not at ours
+            return
         frame = self._greeting(frame, what) if self.speak is None else self._sealed(self._opened(frame), what)
         if what == 6:
             frame = self.said.blob()
-        if what == 7 and self.said.below(2):
-            return
         answers = self._feed(self.side, Received(frame)) if not self.side.tap.ended else []
         self._sent(self.side, answers)
 
@@ -275,16 +299,20 @@ class Link:
     def _opened(self, frame: bytes) -> Tree:
         """Return what the peer says, or something that it never would."""
         if not frame:
-            return self.said.pick((*self.trees, *BASES))
+            return self.said.pick((*self.trees, *WORDS))
         assert self.hear is not None
         plain = _read(self.hear.open, frame)
         if plain is None:  # our side sees another session than the peer
-            return self.said.pick(BASES)
+            return self.said.pick(WORDS)
         tree = tree_of(plain)
         self.trees.append(tree)
         return tree
 
     def _sealed(self, tree: Tree, what: int) -> bytes:
         assert self.speak is not None
-        plain = codec.pack(tree) if what > 2 else reshaped(tree, self.said)
+        if what == 2:
+            tree = self.said.pick((*self.trees, *WORDS))
+        elif what == 3:
+            tree = _moved(tree, self.said)
+        plain = codec.pack(tree) if what > 1 else reshaped(tree, self.said)
         return self.speak.seal(self.said.blob() if what == 5 else plain)
