@@ -20,6 +20,9 @@ T = TypeVar("T")
 SHARE = 140
 LENGTH = 700
 COST = 4
+HONEST = 10
+"""Answers that a tag gives at most before it says anything: with them, a request is written and a message read."""
+_OK = b"\x90\0"
 _BEARABLE = {Code.MALFORMED, Code.LINK_LOST}
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567="
 """What a text is written in, and what fills it up elsewhere."""
@@ -85,9 +88,10 @@ def _offer(said: Said) -> None:
 
 
 def _spoilt(text: str, said: Said) -> str:
-    """Return a text with one letter more, or another; most often at its end, where bits may be left over."""
+    """Return a text with another letter, or one more; most often at its end, where bits may be left over."""
     at = len(text) - said.below(len(text))
-    return text[: at - said.below(2)] + said.pick(_LETTERS) + text[at:]
+    letter = _LETTERS[(_LETTERS.index(text[at - 1]) + 1 + said.byte()) % len(_LETTERS)]
+    return text[: at - 1 + said.below(2)] + letter + text[at:]
 
 
 def _or_none(read: Callable[[T], Offer], what: T) -> Offer | None:
@@ -132,8 +136,15 @@ def _whole(message: bytes) -> bytes:
 def _reader(said: Said) -> None:
     """Be a tag that is honest for a while, then answers anything, and says its last answer for ever."""
     how, asked = said.byte(), 0
-    talk, honest = read_message((b"", handover.encode_request(b"ab"))[how & 1]), how // 2 % 16
+    talk, honest = read_message((b"", handover.encode_request(b"ab"))[how & 1]), how // 2 % HONEST
     tag = Tag(handover.encode_select(Offer(UUID(int=5), bytes(16))), handover.check_request)
+    answers: tuple[Callable[[], bytes | None], ...] = (
+        lambda: None,
+        lambda: _OK,
+        lambda: container() + _OK,
+        said.blob,
+        lambda: said.blob() + _OK,
+    )
     last: bytes | None = None
     try:
         command = next(talk)
@@ -143,7 +154,7 @@ def _reader(said: Said) -> None:
             if asked <= honest:
                 last = tag.command(command)
             elif said:
-                last = said.pick((None, b"\x90\0", container() + b"\x90\0", said.blob(), said.blob() + b"\x90\0"))
+                last = said.pick(answers)()
             command = talk.send(last)
     except StopIteration as stop:
         message: bytes = stop.value
