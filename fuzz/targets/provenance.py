@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from dualtap import limits, wire
+from dualtap import codec, limits, wire
 from dualtap.compact import CompactSpan, CompactWarrant
 from dualtap.context import Charge, Context
 from dualtap.errors import Code, TapError
@@ -42,8 +42,8 @@ _FOREIGN = {Code.ENDED, Code.BAD_INPUT, Code.STORE_FAILED, Code.STORE_FULL, Code
 
 
 class _Base(NamedTuple):
-    """A payee that believes what it is shown, one that checks, what it asked, and what it was shown: the id of the
-    transfer that it takes, or of the one that it refuses.
+    """A payee that believes what it is shown, one that checks, what it asked, and what it was shown; the transfer's
+    id is empty where that is refused.
     """
 
     strict: Wallet
@@ -52,7 +52,6 @@ class _Base(NamedTuple):
     now: int
     tree: Tree
     transfer: bytes
-    refused: bytes
 
 
 def _bases() -> tuple[_Base, ...]:
@@ -83,20 +82,9 @@ def _base(given: Object, out: Mapping[str, Json]) -> _Base:
     named = signed(strict.book.scheme.id, strict.book.key, body).id
     asked = Asked(named, body.basket, body.part, body.amount, body.currency, body.epoch, body.verification)
     raw = bytes.fromhex(cast("str", given["message"]))
-    transfer, refused = bytes.fromhex(str(out.get("transfer", ""))), b""
-    if not transfer:
-        refused = _refused(strict, asked, raw)
-    return _Base(strict, easy, asked, cast("int", given["now"]), tree_of(raw), transfer, refused)
-
-
-def _refused(payee: Wallet, asked: Asked, raw: bytes) -> bytes:
-    """Return the id of the transfer in a message that is refused, or nothing if none can be made of it."""
-    try:
-        message = wire.decode(raw)
-        assert isinstance(message, TransferMessage)
-        return rebuild(payee.book.trust, message, payee.book.key, asked.request).transfer.id
-    except TapError:
-        return b""
+    return _Base(
+        strict, easy, asked, cast("int", given["now"]), tree_of(raw), bytes.fromhex(str(out.get("transfer", "")))
+    )
 
 
 BASES = _bases()
@@ -132,7 +120,10 @@ def _freed(base: _Base, raw: bytes) -> bytes:
     authorities alone may have been to blame, and an edit takes them away.
     """
     before, after = cast("list[Tree]", base.tree), cast("list[Tree]", tree_of(raw))
-    return base.refused if before[_BESIDE:] != after[_BESIDE:] else b""
+    if before[_BESIDE:] == after[_BESIDE:]:
+        return b""
+    payee, message = base.strict.book, cast("TransferMessage", wire.decode(codec.pack(base.tree)))
+    return rebuild(payee.trust, message, payee.key, base.asked.request).transfer.id
 
 
 class _Given(NamedTuple):
