@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import types
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import planted
 import pytest
-from engine import load
+from engine import Target, load
+from patched import nested, put
 
 from dualtap_transports import apdu_card
 
 FULL = bytes([0, 0, 2, 0, 0]) + bytes([5, 0, 0, 1]) + bytes([0, 0, 255])
 """A reader's story for the target ``apdu``: the longest frames are taken, SELECT, and five of them at once."""
+
+
+STORIES = {
+    "an introduction has two texts": [bytes([6])],
+    "a reader believes a tag's size": [bytes([5, 2 * 5, 1])],
+    "a history that spends a unit twice": [bytes([n >> 8, n & 255, 1]) for n in range(440)],
+    "any message is taken in any state": [bytes([0, 0, 0, 0, 0, 0, 0, 2, n]) for n in range(64)],
+    "a payment accepted twice from one history": [bytes([1, 0x2E, 0, 0, 0, 0, 0, 0, 3, 128 + 16])],
+}
+"""Stories of which one at least shows the bug: the last letter of a text; a tag that is honest for five answers and
+then says nothing; the vectors' payments, all signatures believed; a word out of turn; a payment of other units."""
 
 
 @pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.what)
@@ -30,3 +46,39 @@ def test_a_card_that_takes_more_than_it_has_room_for_is_seen(monkeypatch: pytest
     monkeypatch.setattr(apdu_card, "weight", _nothing)
     with pytest.raises(AssertionError):
         target.one(FULL)
+
+
+def _functions(text: str) -> dict[str, types.CodeType]:
+    found: dict[str, types.CodeType] = {}
+    left = [compile(text, "", "exec", dont_inherit=True)]
+    while left:
+        code = left.pop()
+        found[code.co_qualname] = code
+        left += nested(code)
+    return found
+
+
+@contextmanager
+def _planted(bug: planted.Bug) -> Generator[None]:
+    text = (planted.ROOT / bug.file).read_text(encoding="utf-8")
+    whole, broken = _functions(text), _functions(text.replace(bug.old, bug.new))
+    codes = {code: broken[name] for name, code in whole.items() if name in broken and code != broken[name]}
+    assert put(codes)
+    try:
+        yield
+    finally:
+        put({code: before for before, code in codes.items()})
+
+
+@pytest.mark.parametrize("what", STORIES)
+def test_a_story_shows_a_planted_bug_and_is_quiet_without_it(what: str) -> None:
+    (bug,) = [bug for bug in planted.BUGS if bug.what == what]
+    target = load(bug.target)
+    _play(target, STORIES[what])
+    with _planted(bug), pytest.raises((AssertionError, AttributeError)):
+        _play(target, STORIES[what])
+
+
+def _play(target: Target, stories: list[bytes]) -> None:
+    for story in stories:
+        target.one(story)
