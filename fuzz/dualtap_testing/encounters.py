@@ -46,15 +46,21 @@ def _spend(world: World, draw: random.Random, payer: Device, payee: Device, othe
 
 
 def _reach_a_limit(world: World, draw: random.Random, payer: Device, payee: Device, other: Device) -> None:
-    """The last payments before a sync are made."""
-    left = world.tier.payments - payer.wallet.book.since.payments
+    """The last payments before a sync are made, by whoever has fewest left."""
+
+    def left(device: Device) -> int:
+        return world.tier.payments - device.wallet.book.since.payments or FEW + 1
+
+    first = min([one for one in world.devices if world.honest(one) and not one.is_moving], key=left)
+    second, third = [one for one in (payer, payee, other) if one is not first][:2]
+    count = left(first)
 
     def pay() -> None:
-        for _ in range(left):
-            world.tap(payer, draw.choice([payee, other]), 1, CLEAN)
+        for _ in range(count):
+            world.tap(first, draw.choice([second, third]), 1, CLEAN)
 
-    if 0 < left <= FEW:
-        world.tap(payer, payee, 1, CLEAN, meanwhile=pay)
+    if count <= FEW:
+        world.tap(first, second, 1, CLEAN, meanwhile=pay)
 
 
 def _sell(world: World, draw: random.Random, payer: Device, payee: Device, other: Device) -> None:
@@ -127,6 +133,6 @@ ENCOUNTERS: dict[str, tuple[float, str, Scene]] = {
     "forge": (0.8, "hostile", forge),
     "two at once": (1.0, "", two_at_once),
     "two dates": (0.15, "clone", two_dates),
-    "tear a refund": (0.2, "loss", tear_a_refund),
+    "tear a refund": (0.4, "loss", tear_a_refund),
 }
 """By name, as the table of acts."""

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from dualtap_devices.rotation import is_over
 from dualtap_testing.checkers import PromiseBroken
-from dualtap_testing.reading import Raw, unpack
+from dualtap_testing.devices import Device
+from dualtap_testing.reading import KEPT, Raw, unpack
+
+
+def check_former_keys(device: Device, epoch: int) -> None:
+    """No former key goes while somebody may still be answered by it, or it by somebody (SPEC §20-10)."""
+    for old, chest in zip(device.wallet.retired, device.chests[:-1], strict=True):
+        shelf = chest.shelf
+        asked = any(one.epoch + KEPT >= epoch for one in shelf.questions.values())
+        if is_over(old, epoch) and (asked or shelf.pending or any(shelf.held.values())):
+            raise PromiseBroken(4, "a former key goes while it can still be needed")
 
 
 class Heirs:

@@ -13,13 +13,14 @@ from typing import Final, NamedTuple
 
 from dualtap_testing.acts import FAULTS
 from dualtap_testing.bugs import BUGS, Bug
+from dualtap_testing.escapes import ESCAPES
 from dualtap_testing.found import FOUND
 from dualtap_testing.many import cores, spread
 from dualtap_testing.simulate import ACTS, Scenario, live
 from dualtap_testing.slip import Slip
 from dualtap_testing.slips import SLIPS
 
-SEEDED: Final[Mapping[str, Bug | Slip]] = {**BUGS, **SLIPS}
+SEEDED: Final[Mapping[str, Bug | Slip]] = {**BUGS, **SLIPS, **ESCAPES}
 """Every seeded bug, whoever wrote it, by name."""
 
 
@@ -59,8 +60,9 @@ def hunt(bug: str, lives: int = LIVES) -> Killed:
 def main(arguments: Sequence[str]) -> int:
     """Hunt every bug, or those named; print a line each; return 1 if one was not found."""
     parser = argparse.ArgumentParser(description="Plant seeded bugs, and see which life finds each.")
-    parser.add_argument("bugs", nargs="*", metavar="bug", help="by name; all of bugs.py and slips.py without one")
+    parser.add_argument("bugs", nargs="*", metavar="bug", help="by name; all of them without one")
     parser.add_argument("--slips", action="store_true", help="those of slips.py alone")
+    parser.add_argument("--escapes", action="store_true", help="those of escapes.py alone")
     parser.add_argument("--lives", type=int, default=LIVES, help="in which each is looked for")
     parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--markdown", action="store_true", help="print rows of a table")
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
     unknown = set(given.bugs) - SEEDED.keys()
     if unknown:
         parser.error(f"no seeded bug is called {', '.join(sorted(unknown))}")
-    names: list[str] = given.bugs or list(SLIPS if given.slips else SEEDED)
+    names: list[str] = given.bugs or list(SLIPS if given.slips else ESCAPES if given.escapes else SEEDED)
     alive = 0
     for killed in spread(partial(hunt, lives=given.lives), names, given.jobs):
         alive += not killed.what

@@ -174,11 +174,16 @@ def be_listed(world: World, draw: random.Random, faults: frozenset[str]) -> None
     for one in (payer, thief):
         world.issue(one, 20)
         world.sync(one)
-    world.tap(thief, pair[-1], 2, CLEAN)
+    other = pair[-1]
+    world.tap(thief, other, 6, CLEAN)
+    if other is not payer:
+        world.tap(other, payer, 2, CLEAN)
     thieves.lie(world, thief, draw, draw.choice(["fork", "two outcomes", "tape fork"]))
     world.tap(payer, thief, draw.randint(1, 5), torn(starts, told=True), payer_starts=starts)
     world.sync(payer)
     world.tap(payer, thief, 1, CLEAN)
+    if other is not payer:
+        world.tap(other, payer, all_of(world, other), CLEAN)  # what a listed hand gave is refused second-hand too
 
 
 def twice_to_one(world: World, draw: random.Random, faults: frozenset[str]) -> None:

@@ -16,7 +16,7 @@ TIER = Tier(1, payment=1_000, payments=9, receipts=9, received=100_000)
 """The limits of an even life."""
 _WEIGHTS = (0.2, 0.5, 1.0, 1.0, 2.0, 5.0)
 _BETWEEN_SYNCS = (4, 9, 9, 30, 200)
-_RECEIVED = (40, 100_000, 100_000)
+_RECEIVED = (25, 100_000)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from dualtap.statements import PresentBody
 from dualtap.suite import Drbg, Suite
 from dualtap.sync import Reply
 from dualtap_devices.flash import PowerCut
-from dualtap_devices.rotation import is_over, rotate, sync_device
+from dualtap_devices.rotation import rotate, sync_device
 from dualtap_devices.syncing import Prepared, close, tell
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets
@@ -30,9 +30,9 @@ from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_testing.checkers import Checkers, PromiseBroken
 from dualtap_testing.devices import SMALL, Chest, Device, Power, PoweredKeystore, PoweredStore
-from dualtap_testing.heirs import Heirs
+from dualtap_testing.heirs import Heirs, check_former_keys
 from dualtap_testing.network import Network
-from dualtap_testing.reading import KEPT, Parent
+from dualtap_testing.reading import Parent
 from dualtap_testing.remembered import EmptyStore
 from dualtap_testing.rules import Rules
 from dualtap_testing.screens import check_reason, check_told, check_unpaid, is_paid
@@ -255,15 +255,6 @@ class World:
                     if sent.payee == there.key and asked is not None and asked.outcome is not None:
                         raise PromiseBroken(4, "a stored outcome of a cheat does not heal")
 
-    def check_kept(self) -> None:
-        """No former key goes while somebody may still be answered by it, or it by somebody (SPEC §20-10)."""
-        for device in [one for one in self.devices if self.honest(one)]:
-            for old, chest in zip(device.wallet.retired, device.chests[:-1], strict=True):
-                shelf = chest.shelf
-                asked = any(one.epoch + KEPT >= self.epoch for one in shelf.questions.values())
-                if is_over(old, self.epoch) and (asked or shelf.pending or any(shelf.held.values())):
-                    raise PromiseBroken(4, "a former key goes while it can still be needed")
-
     def check_healed(self, one: Device, other: Device) -> None:
         """Promise 4, after a clean tap between two honest devices."""
         for here, there in ((one, other), (other, one)):
@@ -379,7 +370,9 @@ class World:
         self.epoch += days
         self.air.now = float(self.epoch * limits.EPOCH_SECONDS)
         self.ledger.settle(self.epoch)
-        self.check_kept()
+        for device in self.devices:
+            if self.honest(device):
+                check_former_keys(device, self.epoch)
         settled = sorted(self.ledger.store.settled().items())
         for fact, _ in self.ledger.store.find([named for named, _ in settled if named not in self.checkers.told.coins]):
             self.checkers.unclaimed(cast("Token", decode_fact(self.scheme, fact)))

@@ -22,6 +22,7 @@ from dualtap_devices.flash import PowerCut
 from dualtap_testing.acts import FAULTS
 from dualtap_testing.bugs import BUGS
 from dualtap_testing.devices import Power
+from dualtap_testing.escapes import ESCAPES
 from dualtap_testing.exhaustive import FLOWS, exhaust
 from dualtap_testing.exhaustive_binds import TIES, exhaust_tie
 from dualtap_testing.killing import SEEDED, hunt
@@ -89,6 +90,7 @@ def test_what_does_not_matter_is_left_out() -> None:
 
 def test_every_bug_names_what_it_replaces() -> None:
     assert len(SLIPS) - sum(bool(slip.elsewhere) for slip in SLIPS.values()) >= 30
+    assert len(ESCAPES) >= 25
     for bug in SEEDED.values():
         with bug.planted():
             pass
@@ -106,6 +108,9 @@ def test_a_line_that_is_not_there_is_no_slip() -> None:
         ("salt of zeros", "promise 6: two entries"),
         ("one key both ways", "the code failed: AssertionError two plaintexts"),
         ("no date is brought", "promise 4: a clean tap of two honest devices ends with EPOCH_AHEAD"),
+        ("in doubt, says nobody", "promise 2: a payer that is in doubt is told that it has not paid"),
+        ("former key gone", "promise 4: a former key goes while it can still be needed"),
+        ("hotlist ignored", "promise 1: an honest wallet accepted a payment that has a hand that is on its hotlist"),
     ],
 )
 def test_rules_of_single_wallets_and_sessions_are_watched(slip: str, said: str) -> None:
