@@ -143,6 +143,10 @@ class Linked:
     def stop(self, code: Code) -> None:
         """Close the link."""
         del code
+        self.close()
+
+    def close(self) -> None:
+        """Close the link, and tell the device nothing else."""
         self._link.close()
 
     def _next(self) -> Sequence[bytes]:

@@ -13,7 +13,7 @@ from typing import cast
 from dualtap.errors import Code, TapError
 from dualtap.issued import Carrier
 from dualtap.suite import Suite
-from dualtap_testing.candidate import Talker
+from dualtap_testing.candidate import Closes, Talker
 
 FRAMES = 16
 """The most frames that a device may say at once: a tap has no turn of more than a few."""
@@ -105,6 +105,11 @@ class Checked:
         """Tell it that the link has gone."""
         with asking(f"stop ({code.name})"):
             self._talker.stop(code)
+
+    def let_go(self) -> None:
+        """Close our end of what it talks over, if it has any: the power was cut, and so nobody told it to stop."""
+        if isinstance(self._talker, Closes):
+            self._talker.close()
 
 
 def _frames(given: object, by: str) -> list[bytes]:

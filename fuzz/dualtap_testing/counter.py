@@ -194,6 +194,7 @@ class Counter:
         lost = fault is not None and len(frames) >= fault.frame
         if lost and fault is not None and fault.fate is Fate.POWER and isinstance(self.device, Restarts):
             self._restart(self.device)
+            device.let_go()
         else:
             device.stop(Code.LINK_LOST)
         driver.stop(Code.LINK_LOST)
