@@ -28,7 +28,7 @@ test-postgres: $(STAMP)
 
 # What takes long of tests/security, and whether a comparison's time tells a secret. Figures: SECURITY.md.
 security: $(STAMP)
-	$(BIN)/pytest -n auto tests/security tests/security/heavy
+	$(BIN)/pytest -n auto -rP tests/security tests/security/heavy
 	$(BIN)/python benchmarks/constant_time.py
 
 # A hundred thousand statements with a hundred frauds among them, on SQLite and on PostgreSQL (see test-postgres).

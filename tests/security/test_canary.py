@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -42,6 +43,8 @@ def test_a_day_leaves_no_secret_but_in_the_chips(tmp_path: Path) -> None:
     with watched() as watch, touring(tmp_path, "p256") as tour:
         tour.play()
     assert set(watch.secrets.values()) == KINDS
+    most = max(len(set(forms(secret))) for secret in watch.secrets)
+    sys.stdout.write(f"{len(watch.secrets)} secrets in up to {most} forms\n")  # `make security` shows it
     assert len(watch.secrets) > 50
     places = dict(tour.places())
     assert leaks(watch.secrets, places.items()) == set()
