@@ -159,6 +159,22 @@ def test_a_retired_wallet_neither_asks_nor_pays(mint: Mint) -> None:
         assert {report.result for report in reports} == {Result.NOT_PAID}
 
 
+def test_a_key_that_is_retired_while_its_tap_waits_asks_for_nothing(mint: Mint) -> None:
+    """§20-3: it was the device's key when the tap began; what it asks for now nobody would answer."""
+    shop, payer = mint.wallet(), mint.wallet(50)
+    charge = Charge(5, "CNY", mint.draw(16))
+    till, phone = [
+        Driver(wallet, order, first, mint.suite.ephemeral(mint.draw()), mint.draw(), clock=clock)
+        for wallet, order, first in ((shop, charge, False), (payer, Pay(), True))
+    ]
+    assert not till.begin()
+    shop.write(Retired(shop.book.succeeded_by(heir(mint).book.key)))
+    (hello,) = phone.begin()
+    till.receive(hello)
+    assert (till.result.code, till.result.result) == (Code.RETIRED, Result.NOT_PAID)
+    assert not shop.book.questions
+
+
 @pytest.mark.parametrize("emulated", [True, False], ids=["on flash", "in memory"])
 def test_the_keystore_itself_refuses_a_stolen_host(mint: Mint, emulated: bool) -> None:
     """§20-1, §20-2. The host's checks are out of the way: the keystore is asked directly."""
