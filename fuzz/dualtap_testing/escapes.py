@@ -127,6 +127,10 @@ _MET: Final = {
     "cheat forgotten": Slip(
         "a compacted log forgets what was refused as spent", snapshot_of, "tuple(account.witnessed)", "()"
     ),
+    "no date from a sync": Slip(
+        "what a sync says of the date is not kept", sync.take_reply,
+        "return (reply.news, ", "return (reply.news._replace(header=None), ",
+    ),
     "outcome forgotten": Slip(
         "a compacted log forgets outcomes that it has not told", snapshot_of, "tuple(account.heard)", "()"
     ),

@@ -144,6 +144,8 @@ class Rules:
             case [9, ctr, *_]:
                 self._told(kept, ctr)
             case [10, [_, _, _, policy], *_]:
+                if policy is None and kept.memory.version:
+                    raise PromiseBroken(2, "a compacted log has lost the policy")
                 kept.memory.policy(policy)
                 kept.memory.restore(record[1:])
             case [13, lines]:

@@ -283,6 +283,8 @@ class World:
         self.watch.read()
         if done and fault in {"none", "meanwhile"} and self.honest(device):
             self.checkers.healed_by_sync(device.keys, told)
+            if fault == "none" and self.rules.date(device.chests[-1].shelf) < self.epoch:
+                raise PromiseBroken(4, "a sync does not bring the date")
             if fault == "none" and held & _held(device.chests[:-1]):
                 raise PromiseBroken(2, "a retired key does not hand in what it holds")
 
