@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from dualtap.context import Charge
 from dualtap.errors import decode_code
@@ -27,6 +27,7 @@ from dualtap.wire import (
 )
 from dualtap_devices.frames import said_name, wants
 from dualtap_testing.candidate import Device, Reference
+from dualtap_testing.checked import Unfit
 from dualtap_testing.counter import Broken, Counter, Fate, Fault, Tapped
 from dualtap_testing.overhear import Said
 from dualtap_testing.seeded import SeededScheme
@@ -117,9 +118,13 @@ def compare(
 
     Raises :class:`Different` with the first difference in words, or with the promise that only one of them breaks.
     """
+    made, played = cast("object", yours), [step._replace(first=step.first and initiates) for step in steps]
+    if not callable(made):
+        raise Unfit("compare takes what makes a device of a scheme, as in compare(MyDevice), and not the device itself")
+    if not played:
+        raise Unfit("compare was given no steps: there is nothing to compare")
     with closing(_Run(yours, suite, carrier)) as one, closing(_Run(ours, suite, carrier)) as other:
         try:
-            played = (step._replace(first=step.first and initiates) for step in steps)
             return sum(_same(number, step, one, other) for number, step in enumerate(played, 1))
         except Different as difference:
             charts = [f"{who}\n{run.counter.trace.chart(1)}" for who, run in (("YOURS", one), ("OURS", other))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from dualtap.limits import CARD
 from dualtap.statements import CloseBody
 from dualtap_devices.driver import Driver
 from dualtap_testing.candidate import Reference
+from dualtap_testing.checked import Unfit
 from dualtap_testing.counter import Counter
 from dualtap_testing.differential import PAYEE, PAYER, Different, Step, alike, compare
 from dualtap_testing.seeded import SeededScheme
@@ -132,3 +134,10 @@ def test_a_device_of_either_suite_is_compared_and_is_closed_whatever_comes_of_it
     with pytest.raises(Different):
         compare(Port, [Step(True, 3)], ours=Refuses)
     assert closed.pop()
+
+
+def test_what_cannot_be_compared_is_told() -> None:
+    with pytest.raises(Unfit, match=r"as in compare\(MyDevice\), and not the device itself"):
+        compare(cast("Any", Reference(SeededScheme(1))), PAYER[:1])
+    with pytest.raises(Unfit, match="no steps"):
+        compare(Reference, [])
