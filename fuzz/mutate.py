@@ -84,7 +84,7 @@ GROUPS = {
         (*(f"{DEVICES}/{name}.py" for name in ("slots", "flash", "keystore", "pin", "disk", "wallet")),
          *_core("keystore pin")),
         _unit("slots keystore disk pin wallet"),
-        ("tests/property/test_slots_crash.py", "tests/security/test_nonces.py", *_unit("full_log taps"),
+        ("tests/property/test_slots_crash.py", "tests/security/test_nonces.py", *_unit("full_log taps succession"),
          "tests/scenarios/test_power_cut.py"),
     ),
     "machines": Group(
