@@ -23,7 +23,6 @@ from dualtap.statements import (
     Side,
     Signed,
     Span,
-    Transfer,
     TransferBody,
     Warrant,
 )
@@ -79,7 +78,7 @@ def _endorse(world: World, twin: Device, victim: Device, draw: random.Random) ->
         return None
     parent, token, start, end = draw.choice(held)
     body = TransferBody(twin.key, (Span(parent, start, end),), world.epoch, ())
-    hand = cast("Transfer", signed(world.scheme.id, book.key, body, draw.randbytes(32), FORGED))
+    hand = signed(world.scheme.id, book.key, body, draw.randbytes(32), FORGED)
     graph.tokens[token] = book.graph.tokens[token]
     graph.certificates[book.key] = book.certificate
     graph.put(hand)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import planted
 import pytest
@@ -48,9 +49,10 @@ def test_a_card_that_takes_more_than_it_has_room_for_is_seen(monkeypatch: pytest
         target.one(FULL)
 
 
-def _functions(text: str) -> dict[str, types.CodeType]:
+def _functions(text: str, path: Path) -> dict[str, types.CodeType]:
+    """The path too is what it is elsewhere: what is put back serves later tests, which may look for its source."""
     found: dict[str, types.CodeType] = {}
-    left = [compile(text, "", "exec", dont_inherit=True)]
+    left = [compile(text, str(path), "exec", dont_inherit=True)]
     while left:
         code = left.pop()
         found[code.co_qualname] = code
@@ -60,8 +62,9 @@ def _functions(text: str) -> dict[str, types.CodeType]:
 
 @contextmanager
 def _planted(bug: planted.Bug) -> Generator[None]:
-    text = (planted.ROOT / bug.file).read_text(encoding="utf-8")
-    whole, broken = _functions(text), _functions(text.replace(bug.old, bug.new))
+    path = planted.ROOT / bug.file
+    text = path.read_text(encoding="utf-8")
+    whole, broken = _functions(text, path), _functions(text.replace(bug.old, bug.new), path)
     codes = {code: broken[name] for name, code in whole.items() if name in broken and code != broken[name]}
     assert put(codes)
     try:
