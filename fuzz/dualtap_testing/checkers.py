@@ -239,6 +239,11 @@ class Checkers:
         found = [source is None or source.coin in self.settled for source in sources]
         return all(found) if whole else any(found)
 
+    def _is_known(self, leaf: Leaf) -> bool:
+        """Whether its owner or the ledger knows of a leaf; a Close that a rewound cheat took back, nobody has."""
+        named, side, _ = leaf.parent
+        return side != PAYER or self._has(leaf) or self.told.dead(self.bag.transfers[named])
+
     def claims(self, shelf: Shelf, held: Iterable[tuple[Parent, int, int]], pending: Iterable[bytes]) -> None:
         """Promise 2: what a wallet says that it has is what its store says."""
         said: dict[Parent, list[tuple[int, int]]] = {}
@@ -334,14 +339,17 @@ class Checkers:
             self.tally.value_lost += amount - total
             raise self.broken(2, "settled less than was issued", amount - total)
         by_owner: dict[bytes, list[tuple[int, int]]] = {}
+        wanted: dict[bytes, list[tuple[int, int]]] = {}
         for leaf in due:
             by_owner.setdefault(leaf.owner, []).append((leaf.start, leaf.end))
+            if self._is_known(leaf):
+                wanted.setdefault(leaf.owner, []).append((leaf.start, leaf.end))
         said: dict[bytes, list[tuple[int, int]]] = {}
         for start, end, owner in found:
             said.setdefault(owner, []).append((start, end))
         if over:
             return
-        short = [key for key, parts in by_owner.items() if self.honest(key) and _without(parts, said.get(key, []))]
+        short = [key for key, parts in wanted.items() if self.honest(key) and _without(parts, said.get(key, []))]
         same = {key: _joined(parts) for key, parts in by_owner.items()} == {
             key: _joined(parts) for key, parts in said.items()
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 FOUND: Final[dict[str, int]] = {
-    "parent not checked": 30,
+    "parent not checked": 59,
     "sides not checked": 12,
     "any place signed": 4,
     "no quarantine": 5,
@@ -52,7 +52,7 @@ FOUND: Final[dict[str, int]] = {
     "outcomes of a sync lost": 1,
     "heir joins before it is told": 1,
     "retired with nothing to do": 18,
-    "one unit beyond": 30,
+    "one unit beyond": 74,
     "hops not counted": 2,
     "spent until claimed": 1,
     "receipt of another is no warrant": 2,
