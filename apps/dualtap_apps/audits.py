@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from dualtap.errors import Code, TapError
+from dualtap.evidence import BYTES
 from dualtap.suite import SUITES, sha256
 from dualtap.verdict import verify_evidence
 from dualtap_apps.exits import Exit
@@ -143,7 +144,8 @@ def verify(file: Path, root: str, as_json: bool) -> Exit:
     """Verify a file of evidence with nothing but the root key."""
     key = root_key(root)
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            data = opened.read(BYTES + 1)  # more is no evidence, whatever follows
     except OSError as error:
         raise TapError(Code.BAD_INPUT, f"{file} cannot be read") from error
     try:

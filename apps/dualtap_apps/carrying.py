@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dualtap.errors import Code, TapError
@@ -101,7 +101,7 @@ def carry_one(folder: Path, on: str, issuer: str, timeout: float, as_json: bool,
 
     def serve(met: Met) -> TapError | None:
         nonlocal carried
-        with issuer_at(where) as onward:
+        with closing(met.link), issuer_at(where) as onward:
             counted = Counted(onward)
             try:
                 carry(met.link, counted, timeout)
@@ -110,7 +110,6 @@ def carry_one(folder: Path, on: str, issuer: str, timeout: float, as_json: bool,
                     raise
                 return error
             finally:
-                met.link.close()
                 carried = counted.frames
         return None if carried >= JOINED else TapError(Code.LINK_LOST, "it left before it was known to the issuer")
 

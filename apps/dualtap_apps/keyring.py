@@ -20,6 +20,7 @@ from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import Scheme
 from dualtap.suite import SUITES, Signer
+from dualtap_devices.small import parsed
 from dualtap_issuer.authority import Bank, Institution, Ordinals, PolicyKey, Root
 from dualtap_issuer.listing import BANK, INSTITUTION
 from dualtap_issuer.makers import PARTY
@@ -79,7 +80,7 @@ class Keyring:
         """Return a key; raise ``BAD_INPUT`` where it is not here, saying which are."""
         path = self.path(what, name)
         try:
-            fields = cast("dict[str, str]", json.loads(path.read_text(encoding="utf-8")))
+            fields = cast("dict[str, str]", parsed(path))
             suite, secret = fields["suite"], bytes.fromhex(fields["secret"])
             body = bytes.fromhex(fields["certificate"])
             raw = codec.unpack(body, BYTES, ITEMS) if body else None

@@ -27,6 +27,8 @@ from dualtap.suite import SUITES
 from dualtap_apps.exits import Exit
 from dualtap_apps.keyring import Keyring, found
 from dualtap_apps.output import emit
+from dualtap_devices.durable import write_durably
+from dualtap_devices.small import parsed
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import Bank, Signers
 from dualtap_issuer.ledger import Ledger, Terms
@@ -84,7 +86,7 @@ def today() -> int:
 def read_scheme(folder: Path) -> SchemeFile:
     """Return a folder's card; raise ``BAD_INPUT`` if there is no scheme, or a damaged one."""
     try:
-        found: object = json.loads((folder / "scheme.json").read_text(encoding="utf-8"))
+        found = parsed(folder / "scheme.json")
     except (OSError, ValueError) as error:
         raise TapError(Code.BAD_INPUT, f"no scheme in {folder}; make one with `dualtap scheme new`") from error
     fields = cast("dict[str, object]", found) if isinstance(found, dict) else {}
@@ -118,7 +120,7 @@ def create(folder: Path, currency: str, suite: str) -> SchemeFile:
     card = SchemeFile(suite, scheme.root.hex(), currency, expires)
     Store.open(folder / "ledger.sqlite").close()
     # Written last: a folder without a card is no scheme, so that a cut leaves none half made.
-    (folder / "scheme.json").write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+    write_durably(folder / "scheme.json", json.dumps(asdict(card), indent=2) + "\n")
     return card
 
 

@@ -20,12 +20,14 @@ from dualtap.errors import Code, TapError
 from dualtap.statements import Scheme
 from dualtap.suite import SUITES
 from dualtap_devices import succession
+from dualtap_devices.durable import write_durably
 from dualtap_devices.flash import FileFlash
 from dualtap_devices.keystore import SIZE, EmulatedKeystore
 from dualtap_devices.models import MODELS, Model
 from dualtap_devices.rotation import is_over
 from dualtap_devices.shifts import Shifts
 from dualtap_devices.slots import SlotStore
+from dualtap_devices.small import parsed
 from dualtap_devices.wallet import Wallet
 
 
@@ -53,7 +55,7 @@ class Label:
 def read_label(folder: Path) -> Label:
     """Return a folder's label; raise ``BAD_INPUT`` if it is no wallet."""
     try:
-        found: object = json.loads((folder / "wallet.json").read_text(encoding="utf-8"))
+        found = parsed(folder / "wallet.json")
     except (OSError, ValueError) as error:
         raise TapError(Code.BAD_INPUT, f"{folder} is not a wallet; make one with `dualtap wallet new`") from error
     fields = cast("dict[str, object]", found) if isinstance(found, dict) else {}
@@ -156,7 +158,7 @@ def created(folder: Path, label: Label) -> Generator[Wallet]:
             folder.rmdir()
         raise
     # Written last: a folder without a label is no wallet, so that a cut leaves none half made.
-    (folder / "wallet.json").write_text(json.dumps(asdict(label), indent=2) + "\n", encoding="utf-8")
+    write_durably(folder / "wallet.json", json.dumps(asdict(label), indent=2) + "\n")
 
 
 @contextmanager

@@ -111,7 +111,9 @@ class HttpCarrier:
         if status != 200 or kind != FRAME_TYPE or len(body) > limits.MESSAGE:
             self.close()
             later = onward.get("Retry-After", "")
-            busy = f"; it asks to wait {int(later)} s" if later.isascii() and later.isdigit() else ""
+            busy = (
+                f"; it asks to wait {int(later)} s" if later.isascii() and later.isdigit() and len(later) < 10 else ""
+            )
             raise TapError(Code.ISSUER_UNREACHABLE, f"{self._address} answered {status}{busy}")
         where = onward.get("Location", "")
         if where.startswith("/sync/") and where.isascii() and where.isprintable():

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, cast
 from dualtap.book import Book
 from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
+from dualtap_devices.small import parsed_text
 
 NAME: Final = "shifts.log"
 
@@ -223,7 +224,7 @@ def _decoded(line: bytes) -> Entry | None:
     if digits != b"%08x" % zlib.crc32(text):
         return None
     try:
-        fields: object = json.loads(text)
+        fields = parsed_text(text)
     except ValueError:
         return None
     kinds = (int, int, str, int, str, str, str, int)

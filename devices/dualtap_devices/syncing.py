@@ -60,8 +60,8 @@ class SyncReport:
 class Prepared:
     """An upload that is ready: its bytes, the tape's counter then, requests closed and minor units deposited.
 
-    ``heard`` counts the outcomes heard that it tells. ``heir`` is the keystore of the successor that it names, if it
-    names one.
+    ``heard`` has the ids of the outcomes heard that it tells. ``heir`` is the keystore of the successor that it names,
+    if it names one.
     """
 
     upload: bytes
@@ -69,11 +69,11 @@ class Prepared:
     closed: int
     deposited: int
     heir: Keystore | None = None
-    heard: int = 0
+    heard: frozenset[bytes] = frozenset()
 
     def told_of(self, book: Book) -> int:
         """Return the counter up to which all is told; 0 where an outcome was heard since: all goes up again."""
-        return self.told if len(book.heard) == self.heard else 0
+        return self.told if self.heard.issuperset(one.id for one in book.heard) else 0
 
 
 def prepare(
@@ -106,7 +106,9 @@ def prepare(
             _deposit(wallet, random, worn(wallet.book), (RENEWAL,))
     upload = upload_of(wallet.book, successor)
     book = wallet.book
-    return Prepared(encode_upload(upload), book.counter, closed, deposited, heir, len(book.heard))
+    return Prepared(
+        encode_upload(upload), book.counter, closed, deposited, heir, frozenset(one.id for one in book.heard)
+    )
 
 
 def _retire(wallet: Wallet, heir: bytes) -> Successor:
@@ -210,14 +212,18 @@ def room_of(wallet: Wallet, entry: Sent) -> int:
 
 
 def _batches(wallet: Wallet, holdings: list[Holding]) -> list[tuple[bytes, list[Holding]]]:
-    """Return holdings by institution, as many as a transfer takes, no unit of a token twice in one."""
+    """Return holdings by institution, as many as a transfer takes, no unit of a token twice in one.
+
+    Nor more units than a record holds: who was paid so much could not read its own log, or the reply, afterwards.
+    """
     book = wallet.book
     batches: list[tuple[bytes, list[Holding]]] = []
     for held in holdings:
         key = book.trust.issuer_key(book.graph.tokens[held.token].issuer)
         for other, batch in batches:
             clash = any(held.token == c.token and held.start < c.end and c.start < held.end for c in batch)
-            if other == key and len(batch) < limits.SPANS and not clash:
+            fits = sum(c.amount for c in batch) + held.amount <= limits.AMOUNT
+            if other == key and len(batch) < limits.SPANS and not clash and fits:
                 batch.append(held)
                 break
         else:

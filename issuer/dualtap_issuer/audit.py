@@ -125,7 +125,7 @@ def totals(
     """Return the totals of a currency."""
     tokens = {key: token for key, token in world.facts.tokens.items() if token.currency == currency}
     fresh = renewals(world)
-    anew = {key for given in fresh.values() for key in given} | paid_out(world.facts, settled)
+    anew = {key for given in fresh.values() for key in given} | paid_out(world, settled)
     renewed = sum(tokens[key].amount for key in anew if key in tokens)
     issued = sum(token.amount for token in tokens.values()) - renewed
     overspend = overspend_of(world, marks, settled, currency)
@@ -192,6 +192,6 @@ def account(
                 final += leaf.amount
             else:
                 in_doubt += leaf.amount
-    fresh = {token for given in renewals(ledger).values() for token in given} | paid_out(ledger.facts, settled)
+    fresh = {token for given in renewals(ledger).values() for token in given} | paid_out(ledger, settled)
     renewed = sum(token.amount for token in map(ledger.facts.tokens.__getitem__, fresh) if token.currency == currency)
     return Account(issued - renewed, known, unseen, held, in_doubt, final - renewed)

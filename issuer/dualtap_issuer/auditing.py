@@ -71,7 +71,6 @@ def audit(ledger: Ledger) -> Audit:
     """
     with _snapshot(ledger):
         world, questions = _audited(ledger)
-        ledger.lines.check()
         named = tuple(
             Named(
                 wallet_id(found.key),

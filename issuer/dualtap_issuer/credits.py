@@ -40,6 +40,18 @@ class Credits(Index):
         )
         self.insert("renewal", ("transfer",), sorted((row[0],) for row in new if row[0] in renewals))
 
+    def drop_credits(self, transfers: Collection[bytes], kept: Iterable[Credit]) -> None:
+        """Forget what these transfers were credited, but for what is ``kept``: they are payments, as is known now."""
+        rows = self.ask(
+            "SELECT c.transfer, c.number FROM {wanted} CROSS JOIN credit c WHERE c.transfer = w.a", ones(transfers)
+        )
+        gone = {(row[0], row[1]) for row in rows} - {(one.transfer, one.number) for one in kept}
+        self.ask(
+            "DELETE FROM credit WHERE EXISTS (SELECT 1 FROM {wanted} WHERE w.a = transfer AND w.b = number) "
+            "RETURNING number",
+            sorted(gone),
+        )
+
     def take_renewals(self, institution: bytes) -> list[bytes]:
         """Return the credited deposits to an institution that ask for fresh tokens, and forget them.
 

@@ -91,7 +91,7 @@ class Following:
         self._judge()
         # All that this batch adds to the index can be seen now: whoever adds to it later looks later.
         self._name(asked)
-        self._credit(moved)
+        self._credit(moved, {row.transfer for row in asked if row.payee in self.institutions})
         self.store.finish(todo)
 
     # Each fact alone
@@ -282,26 +282,35 @@ class Following:
 
     # Credits
 
-    def _credit(self, moved: bool) -> None:
-        """Credit deposits whose provenance became whole; all again if anything was seen earlier than thought."""
+    def _credit(self, moved: bool, asked: set[bytes]) -> None:
+        """Credit deposits whose provenance became whole; all again if anything was seen earlier than thought.
+
+        What was ``asked`` for, as is known now, is none: it is credited no more (SPEC §16-28).
+        """
         waking = self._waking | {introduction(row.key) for row in self._certified}
         deposits = {key for key, one in self._shaped.items() if one.body.payee in self.institutions}
         deposits |= {row.transfer for row in self.store.waiting(waking)} | self._late()
         if moved:
             deposits = {row.transfer for row in self.store.deposits()}
+        elif asked:
+            deposits |= {row.transfer for row in self.store.deposits(asked)}
+        shown: set[bytes] = set()
         while deposits:
             facts = behind(self.store, self.trust, deposits, self.known, self._stamps)
             world = World(facts, self.institutions, self.trust)
             whole = {key for key in deposits if world.whole_at.get(key, NEVER) < NEVER}
             credits = [credit for key in whole for credit in world.credits_of(key)]
             self.store.put_credits(whole, credits, {key for key in whole if is_renewal(world.shaped[key])})
+            self.store.drop_credits(whole & world.asked_at.keys(), credits)
             waits = {row for key in deposits - whole for row in lacking(world, key)}
             fresh = waits - set(self.store.waiting({row.missing for row in waits}))
-            if not fresh:
+            hidden = {key for key in whole - shown - world.asked_at.keys() if self._hides(world.shaped[key])}
+            if not fresh and not hidden:
                 return
             self.store.put(fresh)
-            # As above: what came meanwhile did not see them wait.
-            deposits = {row.transfer for row in fresh} if self.store.publish() else set[bytes]()
+            shown |= hidden
+            # As above: what came meanwhile did not see them wait, or credited.
+            deposits = {row.transfer for row in fresh} | hidden if self.store.publish() else set[bytes]()
 
     def _late(self) -> set[bytes]:
         """Return the deposits to institutions that were not known to be such; index them."""

@@ -22,6 +22,10 @@ RENEWED: Final = b"renewed"
 """What follows a holder's key in the claim of its renewed deposits: longer, so that it comes next after that key."""
 
 
+COUNTED: Final = 2**63 - 1
+"""The most units that a row counts as claimed or owed: a thief signs for a great token as often as it likes."""
+
+
 class Caps(NamedTuple):
     """The most that the guarantee pays of one token, to one payee and to all together: terms of the scheme."""
 
@@ -174,4 +178,6 @@ def shares(
         if key in ruling.bound
     }
     paid = lack if sum(lack.values()) <= ruling.caps.token else split(ruling.caps.token, lack)
-    return [Share(token, key, *backed[key], paid.get(key, 0)) for key in sorted(backed)]
+    return [
+        Share(token, key, min(claim, COUNTED), part, paid.get(key, 0)) for key, (claim, part) in sorted(backed.items())
+    ]

@@ -10,9 +10,8 @@ from typing import cast
 
 from dualtap import codec
 from dualtap.errors import Code, TapError
-from dualtap.forms import plain, statement_of
+from dualtap.forms import plain
 from dualtap.issued import WalletCertificate
-from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import SuccessorBody
 from dualtap.sync import SignedUpload, Upload, sync_statement
 from dualtap_issuer.authority import Bank, Signers
@@ -144,17 +143,3 @@ class Lines:
     def _bank(self, certificate: WalletCertificate) -> Bank | None:
         """Return the bank that certified a wallet, if its key is held here: the wallet is this institution's own."""
         return next((bank for bank in self.authority.banks if bank.certificate.hint == certificate.issuer), None)
-
-    # Auditing
-
-    def check(self) -> None:
-        """Raise ``LEDGER_CORRUPT``, naming a key, unless every link is signed by the key that is succeeded."""
-        read = statement_of(self.trust.scheme.id, SuccessorBody)
-        for key, heir, body in self.store.ask("SELECT key, successor, body FROM successor ORDER BY key"):
-            try:
-                named = read(codec.unpack(body, BYTES, ITEMS))
-                self.trust.verify_statement(named)
-            except TapError as error:
-                raise TapError(Code.LEDGER_CORRUPT, f"successor of {key.hex()}") from error
-            if (named.key, named.body.successor) != (key, heir):
-                raise TapError(Code.LEDGER_CORRUPT, f"successor of {key.hex()}")

@@ -117,13 +117,13 @@ def _credited(
     for credit in credits:
         if credit.token not in settled:
             yield credit.token, credit.key, Sum(at_risk=credit.amount)
-    short = {(one.token, one.holder): one.claim - one.backed - one.guaranteed for one in shares}
+    given = {(one.token, one.holder): one.backed + one.guaranteed for one in shares}
     for token, leaves in settled.items():
         held: Counter[bytes] = Counter()
         for leaf in leaves:
             held[leaf.holder] += leaf.amount
         for holder, amount in held.items():
-            yield token, holder, Sum(final=max(0, amount - short.get((token, holder), 0)))
+            yield token, holder, Sum(final=given.get((token, holder), amount))
 
 
 def _pairs(owed: Mapping[tuple[str, bytes, bytes], Sum]) -> Iterator[Claim]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
+from dualtap.issued import key_hint
+from dualtap_issuer import netting
 from dualtap_issuer.findings import Finding, Wrong, about
 from dualtap_issuer.lines import line_of
 from dualtap_issuer.payouts import PayoutRow, payout_serial
@@ -40,7 +42,7 @@ def payouts(
 def _expected(
     world: World, held: dict[bytes, dict[bytes, int]], others: Iterable[bytes], rows: Collection[PayoutRow]
 ) -> set[PayoutRow]:
-    """Return the payouts that were made: there is a token with the serial of each.
+    """Return the payouts that were made: there is a token with the serial of each, of who keeps the holder's account.
 
     Serials are short enough for two payouts to share one: then ``rows`` tell which token is whose.
     """
@@ -56,12 +58,14 @@ def _expected(
         known = facts.tokens.get(token)
         leaves = world.leaves(token, known.claim_by) if known is not None else []
         holders[token] = {leaf.holder for leaf in leaves if leaf.lot is not Lot.DEPOSITED}
+    home = netting.homes(facts, world.trust) if holders else {}
     found: set[PayoutRow] = set()
     for token, keys in holders.items():
-        for holder in keys:
+        for holder in keys & home.keys():
             found.update(
                 PayoutRow(token, holder, facts.seen[fresh], fresh)
                 for fresh in by_serial.get(payout_serial(token, holder), ())
-                if not whose[fresh] or (token, holder) in whose[fresh]
+                if ((token, holder) in whose[fresh])
+                or (not whose[fresh] and facts.tokens[fresh].issuer == key_hint(home[holder]))
             )
     return found

@@ -13,14 +13,15 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dualtap.errors import Code, TapError
-from dualtap.issued import Token
+from dualtap.issued import Token, key_hint
 from dualtap.statements import Present
 from dualtap.suite import sha256
+from dualtap_issuer import netting
 from dualtap_issuer.accounts import WALLETS, homes, open_tokens, payable
-from dualtap_issuer.facts import Facts, decode_fact
+from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.registry import people_of
-from dualtap_issuer.rules import Leaf, Lot
+from dualtap_issuer.rules import Leaf, Lot, World
 from dualtap_issuer.settling import Settled
 from dualtap_issuer.states import NOTHING, Paid, divided, paid
 
@@ -42,13 +43,17 @@ def payout_serial(token: bytes, holder: bytes) -> bytes:
     return sha256(b"dualtap payout" + token + holder)[:8]
 
 
-def paid_out(facts: Facts, settled: Mapping[bytes, Collection[Leaf]]) -> set[bytes]:
-    """Return the fresh tokens that paid out what was held of these settled tokens, and was not deposited."""
+def paid_out(world: World, settled: Mapping[bytes, Collection[Leaf]]) -> set[bytes]:
+    """Return the fresh tokens that paid out what was held of these settled tokens, and was not deposited.
+
+    They are of the institutions that keep the holders' accounts: others choose what serials they like.
+    """
     holders = {
         (token, leaf.holder) for token, held in settled.items() for leaf in held if leaf.lot is not Lot.DEPOSITED
     }
-    serials = {payout_serial(token, holder) for token, holder in holders}
-    return {key for key, token in facts.tokens.items() if token.serial in serials}
+    home = netting.homes(world.facts, world.trust) if holders else {}
+    serials = {(key_hint(home[holder]), payout_serial(token, holder)) for token, holder in holders if holder in home}
+    return {key for key, token in world.facts.tokens.items() if (token.issuer, token.serial) in serials}
 
 
 def undeposited(one: Settled, renewed: Collection[bytes]) -> dict[bytes, int]:

@@ -56,10 +56,19 @@ class Policies:
         self._store.put_policy(version, codec.pack(plain(policy)))
 
     def header(self, epoch: int, policy: Policy) -> Header | None:
-        """Return the date for news: signed now if the policy key is here, else the last that was kept, or ``None``."""
+        """Return the date for news: signed now if the policy key is here, else the last that was kept, or ``None``.
+
+        Of a policy key that nobody has renewed in time it is the last that devices take: they would refuse all of a
+        reply with a later one (SPEC §7-27).
+        """
         if self._signers.policy_key is not None:
-            return self._signers.policy_key.header(epoch, policy.version)
+            return self._signers.policy_key.header(min(epoch, self._last()), policy.version)
         return self.kept(epoch)
+
+    def _last(self) -> int:
+        """The last date that the policy key may sign, by its latest certificate."""
+        hint = self._signers.dating.certificate.hint
+        return max(one.expires for one in self._roll.authorities if one.hint == hint)
 
     def kept(self, epoch: int) -> Header | None:
         """Return the last date up to an epoch that was signed for everybody, or ``None``."""
@@ -67,7 +76,12 @@ class Policies:
         return None if body is None else forms.issued_check(Header)(codec.unpack(body, BYTES, ITEMS))
 
     def date(self, epoch: int) -> Header:
-        """Sign the date for everybody, inside a transaction, and keep it; raise ``BAD_INPUT`` without the key."""
+        """Sign the date for everybody, inside a transaction, and keep it.
+
+        Raises ``BAD_INPUT`` without the policy key, or for a date after its certificate's last (SPEC §7-27).
+        """
+        if epoch > self._last():
+            raise TapError(Code.BAD_INPUT, f"the policy key's certificate ended on day {self._last()}: renew it first")
         header = self._signers.dating.header(epoch, self.current().version)
         self._store.put_header(epoch, codec.pack(plain(header)))
         return header

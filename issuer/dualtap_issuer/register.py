@@ -36,20 +36,24 @@ class Register:
     def ordinal(self, bank: bytes, key: bytes, quota: int) -> int | None:
         """Return a key's ordinal, taking the next below ``quota`` for a new key, durably; ``None`` if none is left.
 
-        Raises ``STORE_FAILED`` for a file that is missing, or that no register wrote. SPEC §4.3-6.
+        Raises ``STORE_FAILED`` for a file that is missing, that no register wrote, or that takes no line. SPEC §4.3-6.
         """
         del bank  # a register is one bank's
         with self._locked() as file:
             given = self._read(file, len(key))
-            if key in given:
-                return given.index(key)
-            if len(given) >= quota:
+            number = given.index(key) if key in given else len(given)
+            if number >= quota and key not in given:
                 return None
-            line = f"{len(given):0{_DIGITS}d} {key.hex()}\n".encode()
-            if os.pwrite(file, line, len(given) * len(line)) != len(line):
+            line = f"{number:0{_DIGITS}d} {key.hex()}\n".encode()
+            try:
+                # Also a line that is there: reading back does not prove that it ever became durable.
+                whole = os.pwrite(file, line, number * len(line)) == len(line)
+                os.fsync(file)
+            except OSError as error:
+                raise TapError(Code.STORE_FAILED, f"{self._path}: {error.strerror}") from error
+            if not whole:
                 raise TapError(Code.STORE_FAILED, f"{self._path} takes no more")
-            os.fsync(file)
-            return len(given)
+            return number
 
     def count(self, size: int) -> int:
         """Return how many keys of ``size`` bytes have an ordinal."""

@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from dualtap import limits
 from dualtap.conditions import uses
-from dualtap.issued import Condition, Token
+from dualtap.issued import Condition, Token, key_hint
 from dualtap.renewal import is_renewal, renewal_serial
 from dualtap.statements import Scheme, Transfer
 from dualtap_issuer.facts import Facts, decode_fact
@@ -40,7 +41,7 @@ def fresh_tokens(world: World, deposit: bytes, epoch: int) -> list[Fresh]:
 
     Units of the signer's own token with conditions keep conditions and dates, and are not renewed once they can no
     longer be spent, nor if they are counted: the fresh token's uses would be new. All others are one token for each
-    currency.
+    currency. Nothing is renewed where one of the tokens would be of more than ``AMOUNT``.
     """
     transfer = world.shaped[deposit]
     amounts: dict[tuple[str, tuple[Condition, ...], tuple[int, int] | None], int] = defaultdict(int)
@@ -51,6 +52,8 @@ def fresh_tokens(world: World, deposit: bytes, epoch: int) -> list[Fresh]:
             return []
         dates = (token.spend_by, token.claim_by) if bound else None
         amounts[token.currency, token.conditions if bound else (), dates] += credit.amount
+    if max(amounts.values(), default=0) > limits.AMOUNT:
+        return []  # more than a token can hold: refused, it would keep every later sync from being answered
     order = sorted(amounts.items(), key=lambda item: (item[0][0], item[0][1], item[0][2] or ()))
     return [
         Fresh(renewal_serial(deposit, number), amount, currency, conditions, dates)
@@ -61,11 +64,13 @@ def fresh_tokens(world: World, deposit: bytes, epoch: int) -> list[Fresh]:
 def renewable(world: World, deposit: bytes, closed: int) -> bool:
     """Return whether all that a deposit hands in was credited, and none of it was settled, before the epoch ``closed``.
 
-    What was settled was paid as a credit; what came too late to be credited is still its holder's.
+    What was settled was paid as a credit; what came too late to be credited is still its holder's. What another
+    institution issued, that one renews: else who took the deposit would owe it, without a claim (SPEC §16-20).
     """
     transfer, epoch = world.shaped[deposit], world.whole_at[deposit]
-    last = [world.facts.tokens[world.token_of(parent)].claim_by for parent, _, _ in transfer.body.spans]
-    return max(epoch, closed) <= min(last)
+    tokens = [world.facts.tokens[world.token_of(parent)] for parent, _, _ in transfer.body.spans]
+    own = all(token.issuer == key_hint(transfer.body.payee) for token in tokens)
+    return own and max(epoch, closed) <= min(token.claim_by for token in tokens)
 
 
 def hands_behind(world: World, deposit: bytes) -> set[bytes]:
@@ -126,15 +131,19 @@ def renewals(world: World) -> dict[bytes, list[bytes]]:
     return found
 
 
-def _by_serial(facts: Facts) -> dict[bytes, bytes]:
-    """Return tokens by serial, whoever owns them: a retired key's renewal is its line's last key's (SPEC §20-9)."""
-    return {token.serial: key for key, token in sorted(facts.tokens.items(), key=lambda item: item[0], reverse=True)}
+def _by_serial(facts: Facts) -> dict[tuple[bytes, bytes], bytes]:
+    """Return tokens by issuer and serial, whoever owns them: a retired key's renewal is its line's last key's.
+
+    A serial alone is no sign: any institution may give its own tokens what serials it likes. SPEC §20-9, §14-25.
+    """
+    order = sorted(facts.tokens.items(), key=lambda item: item[0], reverse=True)
+    return {(token.issuer, token.serial): key for key, token in order}
 
 
-def _given(by_serial: dict[bytes, bytes], transfer: Transfer) -> list[bytes]:
-    found: list[bytes] = []
+def _given(by_serial: dict[tuple[bytes, bytes], bytes], transfer: Transfer) -> list[bytes]:
+    found, issuer = list[bytes](), key_hint(transfer.body.payee)
     while len(found) < len(transfer.body.spans):
-        token = by_serial.get(renewal_serial(transfer.id, len(found)))
+        token = by_serial.get((issuer, renewal_serial(transfer.id, len(found))))
         if token is None:
             break
         found.append(token)
@@ -147,12 +156,12 @@ def renewed_in(store: Store, scheme: Scheme, deposits: Collection[bytes]) -> set
     Each fresh token was delivered to a key of its depositor's line (SPEC §14-25).
     """
     facts = cast("list[Transfer]", [decode_fact(scheme, fact) for fact, _ in store.find(deposits)])
-    asked = {one.id: one.key for one in facts if is_renewal(one)}
-    serials = set[bytes]()
-    for key in {key for owner in set(asked.values()) for key in line_of(store, owner)}:
-        tokens = store.find(token for _, token in store.deliveries(key, 0))
-        serials |= {cast("Token", decode_fact(scheme, fact)).serial for fact, _ in tokens}
-    return {one for one in asked if renewal_serial(one, 0) in serials}
+    asked = [one for one in facts if is_renewal(one)]
+    serials = set[tuple[bytes, bytes]]()
+    for key in {key for owner in {one.key for one in asked} for key in line_of(store, owner)}:
+        tokens = [decode_fact(scheme, fact) for fact, _ in store.find(token for _, token in store.deliveries(key, 0))]
+        serials |= {(token.issuer, token.serial) for token in cast("list[Token]", tokens)}
+    return {one.id for one in asked if (key_hint(one.body.payee), renewal_serial(one.id, 0)) in serials}
 
 
 def replaced(tokens: dict[bytes, Token], given: list[bytes]) -> int:

@@ -138,6 +138,7 @@ class World:
         self.answers: dict[tuple[bytes, bytes], list[Outcome]] = defaultdict(list)
         self.dead_at: dict[bytes, int] = {}
         self.accepted_at: dict[bytes, int] = {}
+        self.asked_at: dict[bytes, int] = {}
         self.whole_at: dict[bytes, int] = {}
         self.certified_at: dict[bytes, int] = {}
         self._index()
@@ -162,7 +163,7 @@ class World:
         asked = self.facts.asked.get(transfer.commitment)
         if asked is None:
             return
-        shown = self.facts.seen[asked_digest(transfer.commitment)]
+        shown = self.asked_at[transfer.id] = self.facts.seen[asked_digest(transfer.commitment)]
         for outcome in self.answers.get((transfer.body.payee, asked.request), ()):
             epoch = max(shown, self.facts.seen[outcome.id])
             fate = self.accepted_at if outcome_of(outcome) == transfer.id else self.dead_at
@@ -274,7 +275,7 @@ class World:
         """Return the sides on which units of a transfer go on; add those that are deposited to ``found``."""
         transfer, start, end = self.shaped[kid.transfer], kid.start, kid.end
         payer, payee = transfer.key, transfer.body.payee
-        if payee in self.institutions:
+        if self.deposits(transfer, by):
             found.append(Leaf(token, start, end, payer, Lot.DEPOSITED, transfer.id))
             return []
         there = _Part(Parent(transfer.id, Side.PAYEE, kid.place), start, end, payee)
@@ -285,6 +286,13 @@ class World:
         if self.accepted_at.get(transfer.id, NEVER) <= by:
             return [there]
         return [there._replace(holder=payer, lot=Lot.IN_DOUBT)]
+
+    def deposits(self, transfer: Transfer, by: int) -> bool:
+        """Return whether a transfer is a deposit, by what was seen by an epoch: an institution's, with no request.
+
+        One that answers a request is a payment, whose payee may have refused it: its payer could spend it again.
+        """
+        return transfer.body.payee in self.institutions and self.asked_at.get(transfer.id, NEVER) > by
 
     def credits(self) -> set[Credit]:
         """Return what deposits credit: each span whose whole provenance was seen by its token's ``claim_by``."""
@@ -300,7 +308,8 @@ class World:
         found: list[Credit] = []
         for index, (parent, start, end) in enumerate(transfer.body.spans):
             token = self.token_of(parent)
-            if epoch <= self.facts.tokens[token].claim_by:
+            last = self.facts.tokens[token].claim_by
+            if epoch <= last and self.deposits(transfer, last):
                 found.append(Credit(deposit, index, token, transfer.key, end - start, epoch))
         return found
 

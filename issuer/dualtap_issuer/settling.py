@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 from dualtap.issued import Token
 from dualtap_issuer.facts import Fact, FactKind, decode_fact
 from dualtap_issuer.following import behind
-from dualtap_issuer.guarantee import Caps, Liability, Registry, Ruling, Share, joined, owed, shares, short
+from dualtap_issuer.guarantee import COUNTED, Caps, Liability, Registry, Ruling, Share, joined, owed, shares, short
 from dualtap_issuer.marks import marks_of, overspent
 from dualtap_issuer.renewals import renewed_in
 from dualtap_issuer.roll import Roll
@@ -58,7 +58,7 @@ def settled_of(
     lacking = short(backed, named)
     people = bound.intersection(lacking) if isinstance(bound, frozenset) else frozenset(bound.bound(lacking))
     ruling = Ruling(epoch, caps, people & frozenset(lacking))
-    liable = [Liability(token, key, amount) for key, amount in sorted(named.items())]
+    liable = [Liability(token, key, min(amount, COUNTED)) for key, amount in sorted(named.items())]
     return Settled(token, ruling, leaves, liable, shares(token, backed, named, ruling))
 
 

@@ -215,6 +215,15 @@ class Account:
         if self.free < self.reserved() + size:
             raise TapError(Code.STORE_FULL)
 
+    def asks(self, epoch: int) -> bool:
+        """Return whether to ask a peer for authorities at ``epoch``: some are needed, and there is room to keep them.
+
+        The room is needed beside that of a payment, which may come first. A full log heals by what it knows (SPEC
+        §7-25, §12-13).
+        """
+        room = self.free >= self.reserved() + self.profile.message + 3 * ENTRY_ROOM
+        return room and self.trust.asks(self.certificate.issuer, epoch)
+
     def currency(self, transfer: Transfer) -> str:
         """Return the currency of a transfer that this wallet knows."""
         return self.graph.tokens[self.graph.origin(transfer.body.spans[0].parent).token].currency

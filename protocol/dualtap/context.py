@@ -177,7 +177,7 @@ class Context:
     def want(self) -> Want:
         """Return what this side is here for."""
         role = Want.COLLECT if self.part is Part.PAYEE else Want.PAY
-        return role | Want.AUTHORITIES if self.book.trust.lacks_authorities else role
+        return role | Want.AUTHORITIES if self.book.asks(self.epoch) else role
 
     def answer_hello(self, hello: Hello) -> None:
         """Derive the channel as responder; the Welcome goes out with the first message, or alone."""

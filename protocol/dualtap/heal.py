@@ -30,14 +30,20 @@ from dualtap.suite import TAG
 from dualtap.wire import OutcomeMessage, TransferMessage, decode, encode
 
 
-def transfer_message(context: Context, transfer: Transfer, resume: bool, news: bool = False) -> TransferMessage:
-    """Return the message that shows a transfer and its provenance; ``news``: its sender goes on with news."""
+def transfer_message(
+    context: Context, transfer: Transfer, resume: bool, news: bool = False, dated: bool = False
+) -> TransferMessage:
+    """Return the message that shows a transfer and its provenance; ``news``: its sender goes on with news.
+
+    ``dated``: with the date, also where the peer knows it.
+    """
     trust, book = context.book.trust, context.holder(transfer.key)
     provenance, spans = bundle(book.trust, book.graph, transfer, book.certificate)
     opening, body = transfer.shown(), transfer.body
     tokens = [book.graph.tokens[book.graph.origin(span.parent).token] for span in body.spans]
     witnesses = [*body.witness, *[item for hand in provenance.transfers for item in hand.witness]]
     hands = (*provenance.certificates, *shown_certificates(witnesses))
+    header = trust.header if dated or context.peer_epoch < trust.epoch else None
     return TransferMessage(
         opening.request if resume else b"",
         spans,
@@ -50,8 +56,8 @@ def transfer_message(context: Context, transfer: Transfer, resume: bool, news: b
         opening.private.refund_of,
         transfer.signature,
         provenance,
-        trust.header if context.peer_epoch < trust.epoch else None,
-        book.trust.chain(book.certificate, tokens, hands) if context.peer_wants_authorities else (),
+        header,
+        book.trust.chain(book.certificate, tokens, hands, header) if context.peer_wants_authorities else (),
         news,
     )
 

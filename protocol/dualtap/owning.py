@@ -158,7 +158,7 @@ class End:
         return max(self.book.trust.epoch, int(self._now) // limits.EPOCH_SECONDS)
 
     def _want(self) -> Want:
-        return Want.OWN | Want.AUTHORITIES if self.book.trust.lacks_authorities else Want.OWN
+        return Want.OWN | Want.AUTHORITIES if self.book.asks(self._epoch) else Want.OWN
 
     def _meet(self, hello: Hello, welcome: Welcome) -> Channel:
         self._channel = establish(self.book.scheme, self._ephemeral, self._initiator, hello, welcome, self._handover)

@@ -306,7 +306,7 @@ def check_size(context: Context, chosen: Choice) -> None:
     """Raise ``TOO_LARGE`` unless the payee can take this payment's message: nobody agrees to what cannot be paid.
 
     Raises ``STORE_FULL`` if this wallet could not keep what it shows (§12-8). SPEC §8.4-3. It is measured at the
-    furthest place that the tape may take next.
+    furthest place that the tape may take next, with the date: shown again, it may bring a later one.
     """
     book, asked, pay = context.book, cast("Request", context.request), cast("Pay", context.order)
     if chosen.witness:  # what it shows besides needs room besides: none is taken from outcomes that are still to come
@@ -318,8 +318,7 @@ def check_size(context: Context, chosen: Choice) -> None:
     private = Private(Verification.DEVICE, pay.refund_of)
     place = Opening(bytes(16), book.counter, book.counter + limits.COUNTER_STEP, private, asked.id)
     transfer = made(context, asked, chosen, place)
-    message = transfer_message(context, transfer.sealed(UNSIGNED), resume=True)
-    message = message._replace(header=context.book.trust.header)  # shown again, it may bring a later date
+    message = transfer_message(context, transfer.sealed(UNSIGNED), resume=True, dated=True)
     if not readable(message, size):
         raise TapError(Code.TOO_LARGE, "the payee cannot carry this value's history")
 

@@ -69,6 +69,17 @@ class Trust:
         """Whether the policy in force names an authority whose certificate is not here (SPEC §7-3)."""
         return self.policy is not None and not self._authorities.keys() >= set(self.policy.authorities)
 
+    def asks(self, own: bytes, epoch: int) -> bool:
+        """Whether to ask a peer for authorities (SPEC §7-3); ``own`` is the hint of who certified this wallet.
+
+        One is missing, or has ended at ``epoch``: above this wallet, or of those who date it (SPEC §7-25).
+        """
+        if self.lacks_authorities:
+            return True
+        known = [self._authorities.get(hint) for hint in (own, self.header.issuer if self.header else own)]
+        above = [self._authorities.get(one.issuer) for one in known if one is not None]
+        return any(one is not None and epoch > one.expires for one in (*known, *above))
+
     def verify(self, key: bytes, signature: bytes, digest: bytes) -> None:
         """Verify by an authority's key, which stays loaded; raise ``BAD_SIGNATURE`` or ``BAD_KEY``."""
         verify = self._verifiers.get(key)
@@ -147,13 +158,16 @@ class Trust:
         certificate: WalletCertificate,
         tokens: Iterable[Token] = (),
         hands: Iterable[WalletCertificate] = (),
+        header: Header | None = None,
     ) -> tuple[AuthorityCertificate, ...]:
         """Return the authorities behind a wallet, its tokens and earlier hands, issuers first, to be sent to a peer.
 
-        SPEC §7-4.
+        With a date, also of whom it is (SPEC §7-26). SPEC §7-4.
         """
         hints: dict[bytes, None] = {}
         issuers = [certificate.issuer, *(token.issuer for token in tokens), *(hand.issuer for hand in hands)]
+        if header is not None:
+            issuers.append(header.issuer)
         for hint in dict.fromkeys(issuers):
             found = self._authorities.get(hint)
             if found is not None and found.authority is Authority.BANK:
@@ -178,7 +192,12 @@ class Trust:
         return digest
 
     def check_valid(self, certificate: WalletCertificate, epoch: int) -> None:
-        """Raise if a genuine certificate, or its issuer's, has expired, or its key is on the hotlist (SPEC §7-14)."""
+        """Raise if a genuine certificate, or its issuer's, has expired, or its key is on the hotlist (SPEC §7-14).
+
+        Raises ``WRONG_CERTIFICATE`` for an institution's own key: what it was given is deposited (SPEC §7-28).
+        """
+        if any(one.key == certificate.key and one.authority in _INSTITUTION for one in self._authorities.values()):
+            raise TapError(Code.WRONG_CERTIFICATE, "an institution's key is no wallet's")
         self.authority(certificate.issuer, _CERTIFIERS, epoch)
         if epoch > certificate.expires:
             raise TapError(Code.CERTIFICATE_EXPIRED, "a wallet's")

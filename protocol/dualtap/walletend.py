@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualtap import wire
+from dualtap import limits, wire
 from dualtap.book import Book
 from dualtap.errors import Code, TapError, decode_code
 from dualtap.events import Begin, Consent, Decline, Event, Received, Send, Signature
@@ -158,7 +158,10 @@ class WalletEnd(End):
 def state_of(
     book: Book, epoch: int, lines: int, signature: bytes, authorities: tuple[AuthorityCertificate, ...]
 ) -> StateMessage:
-    """Return what a wallet tells its owner at a date: what it holds, until when, and its last lines, latest first."""
+    """Return what a wallet tells its owner at a date: what it holds, until when, and its last lines, latest first.
+
+    Of more than ``AMOUNT`` units it tells ``AMOUNT``: no message holds more.
+    """
     expiries: dict[int, int] = {}
     for held in book.holdings:
         if book.spendable(held, epoch):
@@ -168,13 +171,14 @@ def state_of(
         StateLine(line.what, line.amount, line.currency, sha256(line.peer)[:8] if line.peer else b"", line.epoch)
         for line in reversed(book.history[-lines:] if lines else [])
     ]
+    total = sum(held.amount for held in book.holdings)
     return StateMessage(
         book.ties.number if book.ties.bind is not None else 0,
-        sum(held.amount for held in book.holdings),
-        book.in_doubt(),
-        book.available(epoch),
+        min(total, limits.AMOUNT),
+        min(book.in_doubt(), limits.AMOUNT),
+        min(book.available(epoch), limits.AMOUNT),
         *book.ties.restraint(),
-        tuple(Expiry(*one) for one in sorted(expiries.items())[:LINES]),
+        tuple(Expiry(last, min(amount, limits.AMOUNT)) for last, amount in sorted(expiries.items())[:LINES]),
         tuple(told),
         book.trust.epoch,
         signature,

@@ -113,8 +113,8 @@ class Payer {
   // ---- session -------------------------------------------------------------------------------------------------
 
   begin() {
-    const { suite, scheme, trust } = this.wallet;
-    this.want = PAY | (trust.lacksAuthorities ? AUTHORITIES : 0);       // §7-3
+    const { suite, scheme, trust, certificate } = this.wallet;
+    this.want = PAY | (trust.asks(certificate, this.today) ? AUTHORITIES : 0);       // §7-3
     this.began = this.now();
     if (this.initiator) {
       this.hello = helloOf(scheme, suite.ephemeralPublic(this.ephemeral), this.want);
@@ -361,8 +361,8 @@ class Payer {
     const body = this.body(spans);
     const shown = { seed: Buffer.alloc(16), prev: this.wallet.ctr, ctr: this.wallet.ctr + 4n,
       private: { verification: 0, refund_of: EMPTY }, request: this.requestId };
-    const message = this.message({ body, shown, signature: Buffer.alloc(64) }, this.requestId);
-    const longest = encodeMessage('TransferMessage', { ...message, header: this.wallet.trust.header });
+    const message = this.message({ body, shown, signature: Buffer.alloc(64) }, this.requestId, true);
+    const longest = encodeMessage('TransferMessage', message);
     return message.bundle.transfers.length <= 64 && longest.length + TAG <= this.request.size;
   }
 
@@ -371,16 +371,17 @@ class Payer {
       witness: witnessOf(this.wallet, spans, this.terms) };
   }
 
-  message({ body, shown, signature }, request) {
+  message({ body, shown, signature }, request, dated = false) {
     const { wallet } = this;
-    const { header } = wallet.trust;
+    const { header: latest } = wallet.trust;
+    const header = latest && (dated || latest.epoch > this.peerEpoch) ? latest : null;
     const { spans, bundle } = compact(wallet, body.spans);
     return {
       request, spans, epoch: body.epoch, witness: body.witness, seed: shown.seed, prev: shown.prev, ctr: shown.ctr,
       verification: shown.private.verification, refund_of: shown.private.refund_of, signature, bundle,
-      header: header && header.epoch > this.peerEpoch ? header : null,
+      header,
       authorities: this.chainOf([...bundle.certificates, ...bundle.tokens,
-        ...(body.witness.length ? [this.certificate] : [])]),
+        ...(body.witness.length ? [this.certificate] : []), ...(header ? [header] : [])]),             // §7-26
       news: false,
     };
   }

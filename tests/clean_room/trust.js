@@ -86,9 +86,10 @@ class Trust {
   /** §7-4: the chains of several things, each authority once. */
   chains(things) { return [...new Set(things.flatMap((t) => this.chain(t)))]; }
 
-  /** §7-3 */
-  get lacksAuthorities() {
-    return !!this.policy && this.policy.authorities.some((h) => !this.authorities.has(hex(h)));
+  /** §7-3, §7-25 */
+  asks(certificate, today) {
+    const lacks = !!this.policy && this.policy.authorities.some((h) => !this.authorities.has(hex(h)));
+    return lacks || this.chains([certificate, ...(this.header ? [this.header] : [])]).some((a) => a.expires < today);
   }
 
   tier(number) { return this.policy && this.policy.tiers.find((t) => t.number === number); }

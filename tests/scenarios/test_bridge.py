@@ -19,7 +19,7 @@ from dualtap.session import Handover, ident
 from dualtap.wire import Want
 from dualtap_devices.bridge import Bridged, bridge
 from dualtap_devices.driver import Driver, run
-from dualtap_devices.passive import ANY, Done, Waiting, attend
+from dualtap_devices.passive import ANY, Done, Waiting, attend, check_first
 from dualtap_devices.wallet import Wallet
 from dualtap_transports import loopback
 from dualtap_transports.apdu_loopback import pair
@@ -241,6 +241,13 @@ def test_a_call_that_is_refused_is_refused_in_silence(case: str) -> None:
             link.receive(PATIENCE)
         assert silent.value.code is Code.LINK_LOST
     assert cards.payee.book.snapshot() == before
+
+
+def test_a_device_that_obeys_owners_is_not_called_to_own() -> None:
+    """§25-2: a Call of OWN asks an owner to begin; a device that waits is owned, and owns nobody."""
+    with pytest.raises(TapError) as caught:
+        check_first(encode_call(Call(Want.OWN)), ANY | Want.OWN)
+    assert caught.value.code is Code.WRONG_ROLE
 
 
 def test_a_call_within_a_session_is_no_message() -> None:

@@ -13,6 +13,7 @@ from dualtap import limits
 from dualtap.context import Charge, Order, Pay
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Effect, Persist, Report, Result, Send, Sign
+from dualtap.records import News
 from dualtap.statements import KIND, ON_TAPE
 from dualtap_devices import aio as devices_aio
 from dualtap_devices import driver as devices_driver
@@ -204,6 +205,62 @@ class Prompt:
     def _carry(self, frame: bytes) -> bool:
         self.frames.append(frame)
         return len(self.frames) > self.lost
+
+
+class Halved(Prompt):
+    """A link that takes nothing any more, and on which nothing comes: to wait there is to wait in vain."""
+
+    def send(self, frame: bytes) -> None:
+        raise TapError(Code.LINK_LOST, f"{len(frame)} bytes")
+
+    def receive(self, timeout: float | None) -> bytes:
+        raise AssertionError(f"waited {timeout} s for an answer to what was never sent")
+
+
+class Timed(Prompt):
+    """A link that notes how long its user would wait for each frame."""
+
+    def __init__(self, peer: Driver) -> None:
+        super().__init__(peer)
+        self.waits: list[float | None] = []
+
+    def receive(self, timeout: float | None) -> bytes:
+        self.waits.append(timeout)
+        return super().receive(timeout)
+
+
+def test_nobody_waits_for_an_answer_to_what_was_not_sent(world: World, run: Run) -> None:
+    """§11.1-1."""
+    pays, collects = both(world)
+    link = Halved(collects)
+    report = run(pays, link, PATIENCE)
+    assert (report.result, report.code, link.closed) == (Result.NOT_PAID, Code.LINK_LOST, True)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "news"), [(PATIENCE, limits.NEWS_SECONDS), (None, limits.NEWS_SECONDS), (1.5, 1.5)]
+)
+def test_once_it_is_paid_nobody_waits_long_for_news(world: World, run: Run, timeout: float | None, news: float) -> None:
+    """§21-4."""
+    payer, payee = (
+        world.wallet(fund=500),
+        world.wallet(news=News(None, world.authorities, world.header, world.ruled(2))),
+    )
+    pays, collects = drive(world, payer, Pay(), True), drive(world, payee, charge(), False)
+    link = Timed(collects)
+    assert run(pays, link, timeout).result is Result.PAID
+    assert link.waits[:2] == [timeout, timeout]
+    assert link.waits[-1] == news
+
+
+def test_a_former_key_in_quarantine_keeps_nobody_from_paying(world: World) -> None:
+    """§12-6, §20-8: it can sync and nothing else; the present key is well."""
+    former, payer, payee = world.wallet(), world.wallet(fund=500), world.wallet()
+    world.succeed(former, payer)
+    former.quarantined = True
+    pays, collects = drive(world, payer, Pay(), True), drive(world, payee, charge(), False)
+    exchange(pays, collects)
+    assert pays.result.result is Result.PAID
 
 
 ENDS = {

@@ -158,6 +158,7 @@ def test_another_schemes_service_learns_nothing(town: Town, tmp_path: Path) -> N
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello",
         b"HTTP/1.1 301 Moved\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1_000 + b"\r\n",
+        b"HTTP/1.1 503 Busy\r\nRetry-After: " + b"9" * 5_000 + b"\r\nContent-Length: 0\r\n\r\n",
         b"ICY 200\r\n\r\n",
         b"",
     ],
@@ -176,7 +177,32 @@ def test_what_is_no_answer_of_an_issuer_is_an_issuer_out_of_reach(answer: bytes)
             with pytest.raises(TapError) as caught:
                 carrier.exchange(b"hello")
             assert caught.value.code is Code.ISSUER_UNREACHABLE
+            assert carrier._link.sock is None  # pyright: ignore[reportPrivateUsage]
         served.result()
+
+
+@pytest.mark.parametrize("where", ["http://elsewhere/sync/x", "/admin/issue", "/sync/\xe9", ""])
+def test_no_answer_sends_a_wallet_elsewhere(where: str) -> None:
+    """Only a path of this service's syncs is followed."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {FRAME}\r\nContent-Length: 1\r\nLocation: "
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def twice() -> None:
+            link, _ = server.accept()
+            with link:
+                for location in (where, ""):
+                    said = b""
+                    while not said.endswith((b"hello", b"piece")):  # a request's body may come by itself
+                        said += link.recv(65_536)
+                    asked.append(said.partition(b"\r\n")[0])
+                    link.sendall(head.encode() + location.encode("latin-1") + b"\r\n\r\nx")
+
+        served = pool.submit(twice)
+        with HttpCarrier(f"http://127.0.0.1:{server.getsockname()[1]}") as carrier:
+            assert [carrier.exchange(b"hello"), carrier.exchange(b"piece")] == [b"x", b"x"]
+        served.result()
+    assert asked == [b"POST /sync HTTP/1.1"] * 2
 
 
 # The command line

@@ -260,5 +260,7 @@ def test_an_interrupted_wait_cancels_its_work(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(KeyboardInterrupt):
         thread.run(run_on())
     monkeypatch.undo()
+    for _ in range(2):
+        thread.run(asyncio.sleep(0))
+    assert ended == ["cancelled"], "and not only with the loop's end"
     thread.release()
-    assert ended == ["cancelled"]

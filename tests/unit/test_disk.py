@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -140,6 +141,24 @@ def test_a_wallet_half_made_is_none(world: World, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), created(tmp_path / "half", label_of(world)):
         raise KeyboardInterrupt
     refusal(Code.BAD_INPUT, tmp_path / "half")
+    with created(tmp_path / "half", label_of(world)) as wallet:
+        assert not wallet.book.joined, "its name is free again, for a new key"
+
+
+def test_a_new_wallet_is_one_only_when_all_of_it_is_durable(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its value comes next: a label that a power cut empties would leave that in a folder which is no wallet."""
+    folder, real, named = tmp_path / "purse", os.fsync, list[bool]()
+
+    def confirm(file: int) -> None:
+        named.append((folder / "wallet.json").exists())
+        real(file)
+
+    with created(folder, label_of(world)):
+        monkeypatch.setattr(os, "fsync", confirm)
+    assert named == [False, True], "the text, and then its name"
+    assert sorted(one.name for one in folder.iterdir()) == ["keystore.bin", "store.bin", "wallet.json"]
 
 
 # Storage that is not what it was
@@ -150,6 +169,20 @@ def test_a_part_that_is_missing_is_not_made_anew(folder: Path, part: str) -> Non
     (folder / part).unlink()
     assert part in refusal(Code.STORE_FAILED, folder)
     assert not (folder / part).exists()
+
+
+def lowest() -> int:
+    """Return the number that the next file gets: it grows where one was left open."""
+    number = os.open(os.devnull, os.O_RDONLY)
+    os.close(number)
+    return number
+
+
+def test_who_finds_a_wallet_in_use_keeps_no_file_of_it_open(folder: Path) -> None:
+    with opened(folder):
+        before = lowest()
+        refusal(Code.IN_USE, folder)
+        assert lowest() == before
 
 
 @pytest.mark.parametrize("part", ["keystore.bin", "store.bin"])

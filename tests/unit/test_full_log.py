@@ -8,7 +8,7 @@ import pytest
 
 from dualtap import limits
 from dualtap.account import ENTRY_ROOM
-from dualtap.context import Charge
+from dualtap.context import Charge, Pay
 from dualtap.errors import Code
 from dualtap.events import Result
 from dualtap.issued import Policy, Tier
@@ -17,7 +17,10 @@ from dualtap.statements import Kind
 from dualtap.states import Part, State
 from dualtap.suite import Drbg
 from dualtap.trust import issue
+from dualtap.walletend import WalletEnd
 from dualtap_devices import syncing
+from dualtap_devices.driver import Driver, exchange
+from dualtap_devices.owning import Session, fresh
 from dualtap_devices.slots import MemoryStore
 from dualtap_devices.wallet import Wallet
 from tests.playbook import EPOCH, World
@@ -27,6 +30,7 @@ NEED = limits.FULL.message + 2 * ENTRY_ROOM
 LEVELS = (0, 512, 2 * ENTRY_ROOM, NEED - 1, NEED)
 TEARS = ((Part.PAYER, State.AWAIT_OUTCOME), (Part.PAYEE, State.ENDED))
 BASKET = bytes(range(16))
+NOW = float(EPOCH * limits.EPOCH_SECONDS)
 
 
 def squeeze(wallet: Wallet, level: int) -> None:
@@ -142,14 +146,39 @@ def test_an_authority_that_is_new_needs_room() -> None:
     assert world.meet(watch, till, 10).run().payer.report.result is Result.PAID
 
 
+@pytest.mark.parametrize("tear", TEARS, ids=["transfer lost", "receipt lost"])
+@pytest.mark.parametrize("level", [*LEVELS, NEED + ENTRY_ROOM])
+@pytest.mark.parametrize("part", list(Part)[:2])
+def test_a_full_log_heals_whose_authorities_have_ended(tear: tuple[Part, State], level: int, part: Part) -> None:
+    """§7-25, §12-13: it asks for later certificates while it can keep them beside a payment, in either part."""
+    world = World()
+    policy, institution, bank = world.authorities
+    ended = (
+        policy,
+        issue(world.scheme, world.root, institution._replace(expires=EPOCH)),
+        issue(world.scheme, world.institution, bank._replace(expires=EPOCH)),
+    )
+    watch = world.wallet(fund=100, news=News(None, ended, world.header, world.policy))
+    till = world.wallet(fund=100)
+    torn(world, watch, till, tear)
+    squeeze(watch, level)
+    pair = (watch, till) if part is Part.PAYER else (till, watch)
+    world.meet(*pair, 10, seconds=NOW + limits.EPOCH_SECONDS).run()
+    assert not watch.book.pending
+    assert (set(watch.book.trust.authorities) == set(world.authorities)) is (level > NEED)
+
+
 def test_a_full_log_syncs_and_has_room_again() -> None:
     """§12-13: what a reply brings takes the place of what it settles; a deposit that finds no room waits."""
     world = World()
     watch, till = world.wallet(fund=100), world.wallet()
     world.pay(watch, till, 10)
+    assert till.book.unsaved is not None
     squeeze(till, 0)
     assert syncing.sync(till, Office(world), world.draw(), deposit=True).deposited == 0
     assert till.book.free > NEED
+    till.write(News(None, (), world.header, None))
+    assert world.reopened(till).book.holdings == till.book.holdings, "no signature stands where its entry is no more"
     assert syncing.sync(till, Office(world), world.draw(), deposit=True).deposited == 10
     world.check()
 
@@ -184,3 +213,45 @@ def test_a_deposit_takes_the_room_that_it_asks_for(spans: int) -> None:
         level += 512
         squeeze(till, level)
     assert (level, till.book.free) == ((1024, 1536)[spans > 1], 0)
+
+
+@pytest.mark.parametrize("level", [0, 512])
+def test_a_deposit_leaves_the_room_of_what_is_in_doubt(level: int) -> None:
+    """§12-13: eight outcomes may come before the reply does."""
+    world = World()
+    shop = world.wallet(fund=100)
+    for _ in range(8):
+        meeting = world.meet(shop, world.wallet(), 1)
+        meeting.until(*TEARS[0])
+        meeting.lose()
+    squeeze(shop, level)
+    assert len(shop.book.pending) == 8
+    assert syncing.prepare(shop, Drbg(world.draw()), deposit=True).deposited == 0
+    assert shop.book.free == shop.book.reserved() + level
+
+
+def test_a_log_with_room_for_half_a_tap_is_compacted_before_it() -> None:
+    """§12-12: whoever pays, collects, or obeys its owner does not meet a full log that only holds the past."""
+    world = World()
+    payer, till, card = world.wallet(fund=100), world.wallet(), world.wallet()
+    for wallet in (payer, till, card):
+        squeeze(wallet, 512)
+    pays, collects = [
+        Driver(wallet, order, wallet is payer, world.suite.ephemeral(world.draw()), world.draw(), clock=lambda: NOW)
+        for wallet, order in ((payer, Pay()), (till, Charge(10, "CNY", BASKET)))
+    ]
+    exchange(pays, collects)
+    assert pays.result.result is Result.PAID
+    Session(card, WalletEnd(card.book, fresh(card)), clock=lambda: NOW)
+    assert card.book.free >= card.book.reserved() + NEED
+
+
+def test_what_does_not_fit_into_one_deposit_goes_into_a_second() -> None:
+    """§14-1 with §10: a transfer takes so many spans and no more."""
+    world = World()
+    till = world.wallet()
+    for _ in range(limits.SPANS + 1):
+        world.pay(world.wallet(fund=10), till, 1)
+    assert syncing.prepare(till, Drbg(world.draw()), deposit=True).deposited == limits.SPANS + 1
+    deposits = [sent.transfer for sent in till.book.pending.values()]
+    assert sorted(len(one.body.spans) for one in deposits) == [1, limits.SPANS]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dualtap.account import amount_of
 from dualtap.statements import Parent, Side, Span, Transfer, TransferBody
+from dualtap.suite import Drbg
 from dualtap.sync import upload_of
+from dualtap_devices.syncing import close
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.states import Standing, State, paid, states
@@ -54,6 +56,25 @@ def test_a_deposit_that_waits_for_a_certificate_is_received() -> None:
     assert told(mint, partner, given) == [(Standing.RECEIVED, 60, LAST)]
     mint.settle_in(partner)
     assert told(mint, partner, given) == [(Standing.AT_RISK, 60, LAST)]
+
+
+def test_a_deposit_that_waits_for_a_death_is_received() -> None:
+    """§16-7: what was restored is credited as soon as its Close is known, whoever tells it."""
+    mint = Mint()
+    payer, shop = mint.wallet(100), mint.wallet()
+    assert mint.pay(payer, shop, 60, cut=2) == "in_doubt"
+    for request in list(shop.book.open):
+        close(shop, request, Drbg(mint.draw()))
+    assert mint.pay(payer, shop, 10) == "paid"
+    (back,) = (held for held in payer.book.holdings if held.parent.side is Side.PAYER)
+    body = TransferBody(mint.authority.institution, (Span(back.parent, back.start, back.end),), mint.epoch, ())
+    given = mint.sign(payer, body, mint.opening(50, 51))
+    known = upload_of(payer.book)
+    alone = known._replace(transfers=(*known.transfers, given), warrants=(), heard=(), tape=())
+    mint.sync(mint.signed_upload(payer, alone))
+    assert told(mint, payer, given) == [(Standing.RECEIVED, back.amount, LAST)]
+    mint.settle_in(shop)
+    assert told(mint, payer, given) == [(Standing.AT_RISK, back.amount, LAST)]
 
 
 def test_a_stuck_payer_is_told_a_date_and_after_it_what_came_back() -> None:

@@ -17,6 +17,7 @@ from dualtap.statements import Kind, Private, Scheme, TapeOpening, Verification
 from dualtap.suite import ED25519, sha256
 from dualtap_devices.flash import CrashFlash, Faults, MemoryFlash, PowerCut
 from dualtap_devices.keystore import SIZE, EmulatedKeystore
+from dualtap_devices.pin import KeptPin, pin_key
 from dualtap_devices.slots import MemoryStore
 from dualtap_devices.wallet import Wallet
 from tests.playbook import World
@@ -212,6 +213,51 @@ def test_a_write_that_is_not_confirmed_compares_nothing(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("hmac.compare_digest", never)
     refused(Code.KEYSTORE_REFUSED, lambda: keystore.pin.verify(RIGHT))
+
+
+@pytest.mark.parametrize("filled", range(16))
+def test_tries_outlive_the_power_wherever_the_log_moves(filled: int) -> None:
+    """§22-11: from 0 to 15 entries fill the half; a count that the move forgot would be a free guess."""
+    flash, keystore = chip()
+    for ctr in range(filled):
+        sign(keystore, ctr, ctr + 1, Verification.NONE)
+    for left in (2, 1, 0):
+        refused(Code.PIN_WRONG if left else Code.PIN_BLOCKED, lambda: keystore.pin.verify(WRONG))
+        assert opened(flash.crash()).pin.cell.tries == left
+
+
+def test_a_wrong_pin_takes_back_that_the_user_is_verified() -> None:
+    """§22-11: whoever guesses is not whoever was here before."""
+    _, keystore = chip()
+    keystore.pin.verify(RIGHT)
+    refused(Code.PIN_WRONG, lambda: keystore.pin.verify(WRONG))
+    assert not keystore.pin.cell.verified
+
+
+@pytest.mark.parametrize("new", [b"", b"123", b"1234567890123", b"12a4"])
+def test_what_is_no_pin_does_not_replace_one(new: bytes) -> None:
+    """§22-11: and uses no try."""
+    _, keystore = chip()
+    before = keystore.pin.cell
+    refused(Code.BAD_INPUT, lambda: keystore.pin.change(RIGHT, new))
+    assert keystore.pin.cell == before
+
+
+def test_a_key_that_could_not_take_a_pin_over_keeps_its_own() -> None:
+    """§22-16: its digests are of its own key still."""
+    _, before = chip()
+    written: list[PinCell] = []
+
+    def write(cell: PinCell) -> None:
+        if len(written) == 1:
+            written.append(cell)
+            raise TapError(Code.KEYSTORE_REFUSED)
+        written.append(cell)
+
+    own = KeptPin(pin_key(sha256(b"another chip")), PinCell(), write)
+    own.set(OTHER)
+    refused(Code.KEYSTORE_REFUSED, lambda: own.inherit(before.pin))
+    own.verify(OTHER)
 
 
 def test_an_heir_has_the_pin_of_the_key_before_whole_or_not_at_all() -> None:

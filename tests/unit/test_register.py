@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +39,33 @@ def test_a_line_that_was_cut_was_never_signed_for(register: Register, tmp_path: 
         assert register.ordinal(BANK, C, 9) == 1
         assert register.ordinal(BANK, A, 9) == 0
     assert path.read_bytes()[: len(whole) // 2] == whole[: len(whole) // 2]
+
+
+def test_no_ordinal_is_told_that_a_power_cut_could_take_back(
+    register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """§4.3-6: a line that was not confirmed reads back all the same; asked again, it is written again."""
+    written: list[str] = []
+    real = os.pwrite
+
+    def confirmed(file: int) -> None:
+        written.append("confirmed")
+
+    def failing(file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    def write(file: int, data: bytes, place: int) -> int:
+        written.append("written")
+        return real(file, data, place)
+
+    monkeypatch.setattr(os, "pwrite", write)
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(TapError, match="Input/output") as caught:
+        register.ordinal(BANK, A, 9)
+    assert caught.value.code is Code.STORE_FAILED
+    monkeypatch.setattr(os, "fsync", confirmed)
+    assert Register(tmp_path / "ordinals").ordinal(BANK, A, 9) == 0
+    assert written == ["written", "written", "confirmed"]
 
 
 def test_rivals_get_different_ordinals(register: Register, tmp_path: Path) -> None:

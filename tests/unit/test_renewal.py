@@ -10,9 +10,10 @@ from dualtap.errors import Code, TapError
 from dualtap.issued import Condition
 from dualtap.renewal import RENEWAL, is_renewal, renewal_serial
 from dualtap.statements import Parent, Side, Span, TransferBody
+from dualtap.suite import Drbg
 from dualtap.sync import upload_of
 from dualtap_devices.renewing import worn
-from dualtap_devices.syncing import SyncReport, sync
+from dualtap_devices.syncing import SyncReport, prepare, sync, tell
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.renewals import renewals
@@ -198,6 +199,52 @@ def test_past_its_last_day_conditional_value_stays_a_credit() -> None:
     assert renewed(mint, wallet).funded == 0
     assert [credit.amount for credit in mint.store.credits()] == [400]
     assert not renewals(mint.ledger.world())
+
+
+@pytest.mark.parametrize(
+    "day", [TERMS.spend, TERMS.spend + 1, TERMS.spend + TERMS.grace, TERMS.spend + TERMS.grace + 1]
+)
+def test_what_is_handed_in_on_which_last_day(day: int) -> None:
+    """§14-23: one's own value with conditions while it can be spent, all else while it can be claimed."""
+    mint = Mint()
+    bound, free = mint.wallet(), mint.wallet(300)
+    mint.ledger.issue(bound.book.key, 400, mint.epoch, mint.draw(8), (CAP,))
+    mint.settle_in(bound)
+    for wallet, amount in ((bound, 400), (free, 300)):
+        restore(mint, wallet, amount)
+        mint.epoch += day
+        mint.settle_in(wallet)
+        mint.epoch -= day
+    handed = [sum(held.amount for held in worn(wallet.book)) for wallet in (bound, free)]
+    assert handed == [400 * (day <= TERMS.spend), 300 * (day <= TERMS.spend + TERMS.grace)]
+
+
+def test_a_sync_counts_every_fresh_token_that_replaces_something() -> None:
+    """§14-25: one's own value with conditions, and all the rest, are two."""
+    mint = Mint()
+    wallet = far(mint)
+    mint.ledger.issue(wallet.book.key, 400, mint.epoch, mint.draw(8), (CAP,))
+    mint.settle_in(wallet)
+    restore(mint, wallet, 400 + wallet.book.available(mint.epoch) - 400)
+    report = renewed(mint, wallet)
+    assert (report.renewed, report.funded) == (900, 900)
+
+
+def test_what_comes_after_a_part_of_it_was_settled_stays_a_credit() -> None:
+    """§14-25: the settled part was paid already; fresh tokens for the whole would pay it again."""
+    mint = Mint()
+    wallet = mint.wallet(100)
+    mint.epoch += 3
+    mint.fund(wallet, 50)
+    restore(mint, wallet, 150)
+    prepared = prepare(wallet, Drbg(mint.draw()), deposit=False, renew=True)
+    first, last = sorted(token.claim_by for token in wallet.book.graph.tokens.values())
+    mint.epoch = first + 1
+    assert mint.epoch <= last
+    mint.ledger.settle(mint.epoch)
+    tell(wallet, prepared, mint)
+    assert (mint.ledger.audit().renewed, renewals(mint.ledger.world())) == (0, {})
+    assert [credit.amount for credit in mint.store.credits()] == [50]
 
 
 def test_a_cheats_value_is_not_made_clean() -> None:

@@ -16,7 +16,7 @@ from dualtap.events import Result
 from dualtap.forms import signed
 from dualtap.issued import Condition
 from dualtap.keystore import Keystore, sign_with
-from dualtap.records import Retired
+from dualtap.records import Carried, Retired
 from dualtap.statements import (
     GrantBody,
     Kind,
@@ -105,6 +105,7 @@ def test_a_new_key_keeps_the_pin_its_tries_and_the_sums(mint: Mint) -> None:
         before.verify(b"4072")
     spent = old.book.spent
     assert (spent.day, spent.unverified) == (60, 60)
+    old.write(Carried(spent._replace(verified=old.book.counter)))  # a place on the old key's tape, and on no other's
     turn(mint, old, new)
     assert after.cell == before.cell
     assert after.cell.tries == limits.PIN_TRIES - 1

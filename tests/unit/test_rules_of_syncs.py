@@ -77,6 +77,27 @@ def test_an_outcome_heard_while_a_reply_is_on_its_way_goes_up_in_the_next_sync(m
     assert (payer.book.heard, payer.book.tape) == ([], [])
 
 
+def test_what_is_heard_after_another_sync_is_not_taken_for_what_an_earlier_one_told(mint: Mint) -> None:
+    """§14-29: two syncs at a time; between their replies as many outcomes are heard as the first one told."""
+    payer, one, two = mint.wallet(50), mint.wallet(), mint.wallet()
+    assert mint.pay(payer, one, 5, cut=3) == mint.pay(payer, two, 5, cut=5) == "in_doubt"
+    mint.pay(payer, one, 999)
+    assert len(payer.book.heard) == len(payer.book.pending) == 1
+    desk = Desk(mint)
+
+    class Overtaken(Desk):
+        def sync(self, signed_upload: bytes) -> bytes:
+            reply = super().sync(signed_upload)
+            sync(payer, desk, mint.draw(), False)
+            mint.pay(payer, two, 999)
+            return reply
+
+    sync(payer, Overtaken(mint), mint.draw(), False)
+    (heard,) = payer.book.heard
+    sync(payer, desk, mint.draw(), False)
+    assert heard in decode_upload(mint.scheme, decode_signed_upload(desk.uploads[-1]).upload).heard
+
+
 # What a wallet does first
 
 

@@ -7,19 +7,23 @@ import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from threading import Event
+from typing import cast
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from dualtap import limits, wire
 from dualtap.errors import Code, TapError
 from dualtap.session import Channel, establish
-from dualtap.syncmessages import SyncPiece, SyncProof, decode, encode
+from dualtap.syncmessages import SyncNext, SyncPiece, SyncProof, decode, encode
 from dualtap.wire import Hello, RefuseMessage, Want
 from dualtap_issuer.ledger import Ledger
 from dualtap_issuer.service.clerk import Clerk
 from dualtap_issuer.service.desk import Desk, challenge_of
 from dualtap_issuer.service.http import template
 from dualtap_issuer.service.metrics import Metrics
+from dualtap_issuer.service.patience import patient
 from dualtap_issuer.service.problems import Problem
 from dualtap_issuer.service.run import address_of, bind
 from dualtap_issuer.service.settings import Settings
@@ -254,6 +258,87 @@ def test_one_frame_at_a_time() -> None:
         channel.open(await slow)
 
     run(story)
+
+
+def test_a_sync_that_is_being_stored_is_not_forgotten_however_long_that_takes() -> None:
+    """§14-22: who waits for the ledger is not silent, and may ask for the rest of the answer."""
+
+    async def story(bench: Bench) -> None:
+        name, channel, challenge = await bench.begin()
+        wallet = await bench.clerk.do(lambda _: bench.mint.wallet(5))
+        mine = await bench.clerk.do(lambda _: bench.mint.signed_upload(wallet, challenge=challenge))
+        go = Event()
+        before = asyncio.create_task(bench.clerk.do(lambda _: go.wait(30)))
+        slow = asyncio.create_task(bench.desk.go_on(name, channel.seal(encode(SyncPiece(0, 256, mine)))))
+        while bench.clerk.waiting < 2:
+            await asyncio.sleep(0)
+        bench.now = 10
+        assert bench.desk.open == 1
+        go.set()
+        assert await before
+        first = decode(channel.open(await slow))
+        assert isinstance(first, SyncPiece)
+        assert first.left
+        second = decode(channel.open(await bench.desk.go_on(name, channel.seal(encode(SyncNext(len(first.data)))))))
+        assert isinstance(second, SyncPiece)
+
+    run(story, Settings(idle=5, life=20))
+
+
+def test_a_clerk_that_was_stopped_takes_nothing_and_opens_nothing() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.clerk.stop()
+        await refused(503, bench.clerk.do(lambda _: None))
+        bench.clerk = Clerk(bench.ledger, 1)
+
+    run(story)
+
+
+class Later:
+    """A loop that notes what is to be done later, and does nothing."""
+
+    def __init__(self) -> None:
+        self.noted: list[Later] = []
+        self.cancelled = False
+
+    def call_later(self, seconds: float, act: Callable[[], object]) -> Later:
+        assert (seconds, act.__name__) == (Settings().reading, "abort")
+        self.noted.append(Later())
+        return self.noted[-1]
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Wire(asyncio.Transport):
+    """A connection that carries nothing."""
+
+    def is_closing(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        raise AssertionError("it was not time")
+
+    def close(self) -> None:
+        """End it."""
+
+
+def test_bytes_that_trickle_in_gain_no_time() -> None:
+    """Else one byte now and then would hold a connection for ever."""
+    later = Later()
+    config = uvicorn.Config(devices_app, log_config=None, lifespan="off")
+    connection = patient(Settings())(config, ServerState(), {}, cast("asyncio.AbstractEventLoop", later))
+    connection.connection_made(Wire())
+    for byte in b"GET /health HTTP/1.1\r\nX-Slow":
+        connection.data_received(bytes([byte]))
+    assert [one.cancelled for one in later.noted] == [False]
+    connection.connection_lost(None)
+    assert [one.cancelled for one in later.noted] == [True]
+
+
+async def devices_app(scope: object, receive: object, send: object) -> None:
+    """Never called: no request comes whole."""
+    raise AssertionError((scope, receive, send))
 
 
 def test_counts_are_what_prometheus_reads() -> None:

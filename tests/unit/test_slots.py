@@ -313,6 +313,24 @@ class TestFileFlash:
         assert SlotStore.open(flash).records == (b"one", b"two")
         flash.close()
 
+    def test_a_file_that_takes_and_gives_a_few_bytes_at_a_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write, read = os.pwrite, os.pread
+
+        def some(fd: int, data: bytes, at: int) -> int:
+            return write(fd, data[:100], at)
+
+        def few(fd: int, length: int, at: int) -> bytes:
+            return read(fd, min(length, 70), at)
+
+        monkeypatch.setattr(os, "pwrite", some)
+        monkeypatch.setattr(os, "pread", few)
+        flash = FileFlash(tmp_path / "wallet", SIZE)
+        flash.write(ALIGN, bytes(range(250)))
+        assert flash.read(ALIGN, 251) == bytes(range(250)) + b"\0"
+        flash.close()
+
     def test_one_user_at_a_time(self, tmp_path: Path) -> None:
         flash = FileFlash(tmp_path / "wallet", SIZE)
         assert "wallet" in failure(Code.IN_USE, lambda: FileFlash(tmp_path / "wallet", SIZE))

@@ -61,6 +61,25 @@ def test_the_folder_has_one_present_key_and_its_former_ones(house: House) -> Non
     ]  # fmt: skip
 
 
+def parts(folder: Path, said: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in succession.PARTS:
+        (folder / part).write_text(said)
+
+
+@pytest.mark.parametrize("kept", [(2,), (1, 2), (9, 10), (1, 2, 10)])
+def test_a_former_key_takes_no_other_former_keys_place(tmp_path: Path, kept: tuple[int, ...]) -> None:
+    """§20-8: also where older ones are gone already, and beyond the ninth."""
+    parts(tmp_path, "present")
+    parts(tmp_path / succession.NEXT, "heir")
+    for number in kept:
+        parts(tmp_path / succession.RETIRED / str(number), f"key {number}")
+    succession.promote(tmp_path)
+    found = [(one / "store.bin").read_text() for one in succession.retired(tmp_path)]
+    assert found == [*[f"key {number}" for number in kept], "present"]
+    assert (tmp_path / "keystore.bin").read_text() == "heir"
+
+
 class Dark(BaseException):
     """The power is gone."""
 

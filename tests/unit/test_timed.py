@@ -279,6 +279,16 @@ def drivers(town: Town, latency: float, within: float | None) -> tuple[Driver, D
     return driver(town.payer, Pay()), driver(town.payee, Charge(CAP + 1, "CNY", town.draw(16)))
 
 
+def test_a_fresh_driver_measures_what_its_link_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§24-3: in memory a round takes no time, and the payment is above the cap."""
+    monkeypatch.setattr("dualtap_devices.driver.steady", lambda: lambda: FIRST)
+    town = Town()
+    pays = Driver.fresh(town.payer, Pay(), initiator=True, within=10.0)
+    collects = Driver.fresh(town.payee, Charge(CAP + 1, "CNY", town.draw(16)), initiator=False)
+    exchange(pays, collects)
+    assert pays.result.result is Result.PAID
+
+
 @pytest.mark.parametrize(("latency", "code"), [(0.02, None), (0.2, Code.TOO_FAR)])
 def test_a_driver_tells_the_tap_what_its_link_allows(latency: float, code: Code | None) -> None:
     """§24-3."""

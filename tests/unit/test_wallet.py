@@ -18,6 +18,7 @@ from dualtap.keystore import Head, Keystore, sign_with
 from dualtap.logcodec import encode_record
 from dualtap.records import Answered, Asked, Funded, Healed, Moved, News, Record, Sent, SignedTail
 from dualtap.statements import KIND, ON_TAPE, Kind, ReceiptBody, TapeOpening, TapeStatement, TransferBody
+from dualtap.suite import Drbg
 from dualtap.sync import (
     Reply,
     SignedReply,
@@ -207,6 +208,17 @@ def test_a_counter_that_skips_past_an_entry_whose_signature_was_lost_stops_nothi
     payer = world.reopen(payer)
     assert payer.book.counter == payer.keystore.head.ctr > tail(payer).shown().ctr
     settle(world, payer, payee)
+
+
+def test_an_entry_that_moved_leaves_nothing_where_it_was(world: World) -> None:
+    """§12-7: what was never signed is in no history, and is not in doubt; the next entry follows the new place."""
+    book = stopped_payer(world)[0].book
+    old, place = book.tape[-1].id, book.tape[-1].shown()
+    book.apply(Moved(old, place.ctr + 4, place.ctr + 5))
+    new = book.tape[-1].id
+    assert (book.counter, book.place(Drbg(world.draw())).prev) == (place.ctr + 5, place.ctr + 5)
+    assert [named in book.graph.transfers for named in (old, new)] == [False, True]
+    assert [*book.pending] == [new]
 
 
 def test_an_entry_that_the_keystore_signed_never_moves(world: World) -> None:

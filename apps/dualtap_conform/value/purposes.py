@@ -295,8 +295,8 @@ def _behind(stage: Stage) -> Iterator[Vector]:
     deposit = scene.hand("anna", "institution", Span(scene.bound((Rule.CAP, cap(59))), 0, 60), request=b"")
     scene.certificates["institution"] = stage.certificate("institution")
     message = scene.pay("institution", of(deposit, 0, 60))
-    how = "A deposit behind meets every condition: its payee is who signed the token, with a wallet of the same key."
-    yield scene.met("Deposit", how, message, "5.6-4")
+    how = "A deposit behind, which the institution's own key hands on, with a wallet's certificate."
+    yield scene.refused(Code.WRONG_CERTIFICATE, "7-28", "Deposit", how, message)
 
 
 def _unknown(stage: Stage) -> Iterator[Vector]:

@@ -6,8 +6,10 @@ line breaks every hash after it; who cuts off the end is found by whoever has no
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -24,7 +26,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Open or make the file; raise ``IN_USE``, or ``STORE_FAILED`` if a line does not follow the one before it."""
-        self._file = open(path, "ab+", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115 - till close
+        self._file = io.FileIO(path, "ab+", opener=lambda name, flags: os.open(name, flags, 0o600))
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -36,6 +38,7 @@ class Journal:
         if torn:
             # A cut before the line was durable: what it announced was not carried out.
             self._file.truncate(len(data) - len(torn))
+        self._end = len(data) - len(torn)
         try:
             self.count, self.last = verify(whole)
         except TapError:
@@ -43,14 +46,16 @@ class Journal:
             raise
 
     def write(self, **fields: object) -> int:
-        """Append a line, durably, and return its number; raise ``STORE_FAILED``."""
+        """Append a line, durably, and return its number; raise ``STORE_FAILED``, and the next line takes its place."""
         line = json.dumps({"n": self.count + 1, **fields, "prev": self.last}).encode()
         try:
-            self._file.write(line + b"\n")
-            self._file.flush()
+            self._file.truncate(self._end)  # two lines of one number would look like a log that somebody has changed
+            if self._file.write(line + b"\n") != len(line) + 1:
+                raise OSError(errno.ENOSPC, "no room for a whole line")
             os.fsync(self._file.fileno())
         except OSError as error:
             raise TapError(Code.STORE_FAILED, f"the log of administrative calls: {error.strerror}") from error
+        self._end += len(line) + 1
         self.count, self.last = self.count + 1, hashlib.sha256(line).hexdigest()
         return self.count
 
