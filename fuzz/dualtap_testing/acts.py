@@ -6,8 +6,11 @@ import random
 from collections.abc import Callable
 
 from dualtap_testing import thieves
+from dualtap_testing.ages import AGES
 from dualtap_testing.devices import Device, taken_of
 from dualtap_testing.encounters import ENCOUNTERS
+from dualtap_testing.owners import OWNERS
+from dualtap_testing.purposes import PURPOSES
 from dualtap_testing.scenes import SCENES
 from dualtap_testing.taps import LinkFault, TapPlan
 from dualtap_testing.world import THIEVES, World
@@ -255,5 +258,8 @@ ACTS: dict[str, tuple[float, str, Act]] = {
     "collude": (0.7, "hostile", collude),
     **SCENES,
     **ENCOUNTERS,
+    **AGES,
+    **PURPOSES,
+    **OWNERS,
 }
 """By name: how often, the fault that it is part of, and what happens."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from dualtap_testing.binding import Binding, Here, Tied
 from dualtap_testing.reading import PAYEE, PAYER, TOKEN, TRANSFER, Coin, Parent, Piece, Word, minus
 
 
@@ -56,7 +57,9 @@ class _Found:
 class Bag:
     """Statements, in whatever order they came. A statement that nobody could rely on is kept and proves nothing."""
 
-    def __init__(self, offices: Iterable[bytes]) -> None:
+    def __init__(self, offices: Iterable[bytes], binding: Binding | None = None) -> None:
+        """``binding`` judges conditions; without one, no value has any."""
+        self._binding = binding
         self.offices = frozenset(offices)
         """The institutions' keys: what is paid to one is a deposit."""
         self.coins: dict[bytes, Coin] = {}
@@ -72,7 +75,7 @@ class Bag:
 
     def copy(self) -> Bag:
         """Return another with the same statements."""
-        twin = Bag(self.offices)
+        twin = Bag(self.offices, self._binding)
         twin.coins, twin.transfers, twin.requests = dict(self.coins), dict(self.transfers), dict(self.requests)
         twin.answers = {asked: dict(given) for asked, given in self.answers.items()}
         twin.tape = {key: dict(places) for key, places in self.tape.items()}
@@ -159,7 +162,30 @@ class Bag:
             if any(coin == given.coin and start < high and low < end for coin, low, high in taken):
                 return False
             taken.append((given.coin, start, end))
-        return bool(taken)
+        return bool(taken) and not self.unmet(transfer)
+
+    def unmet(self, transfer: Word, here: Here | None = None) -> str:
+        """Return which condition of its signer's own value a transfer does not meet, if any (SPEC §5.6).
+
+        ``here`` is what only the two at the tap know. All behind it is known.
+        """
+        if self._binding is None:
+            return ""
+        tied: dict[bytes, Tied] = {}
+        for parent, start, end in transfer.pieces:
+            named, hops = self._origin(parent)
+            coin = self.coins[named]
+            if coin.conditions and coin.owner == transfer.key:
+                tied[named] = tied.get(named, Tied(coin)).plus(start, end, hops)
+        return self._binding.unmet(transfer, tied, here) if tied or transfer.witness else ""
+
+    def _origin(self, parent: Parent) -> tuple[bytes, int]:
+        """Return the token of a parent whose past is known, and how many payees' hands it was in."""
+        named, side, place = parent
+        if side == TOKEN:
+            return named, 0
+        coin, hops = self._origin(self.transfers[named].pieces[place].parent)
+        return coin, hops + (side == PAYEE)
 
     def outcomes(self, transfer: Word) -> dict[bytes, bytes]:
         """Return every outcome of a transfer's request."""

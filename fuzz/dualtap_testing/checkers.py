@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dualtap_testing.bag import Bag, Leaf, Name
+from dualtap_testing.binding import Binding
 from dualtap_testing.reading import PAYER, TOKEN, Parent, Raw, Shelf, Word, coin, coin_id, unpack, word
 
 
@@ -48,15 +49,20 @@ class Checkers:
     """Everything that was ever durable in one world, and what must be true of it."""
 
     def __init__(
-        self, scheme: bytes, offices: Iterable[bytes], verifier: Callable[[bytes], Callable[..., None]]
+        self,
+        scheme: bytes,
+        offices: Iterable[bytes],
+        verifier: Callable[[bytes], Callable[..., None]],
+        banks: Iterable[bytes] = (),
     ) -> None:
-        """``offices`` are the institutions' keys; ``verifier`` is the suite's."""
+        """``offices`` are the institutions' keys, ``banks`` those of the banks; ``verifier`` is the suite's."""
         offices = tuple(offices)
+        self._binding = Binding(scheme, offices, banks, verifier)
         self.scheme = scheme
         self._issuers = {hashlib.sha256(key).digest()[:4]: key for key in offices}
         self._verifier = verifier
-        self.bag = Bag(offices)
-        self.told = Bag(offices)
+        self.bag = Bag(offices, self._binding)
+        self.told = Bag(offices, self._binding)
         """What the ledger was told."""
         self.bad: set[bytes] = set()
         self.settled: set[bytes] = set()
@@ -338,22 +344,21 @@ class Checkers:
         if total < amount:
             self.tally.value_lost += amount - total
             raise self.broken(2, "settled less than was issued", amount - total)
-        by_owner: dict[bytes, list[tuple[int, int]]] = {}
+        held = list(due)
+        known = [leaf for leaf in held if self._is_known(leaf)]
         wanted: dict[bytes, list[tuple[int, int]]] = {}
-        for leaf in due:
-            by_owner.setdefault(leaf.owner, []).append((leaf.start, leaf.end))
-            if self._is_known(leaf):
-                wanted.setdefault(leaf.owner, []).append((leaf.start, leaf.end))
+        for leaf in known:
+            wanted.setdefault(leaf.owner, []).append((leaf.start, leaf.end))
         said: dict[bytes, list[tuple[int, int]]] = {}
         for start, end, owner in found:
             said.setdefault(owner, []).append((start, end))
         if over:
             return
         short = [key for key, parts in wanted.items() if self.honest(key) and _without(parts, said.get(key, []))]
-        same = {key: _joined(parts) for key, parts in by_owner.items()} == {
+        same = {key: _joined(parts) for key, parts in wanted.items()} == {
             key: _joined(parts) for key, parts in said.items()
         }
-        if short or (exact and not same):
+        if short or (exact and known == held and not same):
             raise self.broken(2, "settled with another than its holder")
 
     def healed(self, key: bytes, others: Iterable[bytes]) -> None:

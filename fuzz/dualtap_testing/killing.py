@@ -13,14 +13,18 @@ from typing import Final, NamedTuple
 
 from dualtap_testing.acts import FAULTS
 from dualtap_testing.bugs import BUGS, Bug
+from dualtap_testing.curbed import CURBED
+from dualtap_testing.debts import DEBTS
 from dualtap_testing.escapes import ESCAPES
 from dualtap_testing.found import FOUND
+from dualtap_testing.lapses import LAPSES
 from dualtap_testing.many import cores, spread
+from dualtap_testing.premiums import PREMIUMS
 from dualtap_testing.simulate import ACTS, Scenario, live
 from dualtap_testing.slip import Slip
 from dualtap_testing.slips import SLIPS
 
-SEEDED: Final[Mapping[str, Bug | Slip]] = {**BUGS, **SLIPS, **ESCAPES}
+SEEDED: Final[Mapping[str, Bug | Slip]] = {**BUGS, **SLIPS, **ESCAPES, **LAPSES, **DEBTS, **CURBED, **PREMIUMS}
 """Every seeded bug, whoever wrote it, by name."""
 
 
@@ -63,6 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("bugs", nargs="*", metavar="bug", help="by name; all of them without one")
     parser.add_argument("--slips", action="store_true", help="those of slips.py alone")
     parser.add_argument("--escapes", action="store_true", help="those of escapes.py alone")
+    parser.add_argument("--curbed", action="store_true", help="those of curbed.py alone")
     parser.add_argument("--lives", type=int, default=LIVES, help="in which each is looked for")
     parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--markdown", action="store_true", help="print rows of a table")
@@ -70,13 +75,18 @@ def main(arguments: Sequence[str]) -> int:
     unknown = set(given.bugs) - SEEDED.keys()
     if unknown:
         parser.error(f"no seeded bug is called {', '.join(sorted(unknown))}")
-    names: list[str] = given.bugs or list(SLIPS if given.slips else ESCAPES if given.escapes else SEEDED)
+    names: list[str] = given.bugs or list(_table(given))
     alive = 0
     for killed in spread(partial(hunt, lives=given.lives), names, given.jobs):
         alive += not killed.what
         sys.stdout.write(_row(killed) if given.markdown else _line(killed))
         sys.stdout.flush()
     return int(alive > 0)
+
+
+def _table(given: argparse.Namespace) -> Mapping[str, Bug | Slip]:
+    """Return the seeded bugs that are asked for."""
+    return SLIPS if given.slips else ESCAPES if given.escapes else CURBED if given.curbed else SEEDED
 
 
 def _line(killed: Killed) -> str:

@@ -49,14 +49,15 @@ class Network:
 
     def deliver(self, upload: bytes) -> bytes:
         """Give the ledger an upload; the checkers see both."""
-        reply = self._world.ledger.sync(upload, self._world.epoch)
+        reply = self._world.guild.desk(self.syncing, self._world.random).sync(upload, self._world.epoch)
         if upload in self._taken:
             raise PromiseBroken(5, "the ledger took an upload twice")
         self._taken.add(upload)
         self._world.rules.uploaded(upload, self._world.epoch)
-        if self._world.ledger.refused and not self._world.checkers.bad:
+        if self._world.guild.refused and not self._world.checkers.bad:
             raise PromiseBroken(2, "the ledger left out a genuine statement")
         self._world.checkers.uploaded(upload)
+        self._world.dues.uploaded(upload)
         self._world.checkers.replied(reply)
         self._world.heirs.replied(upload, reply, self._named)
         return reply

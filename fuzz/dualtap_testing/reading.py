@@ -45,10 +45,15 @@ class Word(NamedTuple):
     """Whether a deposit asks for fresh tokens in place of its credit."""
     epoch: int
     """Its signer's date."""
+    witness: tuple[bytes, ...] = ()
+    """What a transfer shows for the conditions of its value."""
 
 
 class Coin(NamedTuple):
-    """A token: whose, how much, until when it can be claimed and spent, who issued it (a hint), how far it travels."""
+    """A token: whose, how much, until when it can be claimed and spent, who issued it (a hint), how far it travels.
+
+    ``serial`` tells it from others of its issuer; ``conditions`` are codes and values.
+    """
 
     owner: bytes
     amount: int
@@ -56,6 +61,8 @@ class Coin(NamedTuple):
     issuer: bytes
     spend_by: int
     hops: int
+    serial: bytes = b""
+    conditions: tuple[tuple[int, bytes], ...] = ()
 
 
 def _sha(*parts: bytes) -> bytes:
@@ -114,7 +121,9 @@ def _read(scheme: bytes, kind: int, key: bytes, body: Raw, shown: Any) -> Word:
     place = (shown[1], shown[2]) if opened else None
     if kind == TRANSFER:
         asked = shown[4] if opened else b""
-        return Word(named, kind, key, body[0], pieces(body[1]), asked, b"", commitment, place, bool(body[3]), body[2])
+        renews = body[3] == (b"dualtap renewal 1",)
+        cut = pieces(body[1])
+        return Word(named, kind, key, body[0], cut, asked, b"", commitment, place, renews, body[2], body[3])
     accepts = body[1] if kind == RECEIPT else b""
     return Word(named, kind, key, b"", (), body[0], accepts, commitment, place, False, body[2])
 
@@ -126,7 +135,7 @@ def untaped_id(scheme: bytes, raw: Raw) -> bytes:
 
 def coin(raw: Raw) -> Coin:
     """Return what a token says."""
-    return Coin(raw[3], raw[1], raw[5], raw[8], raw[4], raw[6])
+    return Coin(raw[3], raw[1], raw[5], raw[8], raw[4], raw[6], raw[0], raw[7])
 
 
 def coin_id(scheme: bytes, issuer: bytes, raw: Raw) -> bytes:

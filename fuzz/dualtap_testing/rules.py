@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dualtap_testing.chains import Chain
 from dualtap_testing.checkers import Checkers, PromiseBroken
 from dualtap_testing.memory import Memory
 from dualtap_testing.reading import PAYEE, RECEIPT, TOKEN, Parent, Raw, Shelf, Word, unpack, word
@@ -51,6 +52,7 @@ class _Kept:
     shelf: Shelf
     bounds: Bounds
     memory: Memory
+    chain: Chain = field(default_factory=Chain)
     read: int = 0
     epoch: int = 0
     ctr: int = 0
@@ -74,6 +76,8 @@ class _Receipt(NamedTuple):
     said: Word
     message: Raw
     refuses: frozenset[bytes]
+    until: int
+    """The last day of its payer's certificate, or of one above it that this wallet knew."""
 
 
 class Rules:
@@ -109,7 +113,8 @@ class Rules:
 
     def _take(self, kept: _Kept, record: Raw) -> None:
         match record:
-            case [1, _, _, header, policy]:
+            case [1, certificate, authorities, header, policy]:
+                self._chained(kept.chain.read(certificate, authorities, header, whole=False))
                 self._dated(kept, header)
                 if kept.memory.policy(policy):
                     raise PromiseBroken(3, "an honest wallet's policy goes back")
@@ -143,7 +148,8 @@ class Rules:
                 self._move(kept, prev, ctr)
             case [9, ctr, *_]:
                 self._told(kept, ctr)
-            case [10, [_, _, _, policy], *_]:
+            case [10, [certificate, authorities, header, policy], *_]:
+                self._chained(kept.chain.read(certificate, authorities, header, whole=True))
                 if policy is None and kept.memory.version:
                     raise PromiseBroken(2, "a compacted log has lost the policy")
                 kept.memory.policy(policy)
@@ -160,7 +166,17 @@ class Rules:
         kept.received += sum(end - start for *_, start, end in message[2])
         self._bounded(kept.receipts, kept.bounds.receipts, "accepted more payments")
         self._bounded(kept.received, kept.bounds.received, "accepted a greater sum")
-        self._waiting.append(_Receipt(kept, found, message, kept.memory.refuses))
+        payer = message[11][0][0]
+        until = min(payer[6], kept.chain.until(payer[8]))
+        self._waiting.append(_Receipt(kept, found, message, kept.memory.refuses, until))
+
+    def _chained(self, wrong: str) -> None:
+        if wrong:
+            raise PromiseBroken(3, f"an honest wallet {wrong}")
+
+    def chain(self, shelf: Shelf) -> Chain:
+        """Return the authorities that this store knows."""
+        return self._stores[id(shelf)].chain
 
     def requests(self, shelf: Shelf, basket: bytes, part: int) -> int:
         """Return how many requests for a part this store has made."""
@@ -172,8 +188,11 @@ class Rules:
         return self._stores[id(shelf)].date
 
     def _dated(self, kept: _Kept, header: Raw | None) -> None:
-        """A wallet's date moves: never back, and by a tap not too far (SPEC §7-10, §7-11)."""
-        if header is None:
+        """A wallet's date moves: never back, and by a tap not too far (SPEC §7-10, §7-11).
+
+        An institution without the policy key may give an older date than a tap did: that one moves nothing.
+        """
+        if header is None or (header[0] < kept.date and not self.by_tap):
             return
         if header[0] < kept.date:
             raise PromiseBroken(3, "an honest wallet's date goes back")
@@ -285,7 +304,7 @@ class Rules:
         return _Path(up.coin, up.hops, up.restored + 1, epoch)
 
     def _accepted(self, one: _Receipt, transfer: Word) -> None:
-        kept, receipt, message, refuses = one
+        kept, receipt, message, refuses, until = one
         self._genuine(transfer, message[10], "accepted what its payer did not sign")
         if not self._bag.good(transfer.id):
             raise PromiseBroken(1, "an honest wallet accepted a payment that rests on what nobody signed")
@@ -298,8 +317,8 @@ class Rules:
             wrong.append("has a hand that is on its hotlist, or that evidence names")
         if transfer.epoch > receipt.epoch:
             wrong.append("is dated after its Receipt")
-        if message[11][0][0][6] < today:
-            wrong.append("is of a payer whose certificate has ended")
+        if until < today:
+            wrong.append("is of a payer whose certificate, or one above it, has ended")
         if kept.asked.get(receipt.request, _units(transfer)) != _units(transfer):
             wrong.append("is of another amount than was asked for")
         for place, (parent, start, end) in enumerate(transfer.pieces):

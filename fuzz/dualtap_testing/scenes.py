@@ -21,6 +21,11 @@ def some_honest(world: World, draw: random.Random, count: int) -> list[Device]:
     return draw.sample(found, count) if len(found) >= count else []
 
 
+def ended(world: World, device: Device) -> bool:
+    """Whether a device may neither pay nor be paid any more: its certificate has ended."""
+    return world.epoch > device.wallet.book.certificate.expires
+
+
 def thief_of(world: World, draw: random.Random) -> Device:
     """Return one of the thieves."""
     return draw.choice([one for one in world.devices if one.name in THIEVES])
@@ -241,7 +246,8 @@ def misdate(world: World, draw: random.Random, faults: frozenset[str]) -> None:
     later = draw.choice([thief, payee[0]])
     world.sync(later)
     world.fall(thief)
-    world.tap(thief, payee[0], draw.randint(1, 5), CLEAN, takes_for=0 if later is not thief else LAST)
+    date = 0 if later is not thief else LAST
+    world.tap(thief, payee[0], draw.randint(1, 5), CLEAN, cheat=lambda context: setattr(context, "peer_epoch", date))
 
 
 def two_heirs(world: World, draw: random.Random, faults: frozenset[str]) -> None:

@@ -11,7 +11,7 @@ from dualtap_testing.reading import Shelf
 REASONS = frozenset({
     Code.INSUFFICIENT, Code.OVER_LIMIT, Code.BASKET_PAID, Code.CERTIFICATE_EXPIRED, Code.TOKEN_EXPIRED,
     Code.TOO_MANY_HOPS, Code.TOO_MANY_WARRANTS, Code.HOTLISTED, Code.DOUBLE_SPENT, Code.TAPE_FORKED, Code.TOO_LARGE,
-    Code.NOT_A_REFUND, Code.STORE_FULL, Code.DECLINED,
+    Code.NOT_A_REFUND, Code.STORE_FULL, Code.DECLINED, Code.CONDITION_UNMET, Code.FROZEN,
 })  # fmt: skip
 """Why a tap of two honest devices may end without a payment, where nothing fails."""
 

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dualtap.errors import Code, TapError
 from dualtap.suite import SUITES, Suite
+from dualtap_devices.small import parsed_text
 from dualtap_testing.acts import FAULTS, happen
 from dualtap_testing.checkers import PromiseBroken, Tally
 from dualtap_testing.ending import heal, settle_all, wait
@@ -23,7 +24,7 @@ from dualtap_testing.shrink import shrink
 from dualtap_testing.stub import STUB
 from dualtap_testing.temper import temper_of
 from dualtap_testing.watching import digest_of
-from dualtap_testing.world import World
+from dualtap_testing.world import GRACE, SPEND, World
 
 ACTS = 120
 """Acts in one life."""
@@ -70,7 +71,7 @@ class Scenario:
     def load(cls, path: Path) -> Scenario:
         """Return the scenario in a file; raise ``BAD_INPUT`` for a file that holds none."""
         try:
-            found: dict[str, Any] = json.loads(path.read_text())
+            found = cast("dict[str, Any]", parsed_text(path.read_text()))
             if found["dualtap scenario"] != VERSION or found["suite"] not in SIMULATED:
                 raise TapError(Code.BAD_INPUT, f"{path}: a scenario of another version")
             acts, faults = tuple(map(int, found["acts"])), tuple(map(str, found["faults"]))
@@ -146,7 +147,7 @@ def _play(world: World, scenario: Scenario, every: int, told: Told) -> None:
     wait(world)
     heal(world)
     settle_all(world)
-    world.ledger.audit()
+    world.guild.audit(world, SPEND + GRACE + 2)
     world.faults += world.network.faults
 
 

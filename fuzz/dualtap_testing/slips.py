@@ -297,7 +297,7 @@ _LEDGER: Final = {
         "what an honest wallet hands in is whole when it is told: tests/unit/test_standing.py",
     ),
     "not on the last day": Slip(
-        "a deposit on the last day is not credited", World.credits_of, "epoch <= self", "epoch < self"
+        "a deposit on the last day is not credited", World.credits_of, "epoch <= last", "epoch < last"
     ),
     "in doubt is the payee's": Slip(
         "what is in doubt is settled to its payee", World._follow,

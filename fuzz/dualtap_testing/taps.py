@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from dualtap.context import Order
+from dualtap.context import Context, Order
 from dualtap.errors import Code, TapError
 from dualtap.events import Ask, Consent, Decline, Report
 from dualtap.suite import Ephemeral
@@ -96,8 +96,8 @@ class Side:
     refused: TapError | None = None
     overran: bool = False
     """Whether its log had no room for what it had begun (SPEC §12-8)."""
-    takes_for: int | None = None
-    """A thief's: the date for which it takes its peer's."""
+    cheat: Callable[[Context], object] | None = None
+    """A thief's: what it makes of its tap when its person agrees."""
     meanwhile: Callable[[], object] | None = None
     """What happens while this payer's person thinks, or before the frame ``pause``."""
     pause: int | None = None
@@ -254,8 +254,8 @@ def _agrees(side: Side, ask: Ask) -> Consent:
     del ask
     if side.pause is None:
         side.interrupt()
-    if side.takes_for is not None and isinstance(side.driver, Driver):
-        side.driver.tap._context.peer_epoch = side.takes_for  # pyright: ignore[reportPrivateUsage]
+    if side.cheat is not None and isinstance(side.driver, Driver):
+        side.cheat(side.driver.tap._context)  # pyright: ignore[reportPrivateUsage]
     return Consent()
 
 

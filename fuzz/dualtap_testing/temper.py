@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass, field
 
 from dualtap.issued import Tier
+from dualtap.limits import AMOUNT
 from dualtap_testing.devices import SMALL, STORE
 
 TIER = Tier(1, payment=1_000, payments=9, receipts=9, received=100_000)
@@ -17,6 +18,8 @@ TIER = Tier(1, payment=1_000, payments=9, receipts=9, received=100_000)
 _WEIGHTS = (0.2, 0.5, 1.0, 1.0, 2.0, 5.0)
 _BETWEEN_SYNCS = (4, 9, 9, 30, 200)
 _RECEIVED = (25, 100_000)
+_DAY = (20, 60, AMOUNT, AMOUNT)
+_BALANCE = (60, 350, AMOUNT, AMOUNT)
 
 
 @dataclass(frozen=True)
@@ -46,4 +49,5 @@ def temper_of(seed: str) -> Temper:
     most = draw.choice(_BETWEEN_SYNCS)
     tier = TIER._replace(payments=most, receipts=draw.choice((most, 9)))
     store, card = draw.choice((STORE, 320 * 1024)), draw.choice((SMALL, 2 * SMALL))
-    return Temper(seed, tier._replace(received=draw.choice(_RECEIVED)), store, card)
+    tier = tier._replace(received=draw.choice(_RECEIVED), day=draw.choice(_DAY), balance=draw.choice(_BALANCE))
+    return Temper(seed, tier, store, card)

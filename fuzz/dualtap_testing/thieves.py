@@ -129,7 +129,7 @@ class _Reach:
         return self._world.network.deliver(signed_upload)
 
 
-def _sealed(world: World, device: Device, statement: Signed[Body]) -> TapeStatement:
+def sealed(world: World, device: Device, statement: Signed[Body]) -> TapeStatement:
     """Return a statement signed by the bare secret; the checkers learn of it."""
     secret = device.chests[-1].keystore.secret
     found = cast("TapeStatement", statement.sealed(world.suite.signer(secret).sign(statement.id)))
@@ -137,7 +137,7 @@ def _sealed(world: World, device: Device, statement: Signed[Body]) -> TapeStatem
     return found
 
 
-def _place(draw: random.Random) -> Opening:
+def place(draw: random.Random) -> Opening:
     """Return a place on the tape that no machine takes."""
     prev = 1_000_000 + 10 * draw.randrange(1 << 24)
     return Opening(draw.randbytes(16), prev, prev + 1)
@@ -150,23 +150,24 @@ def lie(world: World, device: Device, draw: random.Random, only: str = "") -> No
         found = _lie(world, device, kind, draw)
         if found is not None:
             world.fall(device)
-            _upload(world, device, _sealed(world, device, found))
+            upload(world, device, sealed(world, device, found))
             world.faults += 1
             return
 
 
-def _upload(world: World, device: Device, statement: TapeStatement) -> None:
+def upload(world: World, device: Device, statement: TapeStatement) -> None:
+    """Tell the ledger of a statement, in a thief's name."""
     book, scheme = device.wallet.book, world.scheme
     whole = upload_of(book)
-    upload = encode_upload(whole._replace(tape=(*whole.tape, statement)))
+    data = encode_upload(whole._replace(tape=(*whole.tape, statement)))
     challenge = world.ledger.challenge(world.draw())
-    said = sync_statement(scheme, book.key, upload, challenge, book.trust.epoch)
+    said = sync_statement(scheme, book.key, data, challenge, book.trust.epoch)
     signature = sign_with(device.chests[-1].keystore, said)
-    world.network.deliver(encode_signed_upload(SignedUpload(upload, challenge, book.trust.epoch, signature)))
+    world.network.deliver(encode_signed_upload(SignedUpload(data, challenge, book.trust.epoch, signature)))
 
 
 def _lie(world: World, device: Device, kind: str, draw: random.Random) -> Signed[Body] | None:
-    bag, key, opening = world.checkers.bag, device.key, _place(draw)
+    bag, key, opening = world.checkers.bag, device.key, place(draw)
     spans: tuple[Span, ...] = ()
     mine = [one for one in bag.transfers.values() if one.key == key and bag.good(one.id) and _alive(world, one)]
     match kind:
@@ -291,9 +292,7 @@ def misname(world: World, device: Device, draw: random.Random, payer: Device | N
         request = sent.transfer.shown().request
         if sent.transfer.body.payee == device.key and request in book.open:
             body = ReceiptBody(request, draw.randbytes(32), world.epoch)
-            given = _sealed(
-                world, device, cast("Signed[Body]", signed(world.scheme.id, device.key, body, _place(draw)))
-            )
+            given = sealed(world, device, cast("Signed[Body]", signed(world.scheme.id, device.key, body, place(draw))))
             book.questions[request] = book.questions[request]._replace(outcome=cast("Outcome", given))
             book.open.pop(request)
             world.faults += 1
@@ -312,8 +311,8 @@ def collude(world: World, draw: random.Random) -> None:
     for sent in list(payer.wallet.book.pending.values()):
         request = sent.transfer.shown().request
         if sent.transfer.body.payee == payee.key and sent.transfer.id in payee.wallet.book.taken:
-            close = signed(world.scheme.id, payee.key, CloseBody(request, 0, world.epoch), _place(draw))
-            closed = cast("Outcome", _sealed(world, payee, cast("Signed[Body]", close)))
+            close = signed(world.scheme.id, payee.key, CloseBody(request, 0, world.epoch), place(draw))
+            closed = cast("Outcome", sealed(world, payee, cast("Signed[Body]", close)))
             payer.wallet.write(Healed(sent.transfer.id, closed))
             payer.touched = True
             world.faults += 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from dualtap.allowance import today
 from dualtap.suite import SUITES
 from dualtap.verdict import verify_evidence
 from dualtap_issuer.settling import all_liabilities, all_shares
 from dualtap_testing.arrivals import deposited
 from dualtap_testing.bag import Name
 from dualtap_testing.checkers import Credit, PromiseBroken
+from dualtap_testing.insured import Given, check_guarantee
+from dualtap_testing.renewed import check_renewed
 from dualtap_testing.rules import Bounds
 from dualtap_testing.screens import check_paid_once
 
@@ -47,6 +50,8 @@ class Watch:
                     )
                     self._world.rules.read(chest.shelf, chest.store.journal, bounds)
             if self._world.honest(device):
+                chests = [*device.chests, *([device.heir] if device.heir else [])]
+                self._world.curbs.read([(one.key, one.shelf, one.store.journal) for one in chests])
                 check_paid_once([chest.shelf for chest in device.chests])
                 for wallet, chest in zip((*device.wallet.retired, device.wallet), device.chests, strict=True):
                     if wallet.quarantined:
@@ -56,8 +61,12 @@ class Watch:
                     self._world.checkers.claims(chest.shelf, held, wallet.book.pending)
                     taken = wallet.book.taken
                     self._world.rules.refunds(chest.shelf, {named: one.refunded for named, one in taken.items()})
+                    book = wallet.book
+                    paid = book.trust.epoch, today(book.spent, book.trust.epoch)
+                    self._world.curbs.claims(chest.shelf, book.ties.restraint(), paid)
                     if wallet.book.trust.epoch != self._world.rules.date(chest.shelf):
                         raise PromiseBroken(3, "a wallet's date is not that of its store")
+        self._world.curbs.judge()
         self._world.rules.judge()
 
     def check(self) -> None:
@@ -86,12 +95,17 @@ class Watch:
     def _check_more(self, credits: list[Credit], named: set[bytes]) -> None:
         """Check the hotlist, deposits that came in time, and who bears what was overspent."""
         store = self._world.ledger.store
+        self._world.guild.date(self._world)
         if self._world.heirs.line(named) - set(self._world.ledger.policy.hotlist):
             raise PromiseBroken(1, "who is named is not on the hotlist")
+        check_renewed(self._world.checkers)
         deposited(self._world.checkers, {(one.transfer, one.number) for one in credits}, self._world.rules.last)
         shares = [(one.token, one.holder, one.claim, one.backed) for one in all_shares(store)]
         backs = {token: self._world.checkers.told.backs(token) for token, *_ in shares}
-        self._world.rules.shares(shares, {(one.token, one.key) for one in all_liabilities(store)}, backs)
+        named_of = {(one.token, one.key) for one in all_liabilities(store)}
+        self._world.rules.shares(shares, named_of, backs)
+        given = [Given(one.token, one.holder, one.claim, one.backed, one.guaranteed) for one in all_shares(store)]
+        check_guarantee(given, named_of, self._world.most)
 
 
 def digest_of(world: World) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeAlias, cast
 
 from dualtap import limits
-from dualtap.context import Charge, Pay
+from dualtap.context import Charge, Context, Pay
 from dualtap.errors import Code, TapError
 from dualtap.forms import signed
 from dualtap.issued import Carrier, Condition, Role, Token
@@ -27,12 +27,18 @@ from dualtap_devices.syncing import Prepared, close, tell
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.authority import SchemeAuthority, Secrets
 from dualtap_issuer.facts import decode_fact
+from dualtap_issuer.guarantee import Caps
 from dualtap_issuer.ledger import Ledger, Terms
 from dualtap_testing.checkers import Checkers, PromiseBroken
+from dualtap_testing.curbs import Curbs, Sums
 from dualtap_testing.devices import SMALL, Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.dues import Dues
+from dualtap_testing.guild import Guild
 from dualtap_testing.heirs import Heirs, check_former_keys
+from dualtap_testing.insured import most_of
 from dualtap_testing.network import Network
 from dualtap_testing.reading import Parent
+from dualtap_testing.reigns import Reign, check_expiry, footing
 from dualtap_testing.remembered import EmptyStore
 from dualtap_testing.rules import Rules
 from dualtap_testing.screens import check_reason, check_told, check_unpaid, is_paid
@@ -63,6 +69,8 @@ EXPIRED = 3
 INFORMED = ("anna", "kiosk", "market")
 REQUESTS, STEP = 8, 400
 """Requests for a part after which a person is asked (SPEC §10), and days that one tap may move a date."""
+SELLS = {"kiosk": 5994, "market": 5411, "fence": 5411}
+"""Merchants' categories (ISO 18245); all others have none."""
 THIEVES = ("thief", "fence")
 """Who may be cloned, rewound and lie; they collude."""
 
@@ -89,13 +97,18 @@ class World:
         self.network = Network(self)
         self.watch = Watch(self)
         secrets = Secrets(*[self.draw() for _ in range(4)])
-        store = EmptyStore()
-        self.ledger = Ledger(
-            store, SchemeAuthority(suite, secrets, store, LAST, 1_000), Terms("CNY", SPEND, GRACE, 4, (self.tier,))
-        )
+        store, self.reign = EmptyStore(), Reign(seed, START)
+        authority = SchemeAuthority(suite, secrets, store, self.reign.first, 1_000)
+        self.most = most_of(seed)
+        terms = Terms("CNY", SPEND, GRACE, 4, (self.tier,), Caps(*self.most))
+        self.ledger = Ledger(store, authority, terms)
+        self.guild = Guild(seed, self.ledger, authority, START, self.reign.first)
         self.scheme = self.ledger.scheme
-        self.checkers = Checkers(self.scheme.id, [self.ledger.authority.institution], suite.verifier)
+        self.checkers = Checkers(self.scheme.id, self.guild.offices, suite.verifier, self.guild.banks)
+        self.dues = Dues(self.checkers, self.guild.hints)
         self.rules = Rules(self.checkers, suite.verifier)
+        sums = Sums(self.tier.payment, self.tier.day, self.tier.balance)
+        self.curbs = Curbs(self.checkers, sums, self.rules.clocks, suite.verifier)
         self.heirs = Heirs()
         self.devices: list[Device] = []
         self.taps = self.faults = 0
@@ -142,7 +155,8 @@ class World:
         body = PresentBody(self.ledger.challenge(self.draw()), True, self.epoch)
         present = signed(self.scheme.id, device.key, body)
         proof = present.sealed(sign_with(chest.keystore, present))
-        certificate = self.ledger.certify(proof, carrier, 1, Role.PAY | Role.COLLECT, expires)
+        home, sells = self.guild.home(), SELLS.get(name, 0)
+        certificate = home.certify(proof, carrier, 1, Role.PAY | Role.COLLECT, expires, sells)
         device.wallet.write(self.ledger.news(self.epoch, certificate))
         self.devices.append(device)
         if fund:
@@ -153,7 +167,7 @@ class World:
     def issue(self, device: Device, amount: int, conditions: tuple[Condition, ...] = ()) -> Token:
         """Issue a token to any key of a device, to be fetched at the next sync."""
         key = self.random.choice(device.keys)
-        token = self.ledger.issue(key, amount, self.epoch, self.draw(8), conditions)
+        token = self.guild.any(self.random).issue(key, amount, self.epoch, self.draw(8), conditions)
         if self.honest(device) and token.owner != self.heirs.present(key):
             raise PromiseBroken(2, "a token is issued to a key that was succeeded")
         self.checkers.issue(tuple(token))
@@ -186,24 +200,26 @@ class World:
         refund_of: bytes = b"",
         payer_starts: bool = True,
         person: bool = True,
-        takes_for: int | None = None,
+        cheat: Callable[[Context], object] | None = None,
+        witness: tuple[bytes, ...] = (),
         meanwhile: Callable[[], object] | None = None,
         pause: int | None = None,
     ) -> SimTap:
         """Run a tap, and check what a clean one must leave.
 
-        ``takes_for`` is the date for which a thieving payer takes that of its payee; ``meanwhile`` happens while the
-        payer's person thinks, or before the frame ``pause``.
+        ``cheat`` is what a thieving payer makes of its tap before it pays; ``witness`` is what a payer has to show for
+        conditions; ``meanwhile`` happens while the payer's person thinks, or before the frame ``pause``.
         """
         charge = Charge(amount, "CNY", basket or self.draw(16), part, person=person)
         sides = [
             Side(device, order, self.suite.ephemeral(self.draw()), self.draw())
-            for device, order in ((payer, Pay(refund_of)), (payee, charge))
+            for device, order in ((payer, Pay(refund_of, witness=witness)), (payee, charge))
         ]
-        sides[0].takes_for, sides[0].meanwhile, sides[0].pause = takes_for, meanwhile, pause
+        sides[0].cheat, sides[0].meanwhile, sides[0].pause = cheat, meanwhile, pause
         doubts = payer.doubts
         shelf, asked = payee.chests[-1].shelf, self.rules.requests(payee.chests[-1].shelf, charge.basket, part)
         dates = [device.wallet.book.trust.epoch for device in (payer, payee)]
+        stood = [footing(self, device) for device in (payer, payee)]
         tap = SimTap(sides[0], sides[1], payer_starts, plan, self.air)
         for device in (payer, payee):
             self.rules.clocks[id(device.chests[-1].shelf)] = int(self.now(device)) // limits.EPOCH_SECONDS
@@ -227,6 +243,8 @@ class World:
             self.check_answered(payer, payee)
         plain = plan.clean and sound and not moving and meanwhile is None and abs(dates[0] - dates[1]) <= STEP
         self._check_told(sides, charge, plain=plain)
+        for side in sides if plain else ():
+            check_expiry(self, side.report, (payer, payee), stood)
         if self.honest(payer):
             check_unpaid(sides[0].report, payer.doubts - doubts)
         return tap
@@ -283,7 +301,7 @@ class World:
         self.watch.read()
         if done and fault in {"none", "meanwhile"} and self.honest(device):
             self.checkers.healed_by_sync(device.keys, told)
-            if fault == "none" and self.rules.date(device.chests[-1].shelf) < self.epoch:
+            if fault == "none" and self.rules.date(device.chests[-1].shelf) < self.reign.dated:
                 raise PromiseBroken(4, "a sync does not bring the date")
             if fault == "none" and held & _held(device.chests[:-1]):
                 raise PromiseBroken(2, "a retired key does not hand in what it holds")
@@ -351,7 +369,8 @@ class World:
     def pass_time(self, days: int) -> None:
         """Let days pass; on the last day of a token everybody comes in time, and some hand in what they hold.
 
-        A scheme renews its authorities in time. This world's are never renewed: no day passes after their last.
+        A scheme renews its authorities in time, and so does this world's; its wallets' certificates it does not: no
+        day passes after their last.
         """
         until = min(self.epoch + days, LAST)
         while self.epoch < until:
@@ -359,19 +378,21 @@ class World:
             ends = [coin.claim_by for named, coin in coins.items() if named not in settled]
             last = min([until, *[day for day in ends if day >= self.epoch]])
             if last > self.epoch:
-                self._forward(last - self.epoch)
+                self.let_pass(last - self.epoch)
             if last in ends and last < until:
                 for _ in range(2):
                     for device in self.devices:
                         self.sync(device, deposit=self.random.random() < 0.2)
                 self.watch.check_ledger()
-                self._forward(1)
+                self.let_pass(1)
 
-    def _forward(self, days: int) -> None:
+    def let_pass(self, days: int) -> None:
+        """Let days pass in which nobody does anything."""
         self.network.late()
+        self.reign.pass_to(self, self.epoch + days)
         self.epoch += days
         self.air.now = float(self.epoch * limits.EPOCH_SECONDS)
-        self.ledger.settle(self.epoch)
+        self.guild.settle(self)
         for device in self.devices:
             if self.honest(device):
                 check_former_keys(device, self.epoch)
@@ -391,7 +412,7 @@ class World:
                 self.checkers.settled.add(named)
 
 
-_SYNC_REFUSALS = frozenset({Code.ISSUER_UNREACHABLE, Code.STORE_FULL, Code.RETIRED, Code.WRONG_CERTIFICATE})
+_SYNC_REFUSALS = frozenset({Code.ISSUER_UNREACHABLE, Code.STORE_FULL, Code.RETIRED, Code.WRONG_CERTIFICATE, Code.BOUND})
 """What a sync that could not be made may say."""
 
 

@@ -28,21 +28,23 @@ def checkers() -> Checkers:
     return found
 
 
-def settle(checkers: Checkers) -> None:
+def settle(checkers: Checkers, *, exact: bool) -> None:
     due = checkers.bag.leaves()
     assert [(leaf.owner, leaf.parent[1]) for leaf in due] == [(ANNA, PAYER)]
-    checkers.settlement(COIN, [(0, 10, FENCE)], due, exact=False)
+    checkers.settlement(COIN, [(0, 10, FENCE)], due, exact)
 
 
-def test_a_close_that_a_rewound_cheat_took_back_gives_nobody_anything(checkers: Checkers) -> None:
-    settle(checkers)
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_close_that_a_rewound_cheat_took_back_gives_nobody_anything(checkers: Checkers, exact: bool) -> None:
+    settle(checkers, exact=exact)
 
 
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("knows", ["the payer", "the ledger"])
-def test_a_close_that_somebody_honest_was_told_counts(checkers: Checkers, knows: str) -> None:
+def test_a_close_that_somebody_honest_was_told_counts(checkers: Checkers, knows: str, exact: bool) -> None:
     if knows == "the payer":
         checkers.shelves[ANNA][0].told.add(PAID)
     else:
         checkers.told.word(CLOSED)
     with pytest.raises(PromiseBroken, match="another than its holder"):
-        settle(checkers)
+        settle(checkers, exact=exact)

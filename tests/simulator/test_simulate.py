@@ -134,8 +134,8 @@ def test_a_bag_that_grows_is_looked_at_again() -> None:
     assert bag.good(b"three")
 
 
-def test_a_world_ends_no_later_than_its_authorities() -> None:
-    """§7-9: a date is not believed after its policy key's last day, and nobody renews that here."""
+def test_a_world_ends_no_later_than_its_wallets_certificates() -> None:
+    """§7-9: its authorities' certificates are renewed until then, and dates believed."""
     world = World(STUB, "years")
     world.pass_time(LAST)
     for device in world.devices:
