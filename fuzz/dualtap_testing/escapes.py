@@ -88,7 +88,8 @@ _FORGED: Final = {
         "a token's signature is not verified", provenance.verify, "trust.check_token(token, token_id)", "pass"
     ),
     "hand not verified": Slip(
-        "an earlier hand's signature is not verified", provenance._check_hand, "trust.verify_statement(hand)", "pass"
+        "an earlier hand's signature is not verified", provenance._check_hand, "trust.verify_statement(hand)", "pass",
+        seed=4,
     ),
     "payment not verified": Slip(
         "a payment's own signature is not verified", provenance.verify, "    trust.verify_statement(transfer)\n", ""

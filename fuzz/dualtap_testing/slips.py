@@ -148,7 +148,8 @@ _BOOK: Final = {
     ),
     "the past fills a log": Slip(
         "what a small log keeps of the past is not bounded by it", Profile.history,
-        "min(HISTORY, self.log // HISTORY_ROOM)", "HISTORY", seed=8,
+        "min(HISTORY, self.log // HISTORY_ROOM)", "HISTORY",
+        "no life has so long a past: tests/unit/test_kept_history.py",
     ),
     "predecessor unknown": Slip(
         "an unsigned first entry after a sync shuts the wallet", Book.tail_ids, "else self.previous)", 'else b"")'
