@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import socket
 import time
@@ -233,10 +234,24 @@ def test_usb_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise cast("Exception", usb.USBErrorOther())
 
+    # As if libusb were here, also where it is not.
+    monkeypatch.setattr(usb, "loadLibrary", lambda: True)
+    monkeypatch.setattr(usb, "getVersion", lambda: (1, 0, 26))
     monkeypatch.setattr(usb.USBContext, "open", fail)
     with pytest.raises(TapError, match="USB failed") as caught:
         nfc.SCHEME.connect("usb", 0)
     assert caught.value.code is Code.BAD_INPUT
+
+
+def test_usb_without_libusb_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise FileNotFoundError(errno.ENOENT, "cannot find a suitable libusb-1.0")
+
+    monkeypatch.setattr(importlib.import_module("usb1"), "loadLibrary", missing)
+    for call in (lambda: nfc.SCHEME.connect("usb:072f:2200", 0), lambda: nfc.SCHEME.listen("usb")):
+        with pytest.raises(TapError, match="apt install libusb") as caught:
+            call()
+        assert caught.value.code is Code.BAD_INPUT
 
 
 def test_an_address_in_use_is_named() -> None:

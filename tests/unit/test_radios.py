@@ -14,18 +14,20 @@ import pytest
 from dualtap.errors import Code, TapError
 from dualtap_apps.cli import run
 from dualtap_transports import survey
+from dualtap_transports.foreign import LIBUSB
 from dualtap_transports.survey import Finding, State
 
 
 @pytest.fixture
 def linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Linux with every package, a D-Bus, an adapter, and no USB device."""
+    """A Linux with every package, libusb, a D-Bus, an adapter, and no USB device."""
     for name in ("bus", "adapters/hci0", "usb"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "dbus").touch()
     for constant, path in (("_DBUS", "dbus"), ("_ADAPTERS", "adapters"), ("_USB", "usb"), ("_PCSCD_SOCKET", "pcscd")):
         monkeypatch.setattr(survey, constant, tmp_path / path)
     monkeypatch.setattr(survey, "_SYSTEM", "linux")
+    monkeypatch.setattr(survey, "has_libusb", lambda: True)
     return tmp_path
 
 
@@ -124,6 +126,14 @@ def test_no_nfc_device_names_those_that_work(linux: Path) -> None:
 def test_an_nfc_device_that_is_free_is_ready(linux: Path) -> None:
     plug_in(linux, "054c", "06c3", "usbfs")
     assert found("nfc") == Finding("nfc", "nfc:usb:054c:06c3", State.READY, "RC-S380")
+
+
+@pytest.mark.usefixtures("allowed")
+def test_an_nfc_device_without_libusb_says_what_to_install(linux: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "has_libusb", lambda: False)
+    assert missing("nfc")[0] == "no USB device that nfcpy drives"
+    plug_in(linux, "054c", "06c3")
+    assert missing("nfc") == ("the library libusb-1.0 is not installed", LIBUSB)
 
 
 @pytest.mark.usefixtures("allowed")

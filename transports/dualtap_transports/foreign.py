@@ -15,6 +15,8 @@ from typing import Protocol, cast
 
 from dualtap.errors import Code, TapError
 
+LIBUSB = "install libusb (Debian: apt install libusb-1.0-0; macOS: brew install libusb)"
+"""What to do where nfcpy finds no libusb: pip does not bring it."""
 _SPEAKS_ISO_DEP = 0x20
 """In SAK, the answer to select (ISO/IEC 14443-3)."""
 
@@ -72,7 +74,9 @@ class Nfcpy:
         self._usb_error = cast("type[Exception]", _load("usb1", "nfc").USBError)
 
     def open(self, path: str) -> Frontend:
-        """Open a device. Raises :class:`OSError` or :class:`ValueError` as nfcpy does."""
+        """Open a device. Raises :class:`OSError` or :class:`ValueError` as nfcpy does, ``BAD_INPUT`` without libusb."""
+        if path.partition(":")[0] == "usb":
+            _need_libusb()
         try:
             return cast("Frontend", self._nfc.ContactlessFrontend(path))
         except self._usb_error as error:
@@ -165,6 +169,21 @@ def _bound(until: float) -> bool:
     """Tell nfcpy that its socket is bound: it was, once for all."""
     del until
     return True
+
+
+def has_libusb() -> bool:
+    """Whether libusb can be loaded. Raises ``BAD_INPUT`` if the extra ``nfc`` is missing."""
+    try:
+        _load("usb1", "nfc").loadLibrary()
+    except OSError:
+        return False
+    return True
+
+
+def _need_libusb() -> None:
+    # Without it nfcpy would say that no device is plugged in.
+    if not has_libusb():
+        raise TapError(Code.BAD_INPUT, f"USB needs the library libusb-1.0: {LIBUSB}")
 
 
 def _load(name: str, extra: str) -> ModuleType:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dualtap.errors import TapError
 
-from .foreign import Scard, scard
+from .foreign import LIBUSB, Scard, has_libusb, scard
 from .link import known_schemes
 
 
@@ -125,6 +125,8 @@ def _nfc() -> list[Finding]:
     if not devices:
         remedy = "plug in a PN532, PN533 or RC-S380; nfc:tty:USB0:pn532 names one on a serial port"
         return [_missing("nfc", "nfc:usb", "no USB device that nfcpy drives", remedy)]
+    if not has_libusb():
+        return [_missing("nfc", "nfc:usb", "the library libusb-1.0 is not installed", LIBUSB)]
     return [_nfc_device(name, identity, node, driver) for name, identity, node, driver in devices]
 
 
