@@ -57,6 +57,7 @@ def exchanged(whole: ast.Module, mistaken: ast.Module) -> dict[types.CodeType, t
 def put(codes: dict[types.CodeType, types.CodeType]) -> int:
     """Exchange the codes of every function that is alive; return of how many."""
     count = 0
+    gc.unfreeze()  # a command that ran in this process before may have frozen what was loaded: it would not be found
     for item in gc.get_objects():
         if isinstance(item, types.FunctionType) and item.__code__ in codes:
             item.__code__ = codes[item.__code__]
