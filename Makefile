@@ -9,8 +9,11 @@ STAMP  := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/dualtap demo
 
+# One process more than there are cores: a fifth of the time tests wait for links and for servers.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 test: $(STAMP)
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # The same stories as in `make test`, all of them: every second cut, longer lives, more worlds.
 test-power: $(STAMP)
