@@ -7,7 +7,6 @@ hold a secret each and, but for the root and makers, its certificate. For trials
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.logcodec import BYTES, ITEMS
 from dualtap.statements import Scheme
 from dualtap.suite import SUITES, Signer
+from dualtap_devices.durable import write_durably
 from dualtap_devices.small import parsed
 from dualtap_issuer.authority import Bank, Institution, Ordinals, PolicyKey, Root
 from dualtap_issuer.listing import BANK, INSTITUTION
@@ -103,13 +103,7 @@ class Keyring:
         if new and path.exists():
             raise TapError(Code.BAD_INPUT, f"{path} exists: choose another name")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_durably(path, text + "\n", 0o600)
 
     # What signs with them
 

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, cast
 from dualtap.book import Book
 from dualtap.errors import Code, TapError
 from dualtap.standing import Standing
+from dualtap_devices.durable import keep_names
 from dualtap_devices.small import parsed_text
 
 NAME: Final = "shifts.log"
@@ -122,6 +123,8 @@ class Shifts:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if not self._good:
+                keep_names(self.path.parent)
         except OSError as error:
             raise TapError(Code.STORE_FAILED, f"{self.path}: {error.strerror or error}") from error
         self._good += len(data)

@@ -36,6 +36,9 @@ class SqliteStore(Store):
 
     def __init__(self, path: str | Path, create: bool) -> None:
         self._where = str(path)
+        if Path(path).exists() and not Path(path).is_file():
+            # SQLite would open a pipe, and wait until somebody writes to it.
+            raise TapError(Code.LEDGER_CORRUPT, f"{path} is no file")
         try:
             target, uri = (path, False) if create else (f"{Path(path).resolve().as_uri()}?mode=rw", True)
             self._db = sqlite3.connect(

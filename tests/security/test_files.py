@@ -15,6 +15,7 @@ from dualtap_apps.keyring import Keyring
 from dualtap_apps.schemes import read_scheme
 from dualtap_devices.disk import read_label
 from dualtap_devices.shifts import Shifts
+from dualtap_issuer.sqlite import SqliteStore
 from dualtap_testing.simulate import Scenario
 
 DEEP = b"[" * 200_000
@@ -42,6 +43,14 @@ def test_a_pipe_in_a_wallets_folder_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(TapError) as caught:
         read_label(tmp_path)
     assert caught.value.code is Code.BAD_INPUT
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_a_pipe_in_a_ledgers_place_is_not_waited_for(tmp_path: Path, create: bool) -> None:
+    os.mkfifo(tmp_path / "ledger.sqlite")
+    with pytest.raises(TapError, match="no file") as caught:
+        SqliteStore(tmp_path / "ledger.sqlite", create=create)
+    assert caught.value.code is Code.LEDGER_CORRUPT
 
 
 def test_a_deep_line_of_a_shift_is_a_damaged_one(tmp_path: Path) -> None:

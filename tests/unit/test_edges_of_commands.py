@@ -343,7 +343,8 @@ def test_a_key_is_durable_before_it_has_its_name_and_replaces_none(
 
     monkeypatch.setattr(os, "fsync", confirm)
     keyring.write("bank", "north", Key("ed25519", bytes(32)))
-    assert durable[:1] == [False]
+    assert durable == [False, True], "the text, and then its name"
+    assert keyring.path("bank", "north").stat().st_mode & 0o777 == 0o600
     with pytest.raises(TapError, match="another name") as caught:
         keyring.write("bank", "north", Key("ed25519", bytes([1]) * 32))
     assert (caught.value.code, keyring.read("bank", "north").secret) == (Code.BAD_INPUT, bytes(32))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import stat
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,20 @@ def test_a_torn_line_is_written_again_and_a_damaged_one_is_told(tmp_path: Path) 
     with pytest.raises(TapError) as caught:
         Shifts(tmp_path)
     assert (caught.value.code, "line 1" in caught.value.detail) == (Code.STORE_FAILED, True)
+
+
+def test_the_first_lines_are_durable_by_their_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, folders = os.fsync, list[bool]()
+
+    def confirm(file: int) -> None:
+        folders.append(stat.S_ISDIR(os.fstat(file).st_mode))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", confirm)
+    Shifts(tmp_path).begin(1)
+    assert folders == [False, True], "the lines, and then the name of their file"
+    Shifts(tmp_path).end(2)
+    assert folders == [False, True, False]
 
 
 def test_a_shift_is_opened_and_closed_once(tmp_path: Path) -> None:
