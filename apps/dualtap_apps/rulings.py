@@ -152,8 +152,7 @@ def epoch(folder: Path, sign: bool, settle: bool, db: str, as_json: bool) -> Exi
     now = today()
     with Office.open(folder, db) as office:
         ledger = office.ledger
-        if sign:
-            ledger.date(now)
+        late = sign and ledger.date(now).epoch < now
         settled = ledger.settle(now) if settle else 0
         kept, closed, currency = ledger.policies.kept(now), ledger.store.closed_epoch(), ledger.terms.currency
     fields = {
@@ -169,6 +168,8 @@ def epoch(folder: Path, sign: bool, settle: bool, db: str, as_json: bool) -> Exi
         else f"no date signed for everybody yet: dualtap scheme epoch {shlex.quote(str(folder))} --sign",
         f"settled up to {day(closed)}" if closed else "nothing settled yet",
     ]  # fmt: skip
+    if late:
+        lines.append("the policy key's certificate has ended: no later date can be signed until the root renews it")
     if settle:
         lines.append(f"credited now: {money(settled, currency)}")
     emit(as_json, fields, *lines)

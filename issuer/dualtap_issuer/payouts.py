@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from dualtap import limits
 from dualtap.errors import Code, TapError
 from dualtap.issued import Token, key_hint
 from dualtap.statements import Present
@@ -24,6 +25,7 @@ from dualtap_issuer.registry import people_of
 from dualtap_issuer.rules import Leaf, Lot, World
 from dualtap_issuer.settling import Settled
 from dualtap_issuer.states import NOTHING, Paid, divided, paid
+from dualtap_issuer.store import Store
 
 if TYPE_CHECKING:
     from dualtap_issuer.ledger import Ledger
@@ -67,8 +69,19 @@ def undeposited(one: Settled, renewed: Collection[bytes]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for holder, given in claims.items():
         parts = divided(given, whole.get(holder, Paid(sum(given.values()), 0)))
-        found[holder] = sum(sum(parts.get(transfer, NOTHING)) for transfer in given.keys() - deposits)
+        found[holder] = payable_of(sum(sum(parts.get(transfer, NOTHING)) for transfer in given.keys() - deposits))
     return {holder: amount for holder, amount in found.items() if amount}
+
+
+def payable_of(amount: int) -> int:
+    """Return what a fresh token pays out of an amount: a guarantee without a cap may add to a whole token's."""
+    return min(amount, limits.AMOUNT)
+
+
+def _deposited(store: Store, token: bytes, holder: bytes) -> set[bytes]:
+    """Return the transfers by which a holder deposited what it was credited of a settled token."""
+    query = "SELECT l.transfer, l.lot FROM {wanted} CROSS JOIN leaf l WHERE l.token = w.a AND l.holder = w.b"
+    return {row[0] for row in store.ask(query, [(token, holder)]) if row[1] == Lot.DEPOSITED}
 
 
 def pay_heirs(ledger: Ledger, epoch: int) -> int:
@@ -130,9 +143,8 @@ def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int) -> int:
         facts = {fact.digest: cast("Token", decode_fact(ledger.scheme, fact)) for fact, _ in store.find(tokens)}
         ingest, issued = Ingest(store, ledger.trust, ledger.institutions, epoch), set[bytes]()
         for token, known in sorted(facts.items()):
-            given = paid(store, ledger.scheme, holder, [token])
-            deposits = {row.transfer for row in store.deposits(given)}
-            amount = sum(sum(part) for transfer, part in given.items() if transfer not in deposits)
+            given, deposits = paid(store, ledger.scheme, holder, [token]), _deposited(store, token, holder)
+            amount = payable_of(sum(sum(part) for transfer, part in given.items() if transfer not in deposits))
             if not amount:
                 continue
             last = epoch + terms.spend

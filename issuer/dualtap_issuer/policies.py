@@ -62,10 +62,10 @@ class Policies:
         reply with a later one (SPEC §7-27).
         """
         if self._signers.policy_key is not None:
-            return self._signers.policy_key.header(min(epoch, self._last()), policy.version)
+            return self._signers.policy_key.header(min(epoch, self.last()), policy.version)
         return self.kept(epoch)
 
-    def _last(self) -> int:
+    def last(self) -> int:
         """The last date that the policy key may sign, by its latest certificate."""
         hint = self._signers.dating.certificate.hint
         return max(one.expires for one in self._roll.authorities if one.hint == hint)
@@ -78,12 +78,11 @@ class Policies:
     def date(self, epoch: int) -> Header:
         """Sign the date for everybody, inside a transaction, and keep it.
 
-        Raises ``BAD_INPUT`` without the policy key, or for a date after its certificate's last (SPEC §7-27).
+        It is the last that devices take, where the policy key's certificate has ended (SPEC §7-27). Raises
+        ``BAD_INPUT`` without the policy key.
         """
-        if epoch > self._last():
-            raise TapError(Code.BAD_INPUT, f"the policy key's certificate ended on day {self._last()}: renew it first")
-        header = self._signers.dating.header(epoch, self.current().version)
-        self._store.put_header(epoch, codec.pack(plain(header)))
+        header = self._signers.dating.header(min(epoch, self.last()), self.current().version)
+        self._store.put_header(header.epoch, codec.pack(plain(header)))
         return header
 
 

@@ -15,7 +15,7 @@ from dualtap.conditions import uses
 from dualtap.issued import Condition, Token, key_hint
 from dualtap.renewal import is_renewal, renewal_serial
 from dualtap.statements import Scheme, Transfer
-from dualtap_issuer.facts import Facts, decode_fact
+from dualtap_issuer.facts import Facts, OpeningOf, decode_fact, opening_digest
 from dualtap_issuer.following import behind
 from dualtap_issuer.ingest import Ingest
 from dualtap_issuer.lines import line_of
@@ -89,15 +89,16 @@ def hands_behind(world: World, deposit: bytes) -> set[bytes]:
 def renew(ledger: Ledger, epoch: int) -> bool:
     """Issue what credited deposits ask for in place of their credit; return whether somebody is named by it.
 
-    What cannot be renewed, or has a cheat's hand behind it, stays a credit, at risk as any other (SPEC §14-26).
+    What cannot be renewed, may answer a request, or has a cheat's hand behind it, stays a credit, at risk as any
+    other: SPEC §14-26 and §14-30.
     """
     office = ledger.authority.office
     deposits, tokens = ledger.store.take_renewals(office.key), list[Token]()
     if not deposits:
         return False
-    closed = ledger.store.closed_epoch()
+    closed, unasked = ledger.store.closed_epoch(), _unasked(ledger.store, ledger.scheme, deposits)
     world = World(behind(ledger.store, ledger.trust, deposits), ledger.institutions, ledger.trust)
-    for deposit in deposits:
+    for deposit in unasked:
         transfer = world.shaped[deposit]
         if ledger.store.is_named(hands_behind(world, deposit)) or not renewable(world, deposit, closed):
             continue
@@ -117,6 +118,16 @@ def renew(ledger: Ledger, epoch: int) -> bool:
         ingest.token(token)
     ingest.finish()
     return ingest.named
+
+
+def _unasked(store: Store, scheme: Scheme, deposits: Collection[bytes]) -> list[bytes]:
+    """Return those of these deposits that are shown to answer no request, in order.
+
+    Of another a request may be shown later: it is a payment then, and its units another's beside the fresh token.
+    """
+    known = store.find(map(opening_digest, deposits))
+    shown = {one.statement: one.opening for one in (cast("OpeningOf", decode_fact(scheme, fact)) for fact, _ in known)}
+    return [deposit for deposit in deposits if deposit in shown and not shown[deposit].request]
 
 
 def renewals(world: World) -> dict[bytes, list[bytes]]:

@@ -23,7 +23,7 @@ from dualtap.statements import Scheme
 from dualtap_issuer.facts import decode_fact
 from dualtap_issuer.guarantee import split
 from dualtap_issuer.renewals import renewed_in
-from dualtap_issuer.rows import AskedRow, HandRow, SpanRow
+from dualtap_issuer.rows import AskedRow, SpanRow
 from dualtap_issuer.rules import Lot
 from dualtap_issuer.settling import done
 from dualtap_issuer.store import Store
@@ -74,9 +74,11 @@ def states(store: Store, scheme: Scheme, key: bytes, transfers: Iterable[bytes])
         spans[span.transfer].append(span)
     tokens = {span.token for cut in spans.values() for span in cut}
     claims, settled = _claims(store, scheme, tokens), done(store, tokens)
-    credited = {row.transfer: bool(row.credited) for row in store.deposits(mine)}
-    amounts, final = _credits(store, spans), paid(store, scheme, key, settled)
-    answered, renewed = _answered(store, mine), renewed_in(store, scheme, {one for one in mine if credited.get(one)})
+    asked, amounts, final = store.asked(mine), _credits(store, spans), paid(store, scheme, key, settled)
+    # What answers a request is a payment, also to an institution, unless that was shown too late (SPEC §16-28).
+    payments = {row.transfer for row in asked} - amounts.keys()
+    credited = {row.transfer: bool(row.credited) for row in store.deposits(mine) if row.transfer not in payments}
+    answered, renewed = _answered(store, asked), renewed_in(store, scheme, {one for one in mine if credited.get(one)})
     found: list[State] = []
     for transfer in sorted(mine):
         cut = spans.get(transfer, [])
@@ -162,8 +164,7 @@ def divided(claims: Mapping[bytes, int], whole: Paid) -> dict[bytes, Paid]:
     return {transfer: Paid(backed[transfer], added[transfer]) for transfer in claims}
 
 
-def _answered(store: Store, mine: dict[bytes, HandRow]) -> set[bytes]:
-    """Return those of these transfers whose requests have an outcome here."""
-    asked: list[AskedRow] = store.asked(mine)
+def _answered(store: Store, asked: Collection[AskedRow]) -> set[bytes]:
+    """Return the transfers whose requests, as they are ``asked``, have an outcome here."""
     given = {(row.key, row.request) for row in store.outcomes((one.payee, one.request) for one in asked)}
     return {one.transfer for one in asked if (one.payee, one.request) in given}

@@ -194,7 +194,7 @@ class Trust:
     def check_valid(self, certificate: WalletCertificate, epoch: int) -> None:
         """Raise if a genuine certificate, or its issuer's, has expired, or its key is on the hotlist (SPEC §7-14).
 
-        Raises ``WRONG_CERTIFICATE`` for an institution's own key: what it was given is deposited (SPEC §7-28).
+        Raises ``WRONG_CERTIFICATE`` for an institution's own key: what it was given may be deposited (SPEC §7-28).
         """
         if any(one.key == certificate.key and one.authority in _INSTITUTION for one in self._authorities.values()):
             raise TapError(Code.WRONG_CERTIFICATE, "an institution's key is no wallet's")

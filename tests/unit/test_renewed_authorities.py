@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dualtap import limits
-from dualtap.errors import Code, TapError
+from dualtap.errors import Code
 from dualtap.events import Result
 from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.records import News
+from dualtap.statements import Span, TransferBody
 from dualtap.states import Part
+from dualtap.sync import upload_of
 from dualtap.trust import issue
 from dualtap.wire import TransferMessage, Want, Welcome
 from dualtap_devices.wallet import Wallet
@@ -127,11 +129,26 @@ def test_a_scheme_that_forgets_its_policy_key_goes_on_without_dates() -> None:
     league.sync_at(member, anna)
     assert anna.book.trust.epoch == last
     assert sum(one.amount for one in anna.book.holdings) == 30
-    with pytest.raises(TapError, match="renew it first") as caught:
-        member.ledger.date(league.epoch)
-    assert caught.value.code is Code.BAD_INPUT
+    assert member.ledger.date(league.epoch).epoch == last, "and none is signed that devices would refuse"
     renewed = league.root.certify(league.policy_key.certificate.key, Authority.POLICY, 0, last + 900)
     member.ledger.admit([renewed], league.epoch)
     assert member.ledger.date(league.epoch).epoch == league.epoch
     league.sync_at(member, anna)
     assert anna.book.trust.epoch == league.epoch
+
+
+def test_who_is_named_elsewhere_is_listed_also_when_no_later_date_can_be_signed() -> None:
+    """§7-27 and §16-4: whoever has the policy key sees to it when it signs the date."""
+    league = League(2)
+    one, two = league.members
+    league.epoch = EPOCH + 700
+    thief = league.customer(two, 100)
+    (held,) = thief.book.holdings
+    body = TransferBody(one.key, (Span(held.parent, 0, 100),), league.epoch, ())
+    tape = tuple(league.sign(thief, body, league.opening(place, place + 1)) for place in (50, 60))
+    league.epoch = EPOCH + 903
+    upload = upload_of(thief.book)._replace(tape=tape)
+    two.ledger.sync(league.signed_upload(thief, upload, two.challenge()), league.epoch)
+    assert (len(two.ledger.conflicts()), two.ledger.policy.hotlist) == (1, ())
+    assert one.ledger.date(league.epoch).epoch == EPOCH + 900
+    assert two.ledger.policy.hotlist == (thief.book.key,)

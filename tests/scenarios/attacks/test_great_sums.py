@@ -5,14 +5,25 @@ from __future__ import annotations
 from dualtap import limits
 from dualtap.issued import Tier
 from dualtap.ownermessages import decode, encode
-from dualtap.statements import Span, TransferBody
+from dualtap.statements import (
+    BindBody,
+    Errand,
+    OrderBody,
+    Outcome,
+    OwnBody,
+    ReceiptBody,
+    Span,
+    Transfer,
+    TransferBody,
+)
 from dualtap.sync import upload_of
 from dualtap.walletend import state_of
 from dualtap_devices.wallet import Wallet
-from tests.mint import EPOCH, TERMS
+from tests.mint import EPOCH, TERMS, Mint
 from tests.support.league import League
 
 MOST = limits.AMOUNT
+LAST = EPOCH + TERMS.spend + TERMS.grace
 UNLIMITED = TERMS._replace(tiers=(Tier(1, MOST, 1_000, 1_000, MOST, MOST, MOST, MOST, MOST),))
 
 
@@ -55,3 +66,34 @@ def test_a_great_token_spent_a_thousand_times_stops_no_settlement() -> None:
     one.ledger.settle(EPOCH + 16)
     assert one.ledger.net().claims == ()
     assert {anna.book.key, thief.book.key} == {leaf.holder for held in league.store.settled().values() for leaf in held}
+
+
+def test_two_receipts_for_a_great_token_stop_no_payout() -> None:
+    """§16-22: a lost accomplice's share, with its guarantee, was more than a token holds; no later wallet was paid."""
+    mint = Mint(seed="accomplice")
+    phone, card, thief = mint.wallet(), mint.wallet(), mint.wallet()
+    mint.settle_in(phone)
+    session, upload = b"s" * 32, upload_of(phone.book)
+    words = (
+        mint.sign(card, BindBody(phone.book.key, session, 1, EPOCH)),
+        mint.sign(phone, OwnBody(card.book.key, session, EPOCH)),
+        mint.sign(phone, OrderBody(card.book.key, 1, 1, Errand.LOST, False, MOST, MOST, 0, phone.book.key, EPOCH)),
+    )
+    mint.sync(mint.signed_upload(phone, upload._replace(words=words)))
+    mint.ledger.issue(thief.book.key, MOST, EPOCH, mint.draw(8))
+    mint.settle_in(thief)
+    (held,) = thief.book.holdings
+    tape, heard = list[Transfer](), list[Outcome]()
+    for place in (10, 20):
+        request = mint.draw()
+        body = TransferBody(card.book.key, (Span(held.parent, 0, MOST),), EPOCH, ())
+        tape.append(mint.sign(thief, body, mint.opening(place, place + 1, request)))
+        heard.append(mint.sign(card, ReceiptBody(request, tape[-1].id, EPOCH), mint.opening(place, place + 1)))
+    upload = upload_of(thief.book)._replace(
+        tape=tuple(tape), heard=tuple(heard), certificates=(card.book.certificate,)
+    )  # fmt: skip
+    mint.sync(mint.signed_upload(thief, upload))
+    mint.epoch = LAST + 1
+    mint.ledger.settle(mint.epoch)
+    mint.ledger.audit()
+    assert mint.settle_in(phone).funded == MOST

@@ -11,7 +11,7 @@ from dualtap.forms import signed
 from dualtap.issued import Carrier, Role, Token, WalletCertificate
 from dualtap.records import Healed, Holding, Sent
 from dualtap.renewal import RENEWAL, renewal_serial
-from dualtap.statements import CloseBody, Opening, Parent, Side, Span, Transfer, TransferBody
+from dualtap.statements import CloseBody, Opening, Parent, PresentBody, Side, Span, Transfer, TransferBody
 from dualtap.sync import upload_of
 from dualtap.trust import issue
 from dualtap_devices.keystore import MemoryKeystore
@@ -19,7 +19,8 @@ from dualtap_devices.slots import MemoryStore
 from dualtap_devices.syncing import enter
 from dualtap_devices.wallet import Wallet
 from dualtap_issuer.netting import Claim, Sum
-from dualtap_issuer.payouts import payout_serial
+from dualtap_issuer.payouts import payout_serial, redeem
+from dualtap_issuer.states import Standing, states
 from tests.mint import EPOCH, TERMS
 from tests.support.league import League, Member
 
@@ -135,6 +136,56 @@ def test_a_payment_that_an_institutions_key_closed_is_no_deposit(hidden: bool, f
     ((leaf,),) = league.store.settled().values()
     assert (leaf.holder, leaf.amount) == (shop.book.key, 100)
     assert one.ledger.audit().settled == 100
+
+
+def payment(league: League, wallet: Wallet, payee: bytes, *witness: bytes) -> Transfer:
+    """Pay all of a wallet's only token to a key, for a request that nobody else knows; return it with its opening."""
+    (held,) = wallet.book.holdings
+    body = TransferBody(payee, (Span(held.parent, held.start, held.end),), EPOCH, witness)
+    opening = Opening(league.draw(16), wallet.book.counter, wallet.book.counter + 1, request=league.draw())
+    transfer = signed(league.scheme.id, wallet.book.key, body, opening)
+    enter(wallet, Sent(transfer, league.draw(16), 0), transfer)
+    return cast("Transfer", wallet.book.tape[-1])
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_what_may_answer_a_request_is_not_renewed(hidden: bool) -> None:
+    """§14-30: its payer alone invented the request, and showed it once the fresh token was there: both were paid."""
+    league = League(1)
+    (one,) = league.members
+    thief, shop = league.customer(one, 100), league.customer(one)
+    paid = payment(league, thief, one.key, RENEWAL)
+    upload = upload_of(thief.book)
+    if hidden:
+        upload = upload._replace(tape=(), transfers=(paid._replace(opening=None, place=None),))
+    one.ledger.sync(league.signed_upload(thief, upload, one.challenge()), EPOCH)
+    assert league.sync_at(one, thief).funded == 0
+    assert league.pay(thief, shop, 100) != "paid"
+    assert one.ledger.audit().issued == 100
+    one.ledger.settle(EPOCH + 16)
+    assert one.ledger.audit().settled == 100
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_who_paid_an_institutions_key_is_told_so_and_paid(closed: bool) -> None:
+    """§16-28, §14-27 and §16-23: as who pays a shop is. It was told of a deposit of nothing, and not paid."""
+    league = League(2, terms=TERMS._replace(anonymous=frozenset({1})))
+    one, two = league.members
+    anna = league.customer(one, 100)
+    paid = payment(league, anna, two.key)
+    upload = upload_of(anna.book)
+    if closed:
+        closing = CloseBody(cast("Opening", paid.opening).request, 11, EPOCH)
+        blank = signed(league.scheme.id, two.key, closing, league.opening(5, 6))
+        upload = upload._replace(heard=(blank.sealed(league.suite.signer(league.keys[two.key]).sign(blank.id)),))
+    one.ledger.sync(league.signed_upload(anna, upload, one.challenge()), EPOCH)
+    (told,) = states(league.store, league.scheme, anna.book.key, [paid.id])
+    assert (told.standing, told.amount) == (Standing.ANSWERED if closed else Standing.IN_DOUBT, 100)
+    league.epoch = EPOCH + 16
+    one.ledger.settle(league.epoch)
+    proof = league.sign(anna, PresentBody(one.challenge(), initiator=True, epoch=league.epoch))
+    assert redeem(one.ledger, proof, league.epoch) == 100
+    assert one.ledger.audit().outstanding == 100
 
 
 def test_what_was_deposited_is_not_handed_on() -> None:
