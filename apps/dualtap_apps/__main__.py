@@ -5,9 +5,20 @@ from __future__ import annotations
 import io
 import sys
 
+_STOPPED = 3
+"""``Exit.DECLINED``: not imported, since a person may stop a command while it is still being loaded."""
+
 
 def main() -> None:
     """Run the command line; end with one of the exit codes of :mod:`dualtap_apps.exits`."""
+    try:
+        _main()
+    except KeyboardInterrupt:
+        sys.stderr.write("dualtap: stopped\n")
+        sys.exit(_STOPPED)
+
+
+def _main() -> None:
     try:
         from dualtap_apps.cli import run
     except ModuleNotFoundError as error:

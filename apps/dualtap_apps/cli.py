@@ -142,6 +142,8 @@ def run(arguments: Sequence[str]) -> int:
         return Exit.USAGE
     except click.Abort:
         note("dualtap: stopped")
+        if "--json" in arguments:
+            emit(True, {"error": "STOPPED", "detail": "stopped by hand"})
         return Exit.DECLINED
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else Exit.ERROR

@@ -60,12 +60,17 @@ class Where:
 
 
 def owned(wallet: Wallet, name: str = "") -> bytes:
-    """Return the key of a wallet that this one owns, by its name, or of the only one; raise ``NOT_BOUND``."""
+    """Return the key of a wallet that this one owns, by its name, or of the only one.
+
+    Raises ``NOT_BOUND`` if there is none, and ``BAD_INPUT`` if it is not plain which is meant.
+    """
     keys = list(wallet.book.ties.owned)
     found = [key for key in keys if name in ("", wallet_id(key))]
     if len(found) == 1:
         return found[0]
-    raise TapError(Code.NOT_BOUND, f"name one of {', '.join(map(wallet_id, keys))}" if keys else "it owns no wallet")
+    if not keys:
+        raise TapError(Code.NOT_BOUND, "it owns no wallet")
+    raise TapError(Code.BAD_INPUT, f"it owns {', '.join(map(wallet_id, keys))}: name one")
 
 
 def carry_out(folder: Path, wallet: Wallet, wish: Wish, where: Where) -> Told:

@@ -177,6 +177,10 @@ def _pay(
         return tell(taps[-1], taps[-1].result, as_json)
 
 
+_UNMET = "it hung up before it greeted: it may be of another scheme, or want the same as you; its screen says why"
+"""To a person whose peer told nothing, as it must (SPEC §6-10)."""
+
+
 def tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
     """Print how a tap ended, and what was healed on the way."""
     healed = driver.reports[:-1]
@@ -186,7 +190,8 @@ def tell(driver: Driver, report: Report, as_json: bool, **more: str) -> Exit:
         lines.append(f"Receipt {report.transfer.hex()}")
     emit(as_json, fields, *lines)
     if report.code is not None:
-        note(str(TapError(report.code, report.detail)))
+        unmet = report.code is Code.LINK_LOST and not driver.tap.joined
+        note(str(TapError(report.code, _UNMET if unmet else report.detail)))
     if report.result is Result.DONE and healed and driver.tap.part is Part.PAYER:
         return Exit.OK  # there was nothing left to pay, and what was in doubt is not any more
     return exit_of_report(report)

@@ -118,14 +118,25 @@ def doubts(wallet: Wallet) -> list[str]:
 
 
 def news(wallet: Wallet) -> list[str]:
-    """Return a sentence for each transfer of which the issuer told how it stands, but for doubts that are gone."""
+    """Return what a wallet's person must be told: that evidence names it, and how what it deposited stands.
+
+    Of doubts that are gone nothing is said.
+    """
     lines = list[str]()
+    if _is_listed(wallet):
+        lines.append("This wallet is on the hotlist: no device pays it, or takes its payments. Ask its institution")
     for line in wallet.book.told.values():
         if line.standing is not Standing.IN_DOUBT:  # of these, the wallet itself knows more: see doubts
             day = date(1970, 1, 1) + timedelta(days=line.epoch)
             amount = money(line.amount, line.currency)
             lines.append(CUES[line.standing].english.format(amount=amount, date=day.isoformat()))
     return lines
+
+
+def _is_listed(wallet: Wallet) -> bool:
+    """Return whether the policy that a wallet knows has it on the hotlist."""
+    policy = wallet.book.trust.policy
+    return policy is not None and wallet.book.key in policy.hotlist
 
 
 def standing_of(wallet: Wallet) -> list[dict[str, object]]:
@@ -164,18 +175,26 @@ def new(
         as_json,
         {"wallet_id": identity, "name": name, "carrier": carrier, "currency": card.currency},
         f"{name}: a {carrier}, wallet {identity}, in {folder}",
-        f"Next: dualtap charge {shlex.quote(str(folder))} 12.50 --on tcp:127.0.0.1:7000"
-        if MODELS[carrier].deposits
-        else f"Next: dualtap wallet fund {shlex.quote(str(folder))} 100.00",
+        f"Next: {_next(shlex.quote(str(folder)), MODELS[carrier].deposits, issuer)}",
     )
     return Exit.OK
+
+
+def _next(folder: str, deposits: bool, issuer: str) -> str:
+    """Return what a person would try with a new wallet."""
+    if deposits:
+        return f"dualtap charge {folder} 12.50 --on tcp:127.0.0.1:7000"
+    if is_address(issuer):
+        return f"have its issuer issue to it (POST /admin/issue), then dualtap sync {folder}"
+    return f"dualtap wallet fund {folder} 100.00"
 
 
 def fund(folder: Path, amount: str, as_json: bool, conditions: Sequence[str] = ()) -> Exit:
     """Have the wallet's institution issue a token to it, perhaps for a purpose, and fetch it."""
     label = read_label(folder)
     if is_address(label.scheme):
-        raise TapError(Code.BAD_INPUT, f"{label.scheme} issues by its administrative call; then `dualtap sync`")
+        call = "POST /admin/issue with the wallet's public key; then `dualtap sync`"
+        raise TapError(Code.BAD_INPUT, f"{label.scheme} issues by its administrative call, {call}")
     minor = parse(amount, label.currency)
     bound = parse_conditions(conditions, label.anchor().suite, label.currency)
     with opened(folder) as wallet, home_of(wallet, Path(label.scheme)) as office:
@@ -186,7 +205,7 @@ def fund(folder: Path, amount: str, as_json: bool, conditions: Sequence[str] = (
     emit(
         as_json,
         {"funded": minor, "available": available, "currency": label.currency, "conditions": len(bound)},
-        f"Funded {money(minor, label.currency)}; {money(available, label.currency)} can be paid offline",
+        f"Funded {money(minor, label.currency)}; {money(available, label.currency)} available",
     )
     return Exit.OK
 
@@ -202,11 +221,11 @@ def show(folder: Path, as_json: bool) -> Exit:
     label = read_label(folder)
     with opened(folder) as wallet:
         found, told = summary(wallet, label), [*doubts(wallet), *news(wallet)]
-        standing = standing_of(wallet)
+        standing, listed = standing_of(wallet), _is_listed(wallet)
     currency = label.currency
     emit(
         as_json,
-        {**found._asdict(), "restraint": found.restraint._asdict(), "news": standing},
+        {**found._asdict(), "restraint": found.restraint._asdict(), "news": standing, "hotlisted": listed},
         f"{label.name}: {label.model}, wallet {found.wallet_id}" + " (QUARANTINED: sync it)" * found.quarantined,
         f"  public key           {found.key}",
         *([f"  {restrained(found.restraint, currency)}"] * (found.restraint != FREE)),

@@ -126,7 +126,9 @@ TABLE: dict[Code, Row] = {
     Code.EPOCH_BACKWARDS: Row(_PEER, "dates run backwards along a payment's history", "do not accept this device"),
     Code.FROZEN: Row(_ME, "this wallet is frozen by its owner or issuer", "have it unfrozen by who froze it"),
     Code.NOT_BOUND: Row(_ME, "the wallet is not bound to this owner", "bind it first"),
-    Code.BOUND: Row(_ME, "the wallet is bound to an owner", "have its owner or issuer unbind it first"),
+    Code.BOUND: Row(
+        _ME, "the wallet is bound: it has an owner, or owns one", "have it unbound by owner or issuer first"
+    ),
     Code.REPLAYED_REQUEST: Row(_PEER, "a request or transfer belongs to another session", "start another tap"),
     Code.SELF_PAYMENT: Row(_ME, "payer and payee are the same wallet", "use two wallets"),
     Code.ZERO_AMOUNT: Row(_PEER, "an amount is zero", "enter an amount"),
@@ -136,7 +138,7 @@ TABLE: dict[Code, Row] = {
     Code.BASKET_PAID: Row(_ME, "this basket has been paid", "start another basket"),
     Code.BASKET_WAITS: Row(_ME, "this basket was tried too often", "cancel it, then charge again"),
     Code.NOT_A_REFUND: Row(_ME, "this refund does not match a received payment", "name a receipt of this wallet"),
-    Code.UNVERIFIED: Row(_ME, "the user was not verified as this payment needs it", "pay again with the PIN"),
+    Code.UNVERIFIED: Row(_ME, "the user was not verified as this payment needs it", "pay with the PIN, or set one"),
     Code.NOT_OWNER: Row(_PEER, "the signer does not own what it spends", "do not accept this device"),
     Code.SPANS_OVERLAP: Row(_PEER, "a transfer spends a unit twice", "do not accept this device"),
     Code.SPAN_OUTSIDE: Row(_PEER, "a span lies outside what its parent gave", "do not accept this device"),
@@ -161,7 +163,7 @@ TABLE: dict[Code, Row] = {
     Code.STORE_FAILED: Row(_ME, "the store could not be written", "replace this device's storage"),
     Code.QUARANTINED: Row(_ME, "the store is older than its keystore", "sync this device: it cannot pay"),
     Code.KEYSTORE_REFUSED: Row(_ME, "the keystore refused to sign", "reopen this wallet"),
-    Code.IN_USE: Row(_ME, "another process has this wallet open", "wait until it ends"),
+    Code.IN_USE: Row(_ME, "another process has this open", "wait until it ends"),
     Code.PIN_WRONG: Row(_ME, "the PIN is wrong", "enter the right one"),
     Code.PIN_BLOCKED: Row(_ME, "the PIN is blocked", "unblock it with the issuer's code"),
     Code.RETIRED: Row(_ME, "this key was rotated out: it signs nothing new", "use the device's present key"),

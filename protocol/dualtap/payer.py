@@ -236,8 +236,10 @@ def check_request(context: Context, message: RequestMessage, request: Request) -
     currencies = {token.currency for token in book.graph.tokens.values()}
     if currencies and body.currency not in currencies:
         raise TapError(Code.WRONG_CURRENCY)
-    if body.amount > tier.payment or book.since.payments >= tier.payments:
-        raise TapError(Code.OVER_LIMIT)
+    if body.amount > tier.payment:
+        raise TapError(Code.OVER_LIMIT, "more than this wallet's tier allows for a payment")
+    if book.since.payments >= tier.payments:
+        raise TapError(Code.OVER_LIMIT, "no payment is left before a sync")
     allowance.check_day(tier, book.spent, book.trust.epoch, body.amount)
     timed.check(context, body.amount > tier.untimed)
     book.check_restraint(body.amount)
@@ -264,7 +266,7 @@ def consent(context: Context, event: Consent) -> None:
     check_request(context, cast("RequestMessage", context.request_message), asked)
     check_refund(context, asked)
     if event.verification < needed(context):
-        raise TapError(Code.UNVERIFIED, "the user was not verified as this payment needs it")
+        raise TapError(Code.UNVERIFIED)
     timed.check_done(context)
     chosen = context.chosen
     if chosen.bound or not all(book.holds(span) for span in chosen.spans):

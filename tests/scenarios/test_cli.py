@@ -148,6 +148,10 @@ def test_a_clone_pays_at_two_tills_and_is_named_by_evidence_that_stands_alone(to
         assert (verdict["wallet_id"], verdict["kind"]) == (thief, item["kind"])
         town.run("evidence", "verify", item["evidence"], "--root", root, expect=1)
         assert "dualtap: " in town.errors
+    assert "on the hotlist" not in town.run("wallet", "show", "@thief")
+    assert "on the hotlist" in town.run("sync", "@thief"), "its person is told why nobody takes its payments"
+    assert "on the hotlist" in town.run("wallet", "show", "@thief")
+    assert town.json("wallet", "show", "@thief")["hotlisted"] is True
 
 
 def test_three_transfers_offline_with_exact_change(town: Town) -> None:

@@ -24,7 +24,8 @@ from dualtap.session import NO_HANDOVER
 from dualtap.standing import Standing
 from dualtap.statements import Errand
 from dualtap.states import Part, State
-from dualtap_apps import audits, carrying, cli, owners, pins, pos, schemes, wallets
+from dualtap_apps import audits, carrying, cli, owners, pins, pos, schemes, taps, wallets
+from dualtap_apps.__main__ import main
 from dualtap_apps.dates import parse_day
 from dualtap_apps.exits import Exit, exit_of, exit_of_report
 from dualtap_apps.hosting import Guests, Strangers, host
@@ -50,7 +51,9 @@ PATIENCE = 20.0
 # How a command ends
 
 
-def test_a_command_that_was_stopped_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_was_stopped_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Whatever a script does next, it must not take Control-C for a payment."""
 
     def stopped(*_: object, **__: object) -> NoReturn:
@@ -58,6 +61,33 @@ def test_a_command_that_was_stopped_is_no_success(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(cli.cli, "main", stopped)
     assert cli.run(["pay", "anna"]) == Exit.DECLINED
+    assert capsys.readouterr().out == ""
+    assert cli.run(["pay", "anna", "--json"]) == Exit.DECLINED
+    assert json.loads(capsys.readouterr().out)["error"] == "STOPPED"
+
+
+def test_a_command_may_be_stopped_before_it_has_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Much of its time goes on imports: Control-C there showed a traceback."""
+
+    def loading(_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run", loading)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == Exit.DECLINED
+    assert capsys.readouterr().err == "dualtap: stopped\n"
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_peer_that_hung_up_before_it_greeted_is_told_of(joined: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """§6-10: it must not say why; to tap again, as after a lost link, would never help."""
+    lost = Report(Result.NOT_PAID, 0, "CNY", bytes(32), bytes(32), Code.LINK_LOST)
+    driver = SimpleNamespace(reports=[lost], tap=SimpleNamespace(part=Part.PAYER, joined=joined))
+    assert taps.tell(cast("Driver", driver), lost, as_json=False) == Exit.LOST
+    assert ("another scheme" in capsys.readouterr().err) is not joined
 
 
 def test_a_tap_that_paid_nothing_is_no_success_whatever_it_says() -> None:

@@ -31,7 +31,7 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise TapError(Code.IN_USE, f"{path}; each service has a log of its own: name another") from None
+            raise TapError(Code.IN_USE, f"{path}: each service has its own, name another by --admin-log") from None
         self._file.seek(0)
         data = self._file.read()
         whole, _, torn = data.rpartition(b"\n")
