@@ -52,7 +52,7 @@ LAPSES: Final[dict[str, Slip]] = {
     ),
     "a date too late": Slip(
         "an issuer hands out dates after its policy key's certificate has ended", Policies.header,
-        "min(epoch, self._last())", "epoch",
+        "min(epoch, self.last())", "epoch",
     ),
     "renewals are not read": Slip(
         "a ledger knows an authority by its first certificate", Roll.refresh,
