@@ -127,15 +127,14 @@ def _retire(wallet: Wallet, heir: bytes) -> Successor:
 def finish(wallet: Wallet, prepared: Prepared, reply: Reply) -> SyncReport:
     """Take a reply that was proved to be the issuer's, all or nothing."""
     records = take_reply(wallet.book, reply, prepared.told_of(wallet.book))
-    renewed = renewed_by(wallet.book, reply)
-    try:
-        wallet.write(*records)
-    except TapError as error:
-        if error.code is not Code.STORE_FULL:
-            raise
+    renewed, book = renewed_by(wallet.book, reply), wallet.book
+    room = wallet.store.cost([encode_record(item) for item in records])
+    least = 0 if prepared.deposited else book.reserved() + wallet.pledge
+    if wallet.store.free < least + room:
         wallet.exchange(*records)
     else:
-        wallet.compact()
+        wallet.write(*records)
+        wallet.shorten()
     funded = sum(token.amount for token in reply.tokens)
     healed = sum(isinstance(item, Healed) for item in records)
     return SyncReport(prepared.closed, prepared.deposited, funded, healed, renewed)
@@ -197,7 +196,7 @@ def _deposit(wallet: Wallet, random: Drbg, holdings: list[Holding], witness: tup
         body = TransferBody(key, spans, book.trust.epoch, witness)
         transfer = signed(book.scheme.id, book.key, body, book.place(random))
         entry = Sent(transfer, bytes(16), 0)
-        if book.free < book.reserved() + room_of(wallet, entry):
+        if wallet.store.free < book.reserved() + room_of(wallet, entry):
             break
         enter(wallet, entry, transfer)
         total += amount_of(transfer)

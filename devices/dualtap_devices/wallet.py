@@ -31,6 +31,7 @@ class Wallet:
         self.store = store
         self.retired: tuple[Wallet, ...] = ()
         """The wallets of this device's former keys, oldest first: they heal, and hand back what comes to them."""
+        self._pledged = 0
         self.book = Book(scheme, profile, keystore.public)
         decode = decoder(scheme.id)
         try:
@@ -83,13 +84,34 @@ class Wallet:
     def persist(self, records: Iterable[bytes]) -> None:
         """Make records durable that the book already has; raise ``STORE_FULL`` or ``STORE_FAILED``."""
         self.store.append(tuple(records))
-        self.book.free = self.store.free
+        self._count()
 
     def tidy(self) -> None:
         """Compact the log if it has no room left for a tap."""
-        book = self.book
-        if book.free < book.reserved() + 2 * (book.profile.message + 2 * ENTRY_ROOM):
+        if self.book.free < self.book.reserved() + self.pledge:
+            self.shorten()
+
+    @property
+    def pledge(self) -> int:
+        """Bytes of log for two taps, or for the deposits that make room again."""
+        return 2 * (self.book.profile.message + 2 * ENTRY_ROOM)
+
+    def shorten(self) -> None:
+        """Compact the log; one that would take more room so is left as it is, and its room kept for deposits.
+
+        What is kept is longer than what was sent: who pays with long histories makes such a log. Until deposits have
+        made room, taps heal and do nothing else.
+        """
+        try:
             self.compact()
+        except TapError as error:
+            if error.code is not Code.STORE_FULL:
+                raise
+            self._pledged = self.pledge
+            self._count()
+
+    def _count(self) -> None:
+        self.book.free = max(self.store.free - self._pledged, 0)
 
     def exchange(self, *records: Record) -> None:
         """Change the wallet by these records in a compacted log: for what finds room only in place of what it settles.
@@ -103,7 +125,8 @@ class Wallet:
         self.store.compact([encode_record(item) for item in kept])
         self.book.replay((*records, *kept))
         self.book.unsaved = None
-        self.book.free = self.store.free
+        self._pledged = 0
+        self._count()
 
     def compact(self) -> None:
         """Replace the log by records that hold what the wallet still needs, and forget the rest (SPEC §12-12)."""
@@ -111,4 +134,5 @@ class Wallet:
         self.store.compact([encode_record(item) for item in records])
         self.book.replay(records)
         self.book.unsaved = None
-        self.book.free = self.store.free
+        self._pledged = 0
+        self._count()

@@ -302,7 +302,7 @@ class Following:
             credits = [credit for key in whole for credit in world.credits_of(key)]
             self.store.put_credits(whole, credits, {key for key in whole if is_renewal(world.shaped[key])})
             self.store.drop_credits(whole & world.asked_at.keys(), credits)
-            waits = {row for key in deposits - whole for row in lacking(world, key)}
+            waits = {row for key in deposits - whole if (row := lacking(world, key)) is not None}
             fresh = waits - set(self.store.waiting({row.missing for row in waits}))
             hidden = {key for key in whole - shown - world.asked_at.keys() if self._hides(world.shaped[key])}
             if not fresh and not hidden:
@@ -320,20 +320,23 @@ class Following:
         return late
 
 
-def lacking(world: World, deposit: bytes) -> set[WaitRow]:
-    """Return what a deposit waits for before it can be credited: certificates, and deaths of what was restored."""
-    found, seen, queue = set[WaitRow](), {deposit}, [deposit]
+def lacking(world: World, deposit: bytes) -> WaitRow | None:
+    """Return what a deposit waits for first before it can be credited: a certificate, or a death of what was restored.
+
+    It is looked at again when that comes. A row for each thing behind each deposit would be a square of an upload.
+    """
+    seen, queue = {deposit}, [deposit]
     while queue:
         transfer = world.shaped[queue.pop()]
         if transfer.key not in world.certified_at:
-            found.add(WaitRow(introduction(transfer.key), deposit))
+            return WaitRow(introduction(transfer.key), deposit)
         for parent, _, _ in transfer.body.spans:
             if parent.side is Side.PAYER and parent.id not in world.dead_at:
-                found.add(WaitRow(death(parent.id), deposit))
+                return WaitRow(death(parent.id), deposit)
             if parent.side is not Side.TOKEN and parent.id not in seen:
                 seen.add(parent.id)
                 queue.append(parent.id)
-    return found
+    return None
 
 
 def behind(

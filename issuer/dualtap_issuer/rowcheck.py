@@ -150,9 +150,9 @@ def _waits(world: World, store: Store) -> list[Finding]:
     charters = {charter(one.hint) for one in world.facts.authorities.values()}
     for transfer, rows in stored.items():
         known = world.facts.transfers.get(transfer)
-        allowed = charters | _could_wait(world, transfer) if known else set[bytes]()
+        allowed = charters if known else set[bytes]()
         unknown = [charter(hint) for hint in _foreign(world, transfer)]
-        for missing in sorted(rows - allowed - set(unknown)):
+        for missing in sorted(_never_missed(world, transfer, rows - allowed - set(unknown))):
             found.append(Finding("wait", (missing, transfer), Wrong.UNEXPECTED, *about(world.facts, transfer)))
     for key, transfer in world.facts.transfers.items():
         if _hides(world, transfer) and asked_digest(transfer.commitment) not in stored[key]:
@@ -163,9 +163,9 @@ def _waits(world: World, store: Store) -> list[Finding]:
             if gone and gone not in stored[key]:
                 found.append(Finding("wait", (gone, key), Wrong.MISSING, *about(world.facts, key)))
         elif transfer.body.payee in world.institutions:
-            for missing, _ in sorted(lacking(world, key)):
-                if missing not in stored[key]:
-                    found.append(Finding("wait", (missing, key), Wrong.MISSING, *about(world.facts, key)))
+            first = lacking(world, key)
+            if first is not None and first.missing not in stored[key]:
+                found.append(Finding("wait", tuple(first), Wrong.MISSING, *about(world.facts, key)))
     return found
 
 
@@ -195,21 +195,21 @@ def _stopped_at(world: World, transfer: Transfer) -> bytes:
     return b""
 
 
-def _could_wait(world: World, transfer: bytes) -> set[bytes]:
-    """Return all that a transfer may ever have waited for."""
-    found, seen, queue = set[bytes](), {transfer}, [transfer]
-    while queue:
+def _never_missed(world: World, transfer: bytes, rows: set[bytes]) -> set[bytes]:
+    """Return those of these rows for which a transfer can never have waited; what is near is looked at first."""
+    left, seen, queue = set(rows), {transfer}, [transfer]
+    while queue and left:
         one = world.facts.transfers.get(queue.pop())
         if one is None:
             continue
-        found |= {introduction(one.key)} | ({asked_digest(one.commitment)} if one.id == transfer else set())
+        left -= {introduction(one.key)} | ({asked_digest(one.commitment)} if one.id == transfer else set())
         for parent, _, _ in one.body.spans:
-            found |= {parent.id} if one.id == transfer else set()
-            found |= {death(parent.id)} if parent.side is Side.PAYER else set()
+            left -= {parent.id} if one.id == transfer else set()
+            left -= {death(parent.id)} if parent.side is Side.PAYER else set()
             if parent.side is not Side.TOKEN and parent.id not in seen:
                 seen.add(parent.id)
                 queue.append(parent.id)
-    return found
+    return left
 
 
 def _foreign(world: World, transfer: bytes) -> set[bytes]:

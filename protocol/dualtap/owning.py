@@ -213,7 +213,6 @@ class End:
         trial.check_genuine(certificate)
         trial.verify_statement(statement)
         if new:  # a stranger, who proved nothing, leaves nothing behind (SPEC §23-3)
-            trust.learn(new)
             self._persist(News(None, new, None, None))
         self.peer = certificate
 

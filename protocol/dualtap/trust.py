@@ -117,7 +117,9 @@ class Trust:
         """Return whether :meth:`learn` would find nothing new in these, whatever else it says of them."""
         known = [self._authorities.get(certificate.hint) for certificate in certificates]
         return all(
-            old is not None and old.key == new.key and old.expires >= new.expires
+            old is not None
+            and old.key == new.key
+            and (old.expires >= new.expires if old.authority is new.authority else old.authority is not Authority.BANK)
             for old, new in zip(known, certificates, strict=True)
         )
 
@@ -130,6 +132,10 @@ class Trust:
         new: dict[bytes, AuthorityCertificate] = {}
         for certificate in certificates:
             known = new.get(certificate.hint) or self._authorities.get(certificate.hint)
+            if known is not None and known.key == certificate.key and known.authority is not certificate.authority:
+                if known.authority is not Authority.BANK:
+                    continue  # an institution has no say on a key that the root certified
+                known = None
             if known is not None and known.key == certificate.key and known.expires >= certificate.expires:
                 continue  # an older certificate of the same authority, however genuine, replaces none
             if certificate.authority is Authority.BANK:

@@ -6,7 +6,7 @@ import pytest
 
 from dualtap.errors import Code, TapError
 from dualtap.issued import Authority
-from dualtap.statements import Errand, Parent, Side, Span, TransferBody
+from dualtap.statements import Errand, Parent, Side, Span, Transfer, TransferBody
 from dualtap.sync import Reply, Upload, encode_upload, upload_of
 from dualtap_devices.syncing import Prepared, tell
 from dualtap_devices.wallet import Wallet
@@ -231,3 +231,23 @@ def test_a_transaction_that_the_disk_ended_tells_why_it_failed(mint: Mint) -> No
 
     with pytest.raises(KeyError, match="the reason"):
         full()
+
+
+# What a deposit waits for
+
+
+def test_deposits_of_a_chain_of_restored_value_wait_for_one_thing_each(mint: Mint) -> None:
+    """A row for each death behind each was a square of the upload: half a megabyte held the ledger for seconds."""
+    thief, other = mint.wallet(1_000), mint.wallet()
+    (held,) = thief.book.holdings
+    parent, signed, count = held.parent, list[Transfer](), 40
+    for number in range(count):
+        body = TransferBody(other.book.key, (Span(parent, 0, 1_000 - number),), EPOCH, ())
+        signed.append(mint.sign(thief, body, mint.draw()))
+        parent = Parent(signed[-1].id, Side.PAYER, 0)
+        handed = TransferBody(mint.authority.institution, (Span(parent, 0, 1),), EPOCH, ())
+        signed.append(mint.sign(thief, handed, mint.draw()))
+    mint.sync(mint.signed_upload(thief, upload_of(thief.book)._replace(transfers=tuple(signed))))
+    ((rows,),) = mint.store.ask("SELECT count(*) FROM wait")
+    assert rows == 3 * count, "its request, each; and a death, each deposit"
+    mint.ledger.audit()

@@ -22,7 +22,7 @@ from dualtap.events import (
     Stop,
 )
 from dualtap.forms import signed
-from dualtap.issued import Authority, Carrier
+from dualtap.issued import Authority, AuthorityCertificate, Carrier, Role, WalletCertificate
 from dualtap.keystore import sign_with
 from dualtap.ownerend import OwnerEnd, order_of
 from dualtap.ownermessages import (
@@ -35,14 +35,17 @@ from dualtap.ownermessages import (
     encode,
 )
 from dualtap.owning import AskOwner, Bond, End, Look, OwnerEffect, Release, Restrain, Step, Told, Wish
-from dualtap.records import Ordered, Tied
+from dualtap.records import News, Ordered, Tied
 from dualtap.session import Channel, establish
 from dualtap.statements import BindBody, Errand, OrderBody, OwnerOrder, PresentBody, Verification
 from dualtap.suite import sha256
 from dualtap.ties import Restraint
+from dualtap.trust import issue
 from dualtap.walletend import WalletEnd, state_of
 from dualtap.wire import DoneMessage, Hello, RefuseMessage, Want, Welcome
+from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.owning import Session, exchange
+from dualtap_devices.slots import MemoryStore
 from dualtap_devices.wallet import Wallet
 from tests.playbook import EPOCH, SUITE_NAMES, World
 
@@ -616,6 +619,32 @@ def test_a_full_log_takes_no_reserved_room() -> None:
     hand.as_owner()
     assert hand.say(hand.claim(bind=True)) == [RefuseMessage(int(Code.STORE_FULL))]
     assert town.card.book.ties.owner == b""
+
+
+class Loud(OwnerEnd):
+    """An owner's end that shows its chain, asked or not."""
+
+    def _chain(self) -> tuple[AuthorityCertificate, ...]:
+        return self.book.trust.chain(self.book.certificate)
+
+
+def test_authorities_that_find_no_room_are_not_believed() -> None:
+    """§23-3: kept in memory alone, value that rests on them came next, and the log could not be read again."""
+    world = Town()
+    signer = world.suite.signer(world.draw())
+    other = world.authority(Authority.INSTITUTION, signer.public, 2)
+    stranger = Wallet(world.scheme, limits.FULL, MemoryKeystore(world.scheme, world.draw()), MemoryStore.open(1 << 22))
+    blank = WalletCertificate(
+        stranger.book.key, Carrier.PHONE, 1, Role.PAY | Role.COLLECT, 0, b"", world.epoch + 300, 1, b"", b""
+    )
+    stranger.write(News(issue(world.scheme, signer, blank), (*world.authorities, other), world.header, world.policy))
+    near = Session(stranger, Loud(stranger.book, Look(), world.suite.ephemeral(world.draw())), clock=lambda: 0.0)
+    far = Session(world.card, wallet_end(world), clock=lambda: 0.0)
+    world.card.book.free = world.card.book.reserved()
+    exchange(near, far)
+    assert far.told is not None
+    assert far.told.code is Code.STORE_FULL
+    assert other not in world.card.book.trust.authorities
 
 
 # Every cell

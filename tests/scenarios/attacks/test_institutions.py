@@ -8,12 +8,12 @@ import pytest
 
 from dualtap import limits
 from dualtap.forms import signed
-from dualtap.issued import Carrier, Role, Token, WalletCertificate
+from dualtap.issued import Authority, AuthorityCertificate, Carrier, Role, Token, WalletCertificate
 from dualtap.records import Healed, Holding, Sent
 from dualtap.renewal import RENEWAL, renewal_serial
 from dualtap.statements import CloseBody, Opening, Parent, PresentBody, Side, Span, Transfer, TransferBody
 from dualtap.sync import upload_of
-from dualtap.trust import issue
+from dualtap.trust import Trust, issue
 from dualtap_devices.keystore import MemoryKeystore
 from dualtap_devices.slots import MemoryStore
 from dualtap_devices.syncing import enter
@@ -22,6 +22,7 @@ from dualtap_issuer.netting import Claim, Sum
 from dualtap_issuer.payouts import payout_serial, redeem
 from dualtap_issuer.states import Standing, states
 from tests.mint import EPOCH, TERMS
+from tests.playbook import World
 from tests.support.league import League, Member
 
 
@@ -208,3 +209,25 @@ def test_what_was_deposited_is_not_handed_on() -> None:
     thief.book.holdings.append(Holding(Parent(deposit.id, Side.PAYEE, 0), held.token, 0, 100))
     assert league.pay(thief, shop, 100) != "paid"
     assert not shop.book.holdings
+
+
+@pytest.mark.parametrize("kind", [Authority.POLICY, Authority.INSTITUTION])
+@pytest.mark.parametrize("first", [False, True])
+def test_no_institution_has_a_say_on_a_key_that_the_root_certified(kind: Authority, first: bool) -> None:
+    """§7-8: certified as its bank, an authority was one no more, and no wallet opened again once it was compacted."""
+    world = World(seed="usurped")
+    thief = world.suite.signer(world.draw())
+    other = world.authority(Authority.INSTITUTION, thief.public, 2)
+    (true,) = [one for one in world.authorities if one.authority is kind]
+    fake = issue(
+        world.scheme, thief, AuthorityCertificate(true.key, Authority.BANK, 2, 1, true.expires + 5000, b"", b"")
+    )
+    trust = Trust(world.scheme)
+    order = (other, fake, *world.authorities) if first else (*world.authorities, other, fake)
+    for certificate in order:
+        trust.learn((certificate,))
+    assert [one.authority for one in trust.authorities if one.key == true.key] == [kind]
+    assert trust.knows((*world.authorities, other, fake))
+    again = Trust(world.scheme)
+    again.learn(trust.authorities)
+    assert set(again.authorities) == set(trust.authorities)
