@@ -144,7 +144,7 @@ _LEDGER: Final = {
     ),
     "line not listed": Slip(
         "a new key takes a named wallet off the hotlist", Ledger._revise,
-        "self.lines.spread(named).items()", "named.items()",
+        "self.lines.spread(named)", "named",
     ),
     "named gets an heir": Slip(
         "a wallet that is named gets a new certificate", Ledger.sync,

@@ -311,15 +311,18 @@ class Ledger:
         """Put a new policy in force if it has anything new to say: tiers, authorities, or who is named.
 
         Every named key is on the hotlist while its certificate lasts: expiry blocks it after.
-        With a key, all of its line: a new key does not clear the wallet, and is certified as long (SPEC §20-11).
+        With a key, all of its line: a new key does not clear the wallet, and is certified as long (SPEC §20-11). Where
+        they are too many, each line's newer keys go first: whoever rotates often must not take the room of all others.
         """
         self.store.lock("policy")
         named: dict[bytes, int] = defaultdict(int)
         digests = [row.certificate for row in self.store.certificates(self.store.named())]
         for certificate in cast("list[WalletCertificate]", self._all(digests)):
             named[certificate.key] = max(named[certificate.key], certificate.expires)
-        live = sorted((-expires, key) for key, expires in self.lines.spread(named).items() if expires >= epoch)
-        self.policies.revise(tuple(sorted(key for _, key in live[:HOTLIST])), tiers)
+        spread = self.lines.spread(named)
+        ages = self.lines.ages(spread) if len(spread) > HOTLIST else {}
+        live = sorted((ages.get(key, 0), -expires, key) for key, expires in spread.items() if expires >= epoch)
+        self.policies.revise(tuple(sorted(key for _, _, key in live[:HOTLIST])), tiers)
 
     def conflicts(self) -> list[Conflict]:
         """Return pairs that prove every mark of a certified wallet. A key without a certificate is nobody."""

@@ -5,7 +5,7 @@ The issuer alone keeps these links. A line is everything that is linked: all the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import cast
 
 from dualtap import codec
@@ -72,6 +72,18 @@ class Lines:
                 if one in found and other not in found:
                     found[other] = found[one]
                     fresh.add(other)
+        return found
+
+    def ages(self, keys: Collection[bytes]) -> dict[bytes, int]:
+        """Return how many of these keys came after each in its line: 0 for the last one."""
+        after = self.following(keys)
+        found = {key: 0 for key in keys if key not in after}
+        for key in after:
+            behind = [key]
+            while (heir := after.get(behind[-1])) is not None and heir not in found and heir not in behind:
+                behind.append(heir)
+            least = found.get(after.get(behind[-1], b""), -1)
+            found |= {one: least + number for number, one in enumerate(reversed(behind), 1)}
         return found
 
     def present(self, key: bytes) -> bytes:

@@ -251,3 +251,25 @@ def test_deposits_of_a_chain_of_restored_value_wait_for_one_thing_each(mint: Min
     ((rows,),) = mint.store.ask("SELECT count(*) FROM wait")
     assert rows == 3 * count, "its request, each; and a death, each deposit"
     mint.ledger.audit()
+
+
+def test_who_rotates_often_takes_nobody_off_the_hotlist(mint: Mint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """§20-11: 64 keys of one named wallet, certified a day later, were all that the list held."""
+    monkeypatch.setattr(ledgers, "HOTLIST", 3)
+    first = cheat(mint)
+    mint.epoch += 1
+    flood = mint.wallet(100)
+    keys = [flood.book.key]
+    for _ in range(4):
+        following = heir(mint)
+        turn(mint, flood, following)
+        flood = following
+        keys.append(flood.book.key)
+    (held, *_) = flood.book.holdings
+    forked = tuple(
+        mint.sign(flood, TransferBody(key, (Span(held.parent, held.start, held.end),), mint.epoch, ()), mint.draw())
+        for key in keys[:2]
+    )
+    mint.sync(mint.signed_upload(flood, upload_of(flood.book)._replace(transfers=forked)))
+    assert mint.ledger.lines.ages(keys) == {key: 4 - number for number, key in enumerate(keys[:-1])} | {keys[-1]: 0}
+    assert set(mint.ledger.policy.hotlist) == {first, *keys[-2:]}
