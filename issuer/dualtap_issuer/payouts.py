@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class PayoutRow(NamedTuple):
-    """What a wallet held of a settled token was paid out at an epoch, by this fresh token."""
+    """A ledger settled up to an epoch paid out, by a fresh token, what a wallet held of a settled one."""
 
     token: bytes
     holder: bytes
@@ -103,7 +103,7 @@ def pay_heirs(ledger: Ledger, epoch: int) -> int:
         for wallet in batch:
             heir = people.heir(wallet, ledger.authority.office.key, epoch - 1)
             if heir and _may(ledger, wallet, heir):
-                total += _pay(ledger, wallet, ledger.lines.present(heir), epoch)
+                total += _pay(ledger, wallet, ledger.lines.present(heir), epoch, epoch)
     return total
 
 
@@ -126,7 +126,8 @@ def redeem(ledger: Ledger, proof: Present, epoch: int) -> int:
     with ledger.store.transaction():
         if not ledger.store.take_challenge(proof.body.session):
             raise TapError(Code.REPLAYED_REQUEST, "this challenge was not given, or was answered before")
-    return _pay(ledger, key, ledger.lines.present(key), max(epoch, ledger.store.closed_epoch()))
+    closed = ledger.store.closed_epoch()
+    return _pay(ledger, key, ledger.lines.present(key), max(epoch, closed), closed)
 
 
 def _may(ledger: Ledger, holder: bytes, heir: bytes) -> bool:
@@ -134,14 +135,18 @@ def _may(ledger: Ledger, holder: bytes, heir: bytes) -> bool:
     return homes(ledger, [holder]).get(holder) == ledger.authority.office.key and payable(ledger, holder, heir)
 
 
-def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int) -> int:
-    """Issue a token for each settled token of which a holder was credited what it did not deposit."""
+def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int, closed: int) -> int:
+    """Issue a token at an epoch for each settled token of which a holder was credited what it did not deposit.
+
+    Rows and facts are stamped ``closed``, up to which the ledger has settled: no sync's stamp is lower, so that rows
+    stay what facts tell. With today's, a fresh token that another host took in before its midnight would differ.
+    """
     store, terms, total = ledger.store, ledger.terms, 0
     with store.transaction():
         store.lock("payout " + holder.hex())
         tokens, _ = open_tokens(ledger, holder)
         facts = {fact.digest: cast("Token", decode_fact(ledger.scheme, fact)) for fact, _ in store.find(tokens)}
-        ingest, issued = Ingest(store, ledger.trust, ledger.institutions, epoch), set[bytes]()
+        ingest, issued = Ingest(store, ledger.trust, ledger.institutions, closed), set[bytes]()
         for token, known in sorted(facts.items()):
             given, deposits = paid(store, ledger.scheme, holder, [token]), _deposited(store, token, holder)
             amount = payable_of(sum(sum(part) for transfer, part in given.items() if transfer not in deposits))
@@ -152,7 +157,7 @@ def _pay(ledger: Ledger, holder: bytes, to: bytes, epoch: int) -> int:
             fresh = ledger.authority.office.token(
                 serial, amount, known.currency, to, epoch, last, last + terms.grace, terms.hops
             )
-            row = PayoutRow(token, holder, epoch, ledger.trust.token_id(fresh))
+            row = PayoutRow(token, holder, closed, ledger.trust.token_id(fresh))
             if row.fresh in issued or store.has(row.fresh):
                 continue  # of one serial and all else alike they would be one token: the next settlement's dates differ
             issued.add(row.fresh)

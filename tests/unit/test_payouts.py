@@ -218,6 +218,19 @@ def test_expired_anonymous_value_is_redeemed_by_presenting_the_card() -> None:
     family.mint.ledger.audit()
 
 
+def test_hosts_on_both_sides_of_midnight_agree_on_what_was_redeemed() -> None:
+    """§16-23: the fresh token is taken in, a day earlier, by a host whose day is not over."""
+    family = Family(anonymous=True)
+    family.settle()
+    family.mint.epoch = LAST + 5
+    assert family.present(family.card) == 80
+    assert family.funded(family.card) == 80
+    family.mint.epoch = LAST + 4
+    assert family.mint.pay(family.card, family.shop, 80) == "paid"
+    family.mint.settle_in(family.shop, deposit=True)
+    family.mint.ledger.audit()
+
+
 def test_what_was_deposited_is_not_redeemed_as_well() -> None:
     """§16-23."""
     family = Family(anonymous=True)
