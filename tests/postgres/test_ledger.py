@@ -32,7 +32,7 @@ globals().update(TESTS)
 
 
 def test_the_ledgers_tests_are_here() -> None:
-    assert len(TESTS) == 98
+    assert len(TESTS) == 99
 
 
 @pytest.mark.parametrize("seed", range(30))
