@@ -32,11 +32,11 @@ LAPSES: Final[dict[str, Slip]] = {
     ),
     "an older certificate": Slip(
         "an older certificate of an authority takes the place of a later one", Trust.learn,
-        "known.key == certificate.key and known.expires >= certificate.expires", "known == certificate",
+        "known.key == certificate.key and _stands(known, certificate)", "known == certificate",
     ),
     "renewed and not believed": Slip(
         "a later certificate of an authority that is known is not taken", Trust.learn,
-        " and known.expires >= certificate.expires", "",
+        " and _stands(known, certificate)", "",
     ),
     "does not ask": Slip(
         "a device asks for authorities only where one is missing", Account.asks,

@@ -117,9 +117,7 @@ class Trust:
         """Return whether :meth:`learn` would find nothing new in these, whatever else it says of them."""
         known = [self._authorities.get(certificate.hint) for certificate in certificates]
         return all(
-            old is not None
-            and old.key == new.key
-            and (old.expires >= new.expires if old.authority is new.authority else old.authority is not Authority.BANK)
+            old is not None and old.key == new.key and _stands(old, new)
             for old, new in zip(known, certificates, strict=True)
         )
 
@@ -132,12 +130,8 @@ class Trust:
         new: dict[bytes, AuthorityCertificate] = {}
         for certificate in certificates:
             known = new.get(certificate.hint) or self._authorities.get(certificate.hint)
-            if known is not None and known.key == certificate.key and known.authority is not certificate.authority:
-                if known.authority is not Authority.BANK:
-                    continue  # an institution has no say on a key that the root certified
-                known = None
-            if known is not None and known.key == certificate.key and known.expires >= certificate.expires:
-                continue  # an older certificate of the same authority, however genuine, replaces none
+            if known is not None and known.key == certificate.key and _stands(known, certificate):
+                continue  # however genuine, it replaces none
             if certificate.authority is Authority.BANK:
                 issuer = new.get(certificate.issuer) or self._authorities.get(certificate.issuer)
                 if issuer is None:
@@ -264,6 +258,13 @@ class Trust:
 _INSTITUTION = frozenset({Authority.INSTITUTION})
 _CERTIFIERS = frozenset({Authority.INSTITUTION, Authority.BANK})
 _POLICY = frozenset({Authority.POLICY})
+
+
+def _stands(known: AuthorityCertificate, other: AuthorityCertificate) -> bool:
+    """Return whether a known certificate is kept, and another of its key replaces it not (SPEC §7-8)."""
+    if (known.authority is Authority.BANK) is not (other.authority is Authority.BANK):
+        return other.authority is Authority.BANK  # an institution has no say on a key that the root certified
+    return known.expires >= other.expires
 
 
 def issue(scheme: Scheme, signer: Signer, issued: I) -> I:
