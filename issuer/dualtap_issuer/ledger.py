@@ -320,8 +320,8 @@ class Ledger:
         for certificate in cast("list[WalletCertificate]", self._all(digests)):
             named[certificate.key] = max(named[certificate.key], certificate.expires)
         spread = self.lines.spread(named)
-        ages = self.lines.ages(spread) if len(spread) > HOTLIST else {}
-        live = sorted((ages.get(key, 0), -expires, key) for key, expires in spread.items() if expires >= epoch)
+        ages = self.lines.ages(spread)
+        live = sorted((ages[key], -expires, key) for key, expires in spread.items() if expires >= epoch)
         self.policies.revise(tuple(sorted(key for _, _, key in live[:HOTLIST])), tiers)
 
     def conflicts(self) -> list[Conflict]:

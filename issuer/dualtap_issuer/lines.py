@@ -75,15 +75,15 @@ class Lines:
         return found
 
     def ages(self, keys: Collection[bytes]) -> dict[bytes, int]:
-        """Return how many of these keys came after each in its line: 0 for the last one."""
+        """Return how many keys came after each of these, which are whole lines: 0 for the last one of each."""
         after = self.following(keys)
-        found = {key: 0 for key in keys if key not in after}
-        for key in after:
-            behind = [key]
-            while (heir := after.get(behind[-1])) is not None and heir not in found and heir not in behind:
-                behind.append(heir)
-            least = found.get(after.get(behind[-1], b""), -1)
-            found |= {one: least + number for number, one in enumerate(reversed(behind), 1)}
+        before = {heir: key for key, heir in after.items()}
+        found = dict.fromkeys(keys, 0)
+        for last in keys:
+            line = [] if last in after else [last]
+            while line and line[-1] in before:
+                line.append(before[line[-1]])
+            found |= {key: age for age, key in enumerate(line)}
         return found
 
     def present(self, key: bytes) -> bytes:
