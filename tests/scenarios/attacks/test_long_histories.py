@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from dualtap import limits
@@ -42,9 +43,14 @@ def card_of(mint: Mint, fund: int) -> Wallet:
     return card
 
 
+def clock_of(mint: Mint) -> Callable[[], float]:
+    """Return a clock that shows the beginning of the mint's day."""
+    return lambda: float(mint.epoch * limits.EPOCH_SECONDS)
+
+
 def met(mint: Mint, payer: Wallet, payee: Wallet, amount: int) -> tuple[Driver, Driver]:
     """Return the two ends of a tap."""
-    clock = lambda: float(mint.epoch * limits.EPOCH_SECONDS)  # noqa: E731
+    clock = clock_of(mint)
     charge = Charge(amount, "CNY", mint.draw(16))
     return (
         Driver(payer, Pay(), True, mint.suite.ephemeral(mint.draw()), mint.draw(), clock=clock),
@@ -115,7 +121,7 @@ def test_a_card_that_long_histories_fill_heals_and_hands_in() -> None:
     before = card.store.free
     for _ in range(8):
         with suppress(TapError):
-            attend(card, Stranger(mint), Waiting(clock=lambda: float(mint.epoch * limits.EPOCH_SECONDS)))
+            attend(card, Stranger(mint), Waiting(clock=clock_of(mint)))
     assert card.store.free >= before - limits.CARD.message, "strangers take no room that deposits need"
     exchange(*met(mint, card, shop, 1))
     assert card.book.in_doubt() == 0, "it heals"
