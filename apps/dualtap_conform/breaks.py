@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import cast
 
-from dualtap_conform.forms import (
+from dualtap_conform.grammar import (
     Bin,
     Bool,
     Choice,

@@ -18,7 +18,7 @@ from dualtap_devices.wallet import Wallet
 from dualtap_transports.apdu_loopback import pair
 from dualtap_transports.link import Link
 from tests.mint import EPOCH, Mint
-from tests.unit.test_sealed_sync import Host
+from tests.support.sealed import Host
 
 PATIENCE = 20.0
 ONLY_SYNC = Waiting(allowed=Want.SYNC, deposits=True)

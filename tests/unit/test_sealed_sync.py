@@ -13,7 +13,7 @@ from dualtap.errors import Code, TapError
 from dualtap.events import Received, Send, Sign, Signature
 from dualtap.issued import Authority, AuthorityCertificate
 from dualtap.keystore import sign_with
-from dualtap.sealedsync import IssuerSync, Prove, Proved, Replied, Take, Taken, WalletSync
+from dualtap.sealedsync import IssuerSync, Proved, Replied, Take, Taken, WalletSync
 from dualtap.session import Channel, establish
 from dualtap.suite import sha256
 from dualtap.sync import encode_upload, upload_of
@@ -23,41 +23,12 @@ from dualtap.wire import Hello, RefuseMessage, Want, Welcome
 from dualtap_devices.remote import sync_sealed
 from dualtap_devices.wallet import Wallet
 from tests.mint import EPOCH, Mint
-
-MOST = 1 << 20
+from tests.support.sealed import MOST, Host
 
 
 @pytest.fixture(params=["p256", "ed25519"])
 def mint(request: pytest.FixtureRequest) -> Mint:
     return Mint(str(request.param))
-
-
-class Host:
-    """The issuer's end of one sync after another, over a mint's ledger. It keeps every frame that it was carried."""
-
-    def __init__(self, mint: Mint, most: int = MOST) -> None:
-        self.mint, self.most = mint, most
-        self.frames: list[bytes] = []
-        self.session = self.fresh()
-        self.applied = 0
-        self.prove: Callable[[bytes, bytes], Proved] = mint.authority.proof_for
-
-    def fresh(self) -> IssuerSync:
-        self.session = IssuerSync(self.mint.scheme, self.mint.suite.ephemeral(self.mint.draw()), self.most)
-        return self.session
-
-    def exchange(self, frame: bytes) -> bytes:
-        self.frames.append(frame)
-        effect = self.session.step(Received(frame))
-        while not isinstance(effect, Send):
-            match effect:
-                case Prove(session):
-                    effect = self.session.step(self.prove(session, self.mint.challenge()))
-                case Take(upload):
-                    effect = self.session.step(Taken(self.mint.sync(upload)))
-                    self.applied += 1
-        self.frames.append(effect.frame)
-        return effect.frame
 
 
 class Torn(Exception):

@@ -8,7 +8,7 @@ from dualtap.errors import Code
 from dualtap_conform import forms
 from dualtap_conform.breaks import Breaker, greatest_lists
 from dualtap_conform.families import msgpack
-from dualtap_conform.forms import Fields, greatest, smallest
+from dualtap_conform.grammar import Fields, greatest, smallest
 from dualtap_conform.handmade import Plain, canonical
 from dualtap_conform.setup import Object
 from dualtap_conform.vector import Vector, error

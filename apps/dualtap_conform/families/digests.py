@@ -9,7 +9,7 @@ from dualtap.errors import Code
 from dualtap.statements import Kind
 from dualtap.suite import SUITES
 from dualtap_conform import forms
-from dualtap_conform.forms import Fields, greatest, smallest
+from dualtap_conform.grammar import Fields, greatest, smallest
 from dualtap_conform.handmade import Plain, canonical
 from dualtap_conform.setup import Object
 from dualtap_conform.stage import Stage

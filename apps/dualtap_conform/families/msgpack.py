@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dualtap.errors import Code
 from dualtap_conform import forms
-from dualtap_conform.forms import Fields, smallest
+from dualtap_conform.grammar import Fields, smallest
 from dualtap_conform.handmade import (
     Plain,
     Raw,

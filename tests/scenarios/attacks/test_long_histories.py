@@ -25,7 +25,7 @@ from dualtap_devices.slots import MemoryStore
 from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
 from tests.mint import Mint
-from tests.unit.test_sealed_sync import Host
+from tests.support.sealed import Host
 
 
 def card_of(mint: Mint, fund: int) -> Wallet:
