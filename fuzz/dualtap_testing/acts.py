@@ -10,10 +10,11 @@ from dualtap_testing.ages import AGES
 from dualtap_testing.devices import Device, taken_of
 from dualtap_testing.encounters import ENCOUNTERS
 from dualtap_testing.owners import OWNERS
+from dualtap_testing.people import THIEVES
 from dualtap_testing.purposes import PURPOSES
 from dualtap_testing.scenes import SCENES
 from dualtap_testing.taps import LinkFault, TapPlan
-from dualtap_testing.world import THIEVES, World
+from dualtap_testing.world import World
 
 FAULTS = (
     "loss", "twice", "stale", "tear", "bend", "late", "power", "declines", "network", "skew", "backup", "rotate",

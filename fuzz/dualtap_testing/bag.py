@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from dualtap_testing.binding import Binding, Here, Tied
-from dualtap_testing.reading import PAYEE, PAYER, TOKEN, TRANSFER, Coin, Parent, Piece, Word, minus
+from dualtap_testing.intervals import minus
+from dualtap_testing.reading import PAYEE, PAYER, TOKEN, TRANSFER, Coin, Parent, Piece, Word
 
 
 class Source(NamedTuple):

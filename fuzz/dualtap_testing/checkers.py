@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from dualtap_testing.bag import Bag, Leaf, Name
 from dualtap_testing.binding import Binding
+from dualtap_testing.intervals import joined, size_of, surplus
 from dualtap_testing.reading import PAYER, TOKEN, Parent, Raw, Shelf, Word, coin, coin_id, unpack, word
 
 
@@ -200,14 +201,14 @@ class Checkers:
         for parent, parts in shelf.held.items():
             source = self.bag.source(parent)
             if source is None or source.owner != key:
-                self.tally.value_created += _sum(parts)
-                raise self.broken(1, "a store holds what was never given to it", _sum(parts))
+                self.tally.value_created += size_of(parts)
+                raise self.broken(1, "a store holds what was never given to it", size_of(parts))
             if source.coin not in self.settled and parts:
                 found[parent] = parts
         for parent in {**expected, **found}:
-            have, due = _joined(found.get(parent, [])), _joined(expected.get(parent, []))
+            have, due = joined(found.get(parent, [])), joined(expected.get(parent, []))
             if have != due:
-                more, less = _without(have, due), _without(due, have)
+                more, less = surplus(have, due), surplus(due, have)
                 self.tally.value_created += more
                 self.tally.value_lost += less
                 raise self.broken(
@@ -229,13 +230,13 @@ class Checkers:
             if not self.honest(transfer.key) or not shelves or transfer.payee in self.bag.offices:
                 continue
             if not self.bag.good(transfer.id):
-                self.tally.value_created += _sum((start, end) for _, start, end in transfer.pieces)
+                self.tally.value_created += size_of((start, end) for _, start, end in transfer.pieces)
                 raise self.broken(1, "an honest wallet hands over what it does not own")
             if self.bag.accepted(transfer) or self.is_settled(transfer, whole=True):
                 continue
             for shelf in shelves:
                 if transfer.id not in shelf.pending and transfer.id not in shelf.told:
-                    lost = _sum((start, end) for _, start, end in transfer.pieces)
+                    lost = size_of((start, end) for _, start, end in transfer.pieces)
                     self.tally.value_lost += lost
                     raise self.broken(2, "a transfer in doubt was forgotten", lost)
 
@@ -255,9 +256,9 @@ class Checkers:
         said: dict[Parent, list[tuple[int, int]]] = {}
         for parent, start, end in held:
             said.setdefault(parent, []).append((start, end))
-        kept = {parent: _joined(parts) for parent, parts in shelf.held.items() if parts}
-        if {parent: _joined(parts) for parent, parts in said.items()} != kept:
-            more = sum(map(_sum, said.values())) - sum(map(_sum, kept.values()))
+        kept = {parent: joined(parts) for parent, parts in shelf.held.items() if parts}
+        if {parent: joined(parts) for parent, parts in said.items()} != kept:
+            more = sum(map(size_of, said.values())) - sum(map(size_of, kept.values()))
             self.tally.value_created += max(0, more)
             self.tally.value_lost += max(0, -more)
             raise self.broken(1 if more > 0 else 2, "a wallet holds other units than its store", abs(more))
@@ -336,7 +337,7 @@ class Checkers:
         ``exact`` is for tokens of which every statement reached the ledger; an honest wallet's always does.
         """
         found = sorted(leaves)
-        total, over = _sum((start, end) for start, end, _ in found), self.told.overspent().get(coin_, 0)
+        total, over = size_of((start, end) for start, end, _ in found), self.told.overspent().get(coin_, 0)
         amount = self.told.coins[coin_].amount
         if total > amount + over:
             self.tally.value_created += total - amount - over
@@ -354,9 +355,9 @@ class Checkers:
             said.setdefault(owner, []).append((start, end))
         if over:
             return
-        short = [key for key, parts in wanted.items() if self.honest(key) and _without(parts, said.get(key, []))]
-        same = {key: _joined(parts) for key, parts in wanted.items()} == {
-            key: _joined(parts) for key, parts in said.items()
+        short = [key for key, parts in wanted.items() if self.honest(key) and surplus(parts, said.get(key, []))]
+        same = {key: joined(parts) for key, parts in wanted.items()} == {
+            key: joined(parts) for key, parts in said.items()
         }
         if short or (exact and known == held and not same):
             raise self.broken(2, "settled with another than its holder")
@@ -391,25 +392,3 @@ class Checkers:
         words = {word(self.scheme, first).key, word(self.scheme, second).key}
         if named.key not in words:
             raise self.broken(6, "evidence of which the named wallet signed nothing")
-
-
-def _sum(parts: Iterable[tuple[int, int]]) -> int:
-    return sum(end - start for start, end in parts)
-
-
-def _joined(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return these intervals in order, those that touch as one; those that overlap stay apart, and are seen."""
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(parts):
-        if found and found[-1][1] == start:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((start, end))
-    return found
-
-
-def _without(parts: list[tuple[int, int]], others: list[tuple[int, int]]) -> int:
-    """Return the units of these parts that the others do not have."""
-    have = Counter(unit for start, end in parts for unit in range(start, end))
-    have.subtract(unit for start, end in others for unit in range(start, end))
-    return sum(count for count in have.values() if count > 0)

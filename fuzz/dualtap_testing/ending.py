@@ -5,8 +5,9 @@ from __future__ import annotations
 from dualtap_testing.arrivals import delivered
 from dualtap_testing.checkers import PromiseBroken
 from dualtap_testing.devices import Device
+from dualtap_testing.people import EXPIRED, EXPIRES, INFORMED
 from dualtap_testing.taps import LinkFault, TapPlan
-from dualtap_testing.world import EXPIRED, EXPIRES, GRACE, INFORMED, SPEND, World
+from dualtap_testing.world import GRACE, SPEND, World
 
 
 def wait(world: World) -> None:

@@ -18,9 +18,10 @@ from dualtap.logcodec import encode_record
 from dualtap.suite import sha256
 from dualtap_testing.checkers import Checkers
 from dualtap_testing.devices import Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.people import PEOPLE
 from dualtap_testing.simulate import SIMULATED
 from dualtap_testing.taps import Air, LinkFault, Side, SimTap, TapPlan
-from dualtap_testing.world import PEOPLE, World
+from dualtap_testing.world import World
 
 FIRST, NEXT, LAST_BASKET = b"the first basket", b"the next basket.", b"the last basket."
 

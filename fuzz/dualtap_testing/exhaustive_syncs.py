@@ -16,10 +16,11 @@ from dualtap_devices.owning import Session, exchange
 from dualtap_testing.devices import Device
 from dualtap_testing.ending import heal, settle_all
 from dualtap_testing.exhaustive import FIRST, NEXT, Counted
+from dualtap_testing.people import PEOPLE
 from dualtap_testing.simulate import SIMULATED
 from dualtap_testing.taps import LinkFault, TapPlan
 from dualtap_testing.tied import TieBroken
-from dualtap_testing.world import PEOPLE, World
+from dualtap_testing.world import World
 
 NETWORK = ("unreachable", "reply lost", "twice", "slow")
 

@@ -16,9 +16,10 @@ from dualtap.statements import Grant, GrantBody
 from dualtap_testing import smuggling
 from dualtap_testing.checkers import PromiseBroken
 from dualtap_testing.devices import Device, taken_of
+from dualtap_testing.people import SELLS
 from dualtap_testing.scenes import CLEAN, Scene, all_of, ended, some_honest, thief_of, torn
 from dualtap_testing.taps import TapPlan
-from dualtap_testing.world import SELLS, World
+from dualtap_testing.world import World
 
 SECRET, WORD = b"the second signer's".ljust(32), b"a word that two people know"
 """Of whoever gives Grants; and a preimage."""

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgpack
 
+from dualtap_testing.intervals import minus
+
 Raw: TypeAlias = tuple[Any, ...]
 Parent: TypeAlias = tuple[bytes, int, int]
 """What units are cut from: a token or transfer, a side (below) and the place of a span."""
@@ -297,11 +299,3 @@ class Shelf:
 def _spans_of(message: Raw) -> list[tuple[int, int]]:
     """Return the units of each span of a TransferMessage (SPEC §5.2): its third field."""
     return [(start, end) for *_, start, end in message[2]]
-
-
-def minus(parts: Iterable[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
-    """Return these parts without ``[start, end)``."""
-    rest: list[tuple[int, int]] = []
-    for low, high in parts:
-        rest += [(a, b) for a, b in ((low, min(high, start)), (max(low, end), high)) if a < b]
-    return rest

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dualtap.issued import Condition
 from dualtap_testing import plots, thieves
 from dualtap_testing.devices import Device, taken_of
+from dualtap_testing.people import EXPIRES, THIEVES
 from dualtap_testing.taps import LinkFault, TapPlan
-from dualtap_testing.world import EXPIRES, GRACE, LAST, SPEND, THIEVES, World
+from dualtap_testing.world import GRACE, LAST, SPEND, World
 
 Scene = Callable[[World, random.Random, frozenset[str]], None]
 CLEAN = TapPlan()

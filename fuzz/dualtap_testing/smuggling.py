@@ -28,10 +28,11 @@ from dualtap.statements import (
 )
 from dualtap_testing import thieves
 from dualtap_testing.devices import Device, taken_of
+from dualtap_testing.people import SELLS, THIEVES
 from dualtap_testing.scenes import CLEAN, all_of, torn
 from dualtap_testing.taps import TapPlan
 from dualtap_testing.thieves import clone
-from dualtap_testing.world import SELLS, THIEVES, World
+from dualtap_testing.world import World
 
 FREE, BOUND, CAP, USES = 30, 30, 5, 3
 """Units of a thief's two tokens; the most, and the uses, of some of the second."""

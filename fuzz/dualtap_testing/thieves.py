@@ -35,9 +35,10 @@ from dualtap_devices.syncing import sync
 from dualtap_devices.wallet import Wallet
 from dualtap_testing.checkers import PromiseBroken
 from dualtap_testing.devices import Chest, Device, Power, PoweredKeystore, PoweredStore
+from dualtap_testing.people import THIEVES
 from dualtap_testing.reading import Word, unpack, word
 from dualtap_testing.taps import LinkFault, TapPlan
-from dualtap_testing.world import THIEVES, World
+from dualtap_testing.world import World
 
 LIES = ("fork", "tape fork", "dead spent", "two outcomes", "another's", "one unit twice", "not dead")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import cast
 
 from dualtap import limits
 from dualtap.context import Charge, Context, Pay
@@ -37,6 +37,7 @@ from dualtap_testing.guild import Guild
 from dualtap_testing.heirs import Heirs, check_former_keys
 from dualtap_testing.insured import most_of
 from dualtap_testing.network import Network
+from dualtap_testing.people import EXPIRED, EXPIRES, PEOPLE, SELLS, Person
 from dualtap_testing.reading import Parent
 from dualtap_testing.reigns import Reign, check_expiry, footing
 from dualtap_testing.remembered import EmptyStore
@@ -51,28 +52,8 @@ START = 20_000
 """The first date of every world."""
 SPEND, GRACE = 12, 9
 LAST = START + 2_000
-Person: TypeAlias = tuple[str, Carrier, int, Profile]
-"""A name, a carrier, the first token in minor units, and what the device can carry."""
-PEOPLE: tuple[Person, ...] = (
-    ("anna", Carrier.WATCH, 400, limits.FULL),
-    ("ben", Carrier.PHONE, 300, limits.FULL),
-    ("card", Carrier.CARD, 200, limits.CARD),
-    ("kiosk", Carrier.POS, 0, limits.FULL),
-    ("market", Carrier.POS, 0, limits.FULL),
-    ("thief", Carrier.PHONE, 300, limits.FULL),
-    ("fence", Carrier.POS, 100, limits.FULL),
-)
-EXPIRES = "card"
-"""Whose certificate ends early: it may then heal, sync and deposit, and nothing else."""
-EXPIRED = 3
-"""Days after which it has ended."""
-INFORMED = ("anna", "kiosk", "market")
 REQUESTS, STEP = 8, 400
 """Requests for a part after which a person is asked (SPEC §10), and days that one tap may move a date."""
-SELLS = {"kiosk": 5994, "market": 5411, "fence": 5411}
-"""Merchants' categories (ISO 18245); all others have none."""
-THIEVES = ("thief", "fence")
-"""Who may be cloned, rewound and lie; they collude."""
 
 
 class World:
